@@ -1,0 +1,38 @@
+//! Permission to run code of a server.
+
+use evidence::ServerId;
+
+/// Why code of a server may run.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum RunReason {
+    /// A funded call asks for it.
+    Call,
+    /// The operator asks what the server offers (its tool list), at install.
+    Inspection,
+}
+
+/// Permission to run code of one server. `sandbox` starts nothing without one.
+///
+/// There is no public field and no `Default`: it is made from a funded call, or from the operator's own order.
+#[derive(Debug)]
+pub struct Warrant {
+    server: ServerId,
+    reason: RunReason,
+}
+
+impl Warrant {
+    /// The operator installs or inspects a server of the catalogue. No caller is involved.
+    pub fn for_inspection(server: ServerId) -> Self {
+        Self { server, reason: RunReason::Inspection }
+    }
+
+    /// The server whose code may run.
+    pub fn server(&self) -> &ServerId {
+        &self.server
+    }
+
+    /// Why it may run.
+    pub fn reason(&self) -> RunReason {
+        self.reason
+    }
+}
