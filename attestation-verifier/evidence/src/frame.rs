@@ -35,6 +35,11 @@ pub fn mac(key: &[u8; 32], tag: &str, parts: &[&[u8]]) -> Digest {
     mac.finalize().into_bytes().into()
 }
 
+/// Whether two secrets are equal, in time that does not depend on where they differ.
+pub fn ct_eq(a: &[u8], b: &[u8]) -> bool {
+    subtle::ConstantTimeEq::ct_eq(a, b).into()
+}
+
 fn lp(out: &mut Vec<u8>, part: &[u8]) {
     out.extend_from_slice(&length(part.len()));
     out.extend_from_slice(part);

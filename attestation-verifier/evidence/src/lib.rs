@@ -20,6 +20,6 @@ pub mod tag;
 
 pub use call::{Opened, OpeningSeed, ResultFault, ResultObject, caller_ref, request_hash, response_hash};
 pub use canon::canon;
-pub use frame::{Digest, hash, mac, t};
+pub use frame::{Digest, ct_eq, hash, mac, t};
 pub use names::{NameError, ServerId, UnixSeconds};
 pub use public_key::Ed25519Public;

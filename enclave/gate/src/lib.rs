@@ -1,5 +1,17 @@
-//! Pure decisions of the gateway: who may have what run. No runtime, no HTTP, no container, no clock.
+//! Pure decisions of the gateway: who may have what run, and what follows from what. No runtime, no HTTP, no container,
+//! no clock. Adapters hand in what they got; only this crate turns one stage of a call into the next.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that panics has failed"))]
 
+mod call;
+mod identity;
+mod offer;
+mod refusal;
+mod stage;
 mod warrant;
 
+pub use call::{Call, Challenge, ChallengeError, MAX_ARGUMENT_BYTES};
+pub use identity::{Credential, Identities, Principal};
+pub use offer::{Listed, Listing, Price, Receipt, Reservation};
+pub use refusal::{Refusal, Remedy};
+pub use stage::{Executed, Funded, Identified, Permitted, Proven, Run, Settled, Unverified};
 pub use warrant::{RunReason, Warrant};

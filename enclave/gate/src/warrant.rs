@@ -26,6 +26,11 @@ impl Warrant {
         Self { server, reason: RunReason::Inspection }
     }
 
+    /// A funded call names the server.
+    pub(crate) fn for_call(server: ServerId) -> Self {
+        Self { server, reason: RunReason::Call }
+    }
+
     /// The server whose code may run.
     pub fn server(&self) -> &ServerId {
         &self.server
