@@ -133,9 +133,29 @@ impl ResultObject {
         Ok(Self(Value::Object(kept)))
     }
 
-    /// `{"error":…}`, isError true: what stands for the result when the server answered with a JSON-RPC error.
-    pub fn of_error(error: Value) -> Self {
-        Self(Value::Object(vec![("error".to_owned(), error), ("isError".to_owned(), Value::Bool(true))]))
+    /// `{"error":…}`, isError true: what stands for the result when the server answered with a JSON-RPC error. Members of
+    /// `error.data` that are the gateway's to write are left out, an empty `data` is absent.
+    ///
+    /// # Errors
+    /// The error is not an object.
+    pub fn of_error(error: Value) -> Result<Self, ResultFault> {
+        let Value::Object(members) = error else { return Err(ResultFault::NotAnObject) };
+        let mut kept = Vec::with_capacity(members.len());
+        for (name, value) in members {
+            match (name.as_str(), value) {
+                ("data", Value::Object(data)) => {
+                    let data: Vec<_> = data.into_iter().filter(|(name, _)| !is_reserved(name)).collect();
+                    if !data.is_empty() {
+                        kept.push((name, Value::Object(data)));
+                    }
+                }
+                (_, value) => kept.push((name, value)),
+            }
+        }
+        Ok(Self(Value::Object(vec![
+            ("error".to_owned(), Value::Object(kept)),
+            ("isError".to_owned(), Value::Bool(true)),
+        ])))
     }
 
     /// Whether the tool says that it failed.

@@ -50,6 +50,11 @@ impl Identities {
         if simulated && loopback { Self { development: Some(token) } } else { self }
     }
 
+    /// Whether the development principal exists.
+    pub fn has_development(&self) -> bool {
+        self.development.is_some()
+    }
+
     /// Who shows this credential? One that is shown and not known is refused: it never falls back to anonymous.
     ///
     /// # Errors

@@ -1,0 +1,299 @@
+//! `/api/attestation*` and `/health`: evidence, and what the gateway says about itself, read from its running state.
+
+use std::{collections::HashMap, sync::Arc};
+
+use axum::{
+    extract::{Query, State},
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse as _, Response},
+};
+use base64::Engine as _;
+use evidence::{
+    bundle::FreshReport,
+    json::{Value, object},
+    profile::{to_base64, to_hex},
+    report_data::Nonce,
+};
+use platform::Evidence;
+
+use super::{json, problem::Problem};
+use crate::{app::App, desk::DeskError, served_script};
+
+type Filters = Query<HashMap<String, String>>;
+
+/// `GET /api/attestation`: what the gateway says about itself, and where to find what proves it.
+pub(crate) async fn summary(State(app): State<Arc<App>>) -> Response {
+    let attested = app.desk.attested();
+    let hash = app.build.code_hash.as_ref().map_or(Value::Null, |hash| to_hex(hash));
+    json(
+        StatusCode::OK,
+        &object([
+            ("teeEnabled", app.tee_enabled.into()),
+            ("platform", app.config.platform.as_str().into()),
+            ("codeHash", hash),
+            ("publishedHash", Value::Null),
+            // No release manifest exists yet, so no published hash stands behind codeHash.
+            ("verified", false.into()),
+            ("gitCommit", app.build.git_commit.as_ref().map_or(Value::Null, |commit| to_hex(commit))),
+            ("instance", to_hex(&app.prover.instance)),
+            ("core", to_hex(&attested.core)),
+            ("stateHead", to_hex(&attested.state_head)),
+            ("proofKey", to_hex(&attested.proof_key.public())),
+            ("epoch", u64::from(app.prover.epoch).into()),
+            ("selfCheck", app.self_check.clone()),
+            (
+                "note",
+                "codeHash, platform and teeEnabled are what the gateway says about itself; verify /api/attestation/bundle \
+                 with attestation-verifier to learn what the evidence proves"
+                    .into(),
+            ),
+            ("security", security_of(&app)),
+        ]),
+    )
+}
+
+/// `GET /api/attestation/security`
+pub(crate) async fn security(State(app): State<Arc<App>>) -> Response {
+    json(StatusCode::OK, &security_of(&app))
+}
+
+fn security_of(app: &App) -> Value {
+    let pcrs = app.config.tpm_pcrs.iter().map(|pcr| u64::from(*pcr).into()).collect();
+    object([
+        (
+            "keySources",
+            object([
+                ("hmacSeed", "tpm-sealed".into()),
+                ("proofKey", "made at boot, memory only".into()),
+                ("vaultEncryptionKey", Value::Null),
+                ("jwtSecret", Value::Null),
+            ]),
+        ),
+        (
+            "tpm",
+            object([
+                ("kind", app.vtpm_kind.into()),
+                ("manufacturer", app.tpm_manufacturer.as_str().into()),
+                ("sealedUnderPcrs", Value::Array(pcrs)),
+            ]),
+        ),
+        ("sandbox", app.runner.posture()),
+        (
+            "listener",
+            object([
+                ("address", app.listening.to_string().into()),
+                ("loopbackOnly", app.listening.ip().is_loopback().into()),
+                ("tls", false.into()),
+            ]),
+        ),
+        (
+            "identities",
+            object([
+                ("anonymous", true.into()),
+                ("development", app.identities.has_development().into()),
+            ]),
+        ),
+        ("witness", "none".into()),
+        ("log", Value::Null),
+        ("notProven", app.not_proven.clone()),
+    ])
+}
+
+/// `GET /api/attestation/report?nonce=HEX`: the raw report and its certificates.
+pub(crate) async fn report(State(app): State<Arc<App>>, Query(query): Filters, headers: HeaderMap) -> Response {
+    let fresh = match fresh(&app, &query).await {
+        Ok(fresh) => fresh,
+        Err(problem) => return problem.into_response(),
+    };
+    let attested = app.desk.attested();
+    let evidence = fresh.as_ref().map_or(&attested.boot, |(_, evidence)| evidence);
+    let wants_bytes = headers
+        .get(header::ACCEPT)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|accept| accept.contains("application/octet-stream"));
+    if wants_bytes {
+        let kind = [(header::CONTENT_TYPE, "application/octet-stream"), (header::CACHE_CONTROL, "no-store")];
+        return (StatusCode::OK, kind, evidence.report.clone()).into_response();
+    }
+    let vek = match evidence.vek_kind {
+        platform::VekKind::Vcek => "vcek",
+        platform::VekKind::Vlek => "vlek",
+    };
+    json(
+        StatusCode::OK,
+        &object([
+            ("report", to_base64(&evidence.report)),
+            (
+                "certificates",
+                object([
+                    (vek, pem(&evidence.vek).into()),
+                    ("ask", pem(&evidence.intermediate).into()),
+                    ("ark", pem(&evidence.root).into()),
+                ]),
+            ),
+            ("platform", app.config.platform.as_str().into()),
+            ("answersNonce", fresh.is_some().into()),
+        ]),
+    )
+}
+
+/// `GET /api/attestation/bundle?nonce=HEX`: everything offline verification needs, with a script that does it.
+pub(crate) async fn bundle(State(app): State<Arc<App>>, Query(query): Filters) -> Response {
+    let fresh = match fresh(&app, &query).await {
+        Ok(fresh) => fresh,
+        Err(problem) => return problem.into_response(),
+    };
+    let bundle = app.desk.attested().bundle(fresh.map(|(fresh, _)| fresh));
+    let bytes = match bundle.to_bytes() {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            tracing::error!(%error, "the bundle does not fit the profile");
+            return Problem::internal("bundle").into_response();
+        }
+    };
+    let Value::Object(mut members) = bundle.to_value() else {
+        return Problem::internal("bundle").into_response();
+    };
+    members.push((evidence::bundle::SCRIPT_MEMBER.to_owned(), served_script::offline_verification(&bytes)));
+    json(StatusCode::OK, &Value::Object(members))
+}
+
+/// `GET /api/attestation/build-info`
+pub(crate) async fn build_info(State(app): State<Arc<App>>) -> Response {
+    json(StatusCode::OK, &build_of(&app))
+}
+
+fn build_of(app: &App) -> Value {
+    let build = &app.build;
+    let time = build.build_time.and_then(|seconds| i64::try_from(seconds).ok());
+    let time = time.and_then(|seconds| time::OffsetDateTime::from_unix_timestamp(seconds).ok());
+    let time = time.and_then(|time| time.format(&time::format_description::well_known::Rfc3339).ok());
+    object([
+        ("codeHash", build.code_hash.as_ref().map_or(Value::Null, |hash| to_hex(hash))),
+        ("gitCommit", build.git_commit.as_ref().map_or(Value::Null, |commit| to_hex(commit))),
+        ("sourceHash", build.source_hash.as_ref().map_or(Value::Null, |hash| to_hex(hash))),
+        ("buildTime", time.map_or(Value::Null, Value::from)),
+        ("dirty", build.dirty.map_or(Value::Null, Value::from)),
+        ("version", env!("CARGO_PKG_VERSION").into()),
+    ])
+}
+
+/// `GET /api/attestation/provenance`: what was built from what. Unsigned until releases exist, and it says so.
+pub(crate) async fn provenance(State(app): State<Arc<App>>) -> Response {
+    let build = &app.build;
+    let hex = |bytes: Option<&[u8]>| bytes.map_or(Value::Null, to_hex);
+    let packages = app.catalogue.servers().iter().filter_map(|server| {
+        let installed = &server.ready.as_ref().ok()?.installed;
+        Some(object([
+            ("name", server.package_at_version().into()),
+            (
+                "digest",
+                object([
+                    ("registrySha512", hex(installed.registry_digest().as_ref().map(|d| &d[..]))),
+                    ("lockSha256", hex(installed.lock_digest().as_ref().map(|d| &d[..]))),
+                    ("imageSha256", to_hex(&installed.image_digest())),
+                ]),
+            ),
+        ]))
+    });
+    let packages = Value::Array(packages.collect());
+    json(
+        StatusCode::OK,
+        &object([
+            ("signed", false.into()),
+            ("reason", "this build was given no release key: the statement below is the gateway's own word".into()),
+            ("source", object([("gitCommit", hex(build.git_commit.as_ref().map(|c| &c[..])))])),
+            (
+                "statement",
+                object([
+                    ("_type", "https://in-toto.io/Statement/v1".into()),
+                    (
+                        "subject",
+                        Value::Array(vec![object([
+                            ("name", "enclave".into()),
+                            ("digest", object([("sha256", hex(build.code_hash.as_ref().map(|h| &h[..])))])),
+                        ])]),
+                    ),
+                    ("predicateType", "https://slsa.dev/provenance/v1".into()),
+                    (
+                        "predicate",
+                        object([(
+                            "buildDefinition",
+                            object([
+                                ("buildType", "cargo build".into()),
+                                (
+                                    "externalParameters",
+                                    object([
+                                        ("gitCommit", hex(build.git_commit.as_ref().map(|c| &c[..]))),
+                                        ("sourceSha256", hex(build.source_hash.as_ref().map(|h| &h[..]))),
+                                    ]),
+                                ),
+                            ]),
+                        )]),
+                    ),
+                ]),
+            ),
+            ("packages", packages),
+        ]),
+    )
+}
+
+/// `GET /health`
+pub(crate) async fn health(State(app): State<Arc<App>>) -> Response {
+    let ready = app.catalogue.servers().iter().filter(|server| server.ready.is_ok()).count();
+    let all = app.catalogue.servers().len();
+    let engine = app.runner.engine_answers().await;
+    let mut reasons = Vec::new();
+    if !engine {
+        reasons.push(Value::from("the container engine does not answer"));
+    }
+    if ready < all {
+        reasons.push(Value::from(format!("{} of {all} servers cannot run", all - ready)));
+    }
+    let healthy = reasons.is_empty();
+    json(
+        if engine { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE },
+        &object([
+            ("status", if healthy { "healthy".into() } else { "degraded".into() }),
+            ("servers", object([("ready", (ready as u64).into()), ("total", (all as u64).into())])),
+            ("instances", (app.runner.instances() as u64).into()),
+            (
+                "securityPosture",
+                object([
+                    ("attestationAvailability", object([("teeEnabled", app.tee_enabled.into())])),
+                    ("degraded", (!healthy).into()),
+                    ("degradedReasons", Value::Array(reasons)),
+                ]),
+            ),
+        ]),
+    )
+}
+
+/// The answer to `?nonce=`, if there is one.
+async fn fresh(app: &App, query: &HashMap<String, String>) -> Result<Option<(FreshReport, Evidence)>, Problem> {
+    if let Some(unknown) = query.keys().find(|name| *name != "nonce") {
+        let what = format!("query parameter {unknown:?} is unknown");
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "BAD_QUERY", what, "send nonce=<hex> only"));
+    }
+    let Some(nonce) = query.get("nonce") else { return Ok(None) };
+    let nonce = Nonce::from_hex(nonce).map_err(|error| {
+        Problem::new(StatusCode::BAD_REQUEST, "BAD_NONCE", error.to_string(), "send nonce=$(openssl rand -hex 32)")
+    })?;
+    match app.desk.answer(nonce).await {
+        Ok(answer) => Ok(Some(answer)),
+        Err(DeskError::Busy) => Err(Problem::busy(1)),
+        Err(DeskError::Device) => Err(Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "NO_REPORT",
+            "the secure processor gave no report".to_owned(),
+            "ask again; without a nonce the report of the boot is served",
+        )),
+    }
+}
+
+/// A certificate as PEM (RFC 7468).
+fn pem(der: &[u8]) -> String {
+    let text = base64::engine::general_purpose::STANDARD.encode(der);
+    let lines: Vec<&str> = text.as_bytes().chunks(64).filter_map(|line| std::str::from_utf8(line).ok()).collect();
+    format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))
+}

@@ -1,0 +1,131 @@
+//! The HTTP face: routes, limits, and the one table from refusals to statuses.
+
+mod attestation;
+mod guard;
+mod mcp;
+mod problem;
+mod rest;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    http::{HeaderMap, Method, StatusCode, header},
+    middleware,
+    response::{IntoResponse as _, Response},
+    routing::{get, post},
+};
+use evidence::json::Value;
+use gate::Credential;
+
+use crate::{app::App, enablement::MAX_SESSION_BYTES};
+use problem::Problem;
+
+/// All routes.
+pub(crate) fn router(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/health", get(attestation::health))
+        .route("/mcp", post(mcp::gateway).fallback(only_post))
+        .route("/mcp/server/{id}", post(mcp::one_server).fallback(only_post))
+        .route("/api/servers", get(rest::servers).fallback(only_get))
+        .route("/api/servers/{id}", get(rest::server).fallback(only_get))
+        .route("/api/servers/{id}/tools", get(rest::tools).fallback(only_get))
+        .route("/api/servers/{id}/tools/{tool}", post(rest::call).fallback(only_post))
+        .route("/api/proofs/{id}", get(rest::proof).fallback(only_get))
+        .route("/api/attestation", get(attestation::summary).fallback(only_get))
+        .route("/api/attestation/report", get(attestation::report).fallback(only_get))
+        .route("/api/attestation/bundle", get(attestation::bundle).fallback(only_get))
+        .route("/api/attestation/security", get(attestation::security).fallback(only_get))
+        .route("/api/attestation/build-info", get(attestation::build_info).fallback(only_get))
+        .route("/api/attestation/provenance", get(attestation::provenance).fallback(only_get))
+        .route("/api/verify", post(rest::verify).fallback(only_post))
+        .fallback(nowhere)
+        .layer(DefaultBodyLimit::disable())
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), guard::guard))
+        .with_state(app)
+}
+
+async fn nowhere(method: Method, uri: axum::http::Uri) -> Response {
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        "NOT_FOUND",
+        format!("there is nothing at {method} {}", uri.path()),
+        "the endpoints are listed in README.md; MCP is at POST /mcp, the servers at GET /api/servers",
+    )
+    .into_response()
+}
+
+async fn only_post() -> Response {
+    Problem::method("POST").into_response()
+}
+
+async fn only_get() -> Response {
+    Problem::method("GET").into_response()
+}
+
+/// A JSON answer.
+pub(crate) fn json(status: StatusCode, value: &Value) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, "application/json"),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    (status, headers, value.to_text()).into_response()
+}
+
+/// What the caller shows of itself.
+fn credential(headers: &HeaderMap) -> Credential {
+    let Some(shown) = headers.get(header::AUTHORIZATION) else { return Credential::None };
+    let bearer = shown.to_str().ok().and_then(|text| {
+        let (scheme, token) = text.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
+    });
+    bearer.map_or(Credential::OtherScheme, Credential::Bearer)
+}
+
+/// `X-MCP-Session`, if it is there and can be one.
+fn session(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+    let Some(value) = headers.get("x-mcp-session") else { return Ok(None) };
+    let text = value.to_str().ok().filter(|text| !text.is_empty() && text.len() <= MAX_SESSION_BYTES);
+    text.map(Some).ok_or_else(|| {
+        Problem::new(
+            StatusCode::BAD_REQUEST,
+            "BAD_SESSION",
+            format!("X-MCP-Session is empty, longer than {MAX_SESSION_BYTES} bytes or not ASCII"),
+            "send a random string of 16 to 128 visible ASCII characters, the same in every request",
+        )
+    })
+}
+
+/// The request body, if it is JSON and not longer than `limit` bytes.
+async fn json_body(headers: &HeaderMap, body: axum::body::Body, limit: usize) -> Result<Vec<u8>, Problem> {
+    let kind = headers.get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or_default());
+    let is_json = kind.is_some_and(|kind| {
+        let kind = kind.split(';').next().unwrap_or_default().trim();
+        kind.eq_ignore_ascii_case("application/json")
+    });
+    if !is_json {
+        return Err(Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "NOT_JSON",
+            format!("Content-Type is {}", kind.map_or_else(|| "missing".to_owned(), |kind| format!("{kind:?}"))),
+            "send Content-Type: application/json",
+        ));
+    }
+    match tokio::time::timeout(std::time::Duration::from_secs(30), axum::body::to_bytes(body, limit)).await {
+        Ok(Ok(bytes)) => Ok(bytes.to_vec()),
+        Ok(Err(_)) => Err(Problem::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "BODY_TOO_LONG",
+            format!("the body is longer than {limit} bytes, or the connection broke"),
+            format!("send at most {limit} bytes"),
+        )),
+        Err(_) => Err(Problem::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "BODY_TOO_SLOW",
+            "the body did not arrive within 30 s".to_owned(),
+            "send it faster",
+        )),
+    }
+}

@@ -1,0 +1,108 @@
+//! Errors over REST: RFC 9457 problem details, with the ecosystem's `error` and `message` beside them.
+
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use evidence::json::{JsonError, Value, object};
+use gate::Refusal;
+
+/// One problem.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    status: StatusCode,
+    code: &'static str,
+    what: String,
+    fix: String,
+    action: &'static str,
+    allow: Option<&'static str>,
+    retry_after_s: Option<u32>,
+}
+
+impl Problem {
+    pub(crate) fn new(status: StatusCode, code: &'static str, what: String, fix: impl Into<String>) -> Self {
+        Self { status, code, what, fix: fix.into(), action: "fix-request", allow: None, retry_after_s: None }
+    }
+
+    pub(crate) fn method(allow: &'static str) -> Self {
+        let what = format!("this address takes {allow} only");
+        let problem = Self::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", what, format!("use {allow}"));
+        Self { allow: Some(allow), ..problem }
+    }
+
+    pub(crate) fn busy(retry_after_s: u32) -> Self {
+        let problem = Self::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "BUSY",
+            "too many requests of this kind at once".to_owned(),
+            format!("come back after {retry_after_s} s"),
+        );
+        Self { retry_after_s: Some(retry_after_s), action: "retry", ..problem }
+    }
+
+    pub(crate) fn json(error: &JsonError) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "BAD_JSON", error.to_string(), "send one JSON text (RFC 8259) without duplicate names")
+    }
+
+    pub(crate) fn internal(part: &'static str) -> Self {
+        Self::from(&Refusal::Internal { part })
+    }
+}
+
+/// The one table from refusals to statuses.
+impl From<&Refusal> for Problem {
+    fn from(refusal: &Refusal) -> Self {
+        let status = match refusal {
+            Refusal::BadCredential => StatusCode::UNAUTHORIZED,
+            Refusal::UnknownServer { .. } | Refusal::UnknownTool { .. } => StatusCode::NOT_FOUND,
+            Refusal::ArgumentsNotAnObject { .. } => StatusCode::BAD_REQUEST,
+            Refusal::ArgumentsTooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Refusal::ServerUnavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Refusal::ServerTimeout { .. } => StatusCode::GATEWAY_TIMEOUT,
+            Refusal::BadAnswer { .. } => StatusCode::BAD_GATEWAY,
+            Refusal::Busy { .. } => StatusCode::TOO_MANY_REQUESTS,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        let remedy = refusal.remedy();
+        Self {
+            status,
+            code: refusal.code(),
+            what: refusal.to_string(),
+            fix: remedy.text,
+            action: remedy.action,
+            allow: None,
+            retry_after_s: match refusal {
+                Refusal::Busy { retry_after_s } => Some(*retry_after_s),
+                _ => None,
+            },
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = object([
+            ("type", "about:blank".into()),
+            ("title", self.status.canonical_reason().unwrap_or("Error").into()),
+            ("status", u64::from(self.status.as_u16()).into()),
+            ("detail", self.what.as_str().into()),
+            ("error", self.code.into()),
+            ("message", format!("{}; {}", self.what, self.fix).into()),
+            ("remediation", object([("action", self.action.into()), ("text", Value::from(self.fix))])),
+        ]);
+        let mut response = (self.status, body.to_text()).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(allow) = self.allow {
+            headers.insert(header::ALLOW, HeaderValue::from_static(allow));
+        }
+        if let Some(seconds) = self.retry_after_s {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer error=\"invalid_token\""));
+        }
+        response
+    }
+}

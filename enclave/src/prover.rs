@@ -1,0 +1,147 @@
+//! Makes the proof of a call that ran.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use evidence::{
+    Digest, Opened, OpeningSeed, caller_ref,
+    core::Platform,
+    hmac_chain::TagKey,
+    proof::{Envelope, Execution, GatewayClaim, Opening, Proof, ProofBody, ServerClaim},
+    request_hash, response_hash, tag,
+};
+use gate::{Executed, Refusal};
+use platform::ProofKey;
+
+use crate::{build::Build, catalogue::Ready};
+
+/// Proofs kept for `GET /api/proofs/:id`. The oldest goes first.
+const MAX_KEPT: usize = 10_000;
+
+/// What every proof of this boot has in common.
+pub(crate) struct Prover {
+    /// C.
+    pub(crate) core: Digest,
+    /// S_n.
+    pub(crate) state: Digest,
+    /// Instance of the core.
+    pub(crate) instance: [u8; 32],
+    /// Where we run.
+    pub(crate) platform: Platform,
+    /// Whether hardware protects us.
+    pub(crate) tee_enabled: bool,
+    /// SHA-256 of the signed part of the boot report.
+    pub(crate) report_sha256: Digest,
+    /// What the executable is.
+    pub(crate) build: Build,
+    /// Epoch in force. 1 until epochs are built.
+    pub(crate) epoch: u32,
+    /// Tags proofs in that epoch.
+    pub(crate) tag_key: TagKey,
+    /// Signs proofs.
+    pub(crate) proof_key: Arc<ProofKey>,
+    /// What was made, by id.
+    pub(crate) kept: Kept,
+}
+
+/// The newest proofs, by id.
+#[derive(Debug, Default)]
+pub(crate) struct Kept {
+    inner: Mutex<(HashMap<[u8; 32], Envelope>, VecDeque<[u8; 32]>)>,
+}
+
+impl Kept {
+    /// The proof with this id, without what opens it: that is its caller's.
+    pub(crate) fn by_id(&self, id: &[u8; 32]) -> Option<Envelope> {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.0.get(id).cloned()
+    }
+
+    fn keep(&self, envelope: &Envelope) {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let (proofs, order) = &mut *inner;
+        if order.len() >= MAX_KEPT
+            && let Some(oldest) = order.pop_front()
+        {
+            proofs.remove(&oldest);
+        }
+        let id = envelope.proof.body.id;
+        order.push_back(id);
+        proofs.insert(id, Envelope { proof: envelope.proof.clone(), opening: None });
+    }
+}
+
+impl Prover {
+    /// The proof of an executed call, with what opens it.
+    ///
+    /// # Errors
+    /// No randomness, or a name that does not fit the profile.
+    pub(crate) fn prove(&self, executed: &Executed, ready: &Ready) -> Result<Envelope, Refusal> {
+        let internal = || Refusal::Internal { part: "prover" };
+        let (mut id, mut random) = ([0; 32], [0; 32]);
+        getrandom::fill(&mut id).and_then(|()| getrandom::fill(&mut random)).map_err(|_| internal())?;
+        let seed = OpeningSeed::new(random);
+        let (call, run) = (executed.call(), executed.run());
+        let installed = &ready.installed;
+        let mut environment: Vec<String> = ready.launch.environment_names();
+        environment.sort();
+        environment.dedup();
+        let body = ProofBody {
+            id,
+            core: self.core,
+            state: self.state,
+            epoch: self.epoch,
+            gateway: GatewayClaim {
+                code_hash: self.build.code_hash,
+                git_commit: self.build.git_commit,
+                tee_enabled: self.tee_enabled,
+                platform: self.platform,
+                instance: self.instance,
+                report_sha256: self.report_sha256,
+            },
+            server: ServerClaim {
+                id: call.server.clone(),
+                package: installed.package_at_version(),
+                registry_digest: installed.registry_digest(),
+                lock_digest: installed.lock_digest(),
+                image_digest: installed.image_digest(),
+                runtime: ready.launch.runtime().as_str().to_owned(),
+            },
+            execution: Execution {
+                tool: call.tool.clone(),
+                request_hash: request_hash(&seed.salt(Opened::Request), &call.server, &call.tool, &call.arguments),
+                response_hash: response_hash(&seed.salt(Opened::Response), &run.result),
+                is_error: run.result.is_error(),
+                timestamp: run.started_ms,
+                time_source: "host-clock",
+                duration_ms: run.duration_ms,
+                environment,
+                challenge: call.challenge.as_ref().map(|challenge| challenge.as_bytes().to_vec()),
+            },
+            caller: executed.principal().name().map(|name| caller_ref(&seed.salt(Opened::Caller), name)),
+        };
+        let bytes = body.to_bytes().map_err(|error| {
+            tracing::error!(%error, "a proof body does not fit the profile");
+            internal()
+        })?;
+        let envelope = Envelope {
+            proof: Proof {
+                tag: self.tag_key.tag(&self.core, &bytes),
+                key_source: "tpm-sealed".to_owned(),
+                tag_key_id: format!("hmac:{}:{}", hex::encode(self.instance.get(..8).unwrap_or_default()), self.epoch),
+                signature: self.proof_key.sign(tag::PROOF, &[&self.core, &bytes]),
+                signature_key_id: format!("proof:{}", hex::encode(self.proof_key.public().get(..8).unwrap_or_default())),
+                body,
+            },
+            opening: Some(Opening::of_seed(&seed)),
+        };
+        Ok(envelope)
+    }
+
+    /// Keeps a proof whose call is settled, so that it can be asked for again.
+    pub(crate) fn keep(&self, envelope: &Envelope) {
+        self.kept.keep(envelope);
+    }
+}
