@@ -1,2 +1,96 @@
-//! See docs/ARCHITECTURE.md.
-fn main() {}
+//! `enclave`: the gateway. `enclave serve`, `enclave keys init`, `enclave doctor`.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test that panics has failed"))]
+
+mod app;
+mod boot;
+mod build;
+mod catalogue;
+mod config;
+mod desk;
+mod doctor;
+mod enablement;
+mod http;
+mod mcp;
+mod pipeline;
+mod prover;
+mod runner;
+mod self_check;
+mod served_script;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+use config::Config;
+
+/// Hosts MCP servers in hardened containers and proves every tool call.
+#[derive(Parser)]
+#[command(version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the gateway until it is interrupted.
+    Serve {
+        /// The configuration file (docs/CONFIG.md).
+        #[arg(long)]
+        config: PathBuf,
+    },
+    /// The sealed keys.
+    Keys {
+        #[command(subcommand)]
+        command: KeysCommand,
+    },
+    /// Say what this machine offers, and what that proves.
+    Doctor {
+        /// The configuration file whose TPM is asked. Without one: /dev/tpmrm0.
+        #[arg(long)]
+        config: Option<PathBuf>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Subcommand)]
+enum KeysCommand {
+    /// Make the keys, once, and seal them to the TPM.
+    Init {
+        /// The configuration file (docs/CONFIG.md).
+        #[arg(long)]
+        config: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let filter = tracing_subscriber::EnvFilter::try_from_env("SEALGATE_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let outcome = match arguments.command {
+        Command::Serve { config } => Config::read(&config).map_err(boot::Failure::from).and_then(run),
+        Command::Keys { command: KeysCommand::Init { config } } => {
+            Config::read(&config).map_err(boot::Failure::from).and_then(|config| boot::init_keys(&config))
+        }
+        Command::Doctor { config, json } => doctor::print(config.as_deref(), json),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            tracing::error!("refused to start");
+            // The reason goes to the terminal as it is, lines and all.
+            eprintln!("enclave: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(config: Config) -> Result<(), boot::Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| boot::Failure::new("the async runtime could not be made", error, "free memory and threads"))?;
+    runtime.block_on(app::run(config))
+}

@@ -1,0 +1,203 @@
+//! From a configuration to a gateway that has judged its own evidence: unseal, make keys, fix the core, extend PCR 15,
+//! sign state 0, ask for the boot report, verify all of it, and only then open a port (docs/WIRE.md, P4).
+
+use std::{fmt, path::Path, sync::Arc};
+
+use evidence::{
+    Ed25519Public, UnixSeconds,
+    bundle::CarriedState,
+    core::{Core, Platform, Recovery, Vtpm, core_digest},
+    hmac_chain::{HmacChain, LENGTH, TagKey},
+    report_data::report_data_without_nonce,
+    state::{State, state_digest},
+    tag,
+};
+use platform::{BootKeys, DevelopmentMode, EvidenceSource, PcrSet, Simulated, Tpm, Tsm, keystore};
+
+use crate::{build::Build, catalogue::Catalogue, config::Config, desk::Attested};
+
+/// The register that is closed with C, so that what runs later cannot unseal.
+const CORE_PCR: u8 = 15;
+
+/// The epoch of the HMAC chain in force. The first stays open until epochs are built.
+const EPOCH: u32 = 1;
+
+/// Why the gateway does not start.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    what: String,
+    why: String,
+    fix: String,
+}
+
+impl Failure {
+    pub(crate) fn new(what: impl Into<String>, why: impl fmt::Display, fix: impl Into<String>) -> Self {
+        Self { what: what.into(), why: why.to_string(), fix: fix.into() }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.what)?;
+        if !self.why.is_empty() {
+            write!(f, ": {}", self.why)?;
+        }
+        if !self.fix.is_empty() {
+            write!(f, "\nfix: {}", self.fix)?;
+        }
+        Ok(())
+    }
+}
+
+impl From<crate::config::ConfigError> for Failure {
+    fn from(error: crate::config::ConfigError) -> Self {
+        Self::new(error.to_string(), "", "")
+    }
+}
+
+/// What a boot leaves behind.
+pub(crate) struct Booted {
+    /// Everything the evidence desk serves.
+    pub(crate) attested: Arc<Attested>,
+    /// The device, for fresh reports.
+    pub(crate) source: Arc<dyn EvidenceSource>,
+    /// Tags proofs in [`Self::epoch`].
+    pub(crate) tag_key: TagKey,
+    /// The epoch in force.
+    pub(crate) epoch: u32,
+    /// Instance of the core.
+    pub(crate) instance: [u8; 32],
+    /// Who runs the vTPM.
+    pub(crate) vtpm_kind: &'static str,
+    /// Who made the TPM, as it says itself.
+    pub(crate) tpm_manufacturer: String,
+    /// The test root, where the platform is simulated.
+    pub(crate) test_root: Option<Vec<u8>>,
+}
+
+/// `enclave keys init`
+#[expect(clippy::print_stdout, reason = "this is what the command is for")]
+pub(crate) fn init_keys(config: &Config) -> Result<(), Failure> {
+    let pcrs = pcr_set(config)?;
+    let keys = keystore::init(&config.tpm_tcti, &config.state_dir, &pcrs, now()?)
+        .map_err(|error| Failure::new("the keys were not made", &error, error.fix()))?;
+    println!("keys made and sealed to PCRs {:?}; lineage {}", config.tpm_pcrs, hex::encode(keys.lineage()));
+    Ok(())
+}
+
+/// Brings the gateway to the point where it may serve. Blocks on TPM and device.
+pub(crate) fn boot(config: &Config, build: &Build, catalogue: &Catalogue) -> Result<Booted, Failure> {
+    let source = source(config)?;
+    let sealed_to = keystore::sealed_to(&config.state_dir)
+        .map_err(|error| Failure::new("the sealed keys could not be read", &error, error.fix()))?;
+    if sealed_to.indices() != config.tpm_pcrs {
+        return Err(Failure::new(
+            format!("tpm.pcrs = {:?}, but the keys are sealed to PCRs {:?}", config.tpm_pcrs, sealed_to.indices()),
+            "",
+            "set tpm.pcrs to the PCRs the keys are sealed to, or make new keys in another state_dir",
+        ));
+    }
+    let sealed = keystore::unseal(&config.tpm_tcti, &config.state_dir)
+        .map_err(|error| Failure::new("the keys could not be unsealed", &error, error.fix()))?;
+    let fresh = BootKeys::make().map_err(|error| Failure::new("no keys for this boot", error, "check the machine's entropy"))?;
+    let chain = sealed.hmac_seed().expose(|seed| HmacChain::new(fresh.instance, seed));
+    let tag_key = chain.tag_key(EPOCH).ok_or_else(|| Failure::new("no HMAC key for the first epoch", "", ""))?;
+    let vtpm_kind = match config.platform {
+        Platform::Simulated => "software",
+        // Whoever runs the machine runs its TPM, unless a paravisor or an SVSM is shown to: those come with the quote.
+        _ => "host",
+    };
+    let core = Core {
+        instance: fresh.instance,
+        lineage: sealed.lineage(),
+        platform: config.platform,
+        boot: if config.platform == Platform::Simulated { "software" } else { "host" },
+        vtpm: Vtpm { kind: vtpm_kind, ak_name: None, ak_spki: None, ek_name: None },
+        claims: build.claims(),
+        proof_key: Ed25519Public::new(fresh.proof.public())
+            .ok_or_else(|| Failure::new("the proof key is not usable", "small order", "start again"))?,
+        peer_key: fresh.peer.public(),
+        hmac_anchor: *chain.anchor(),
+        hmac_length: LENGTH,
+        release_keys: Vec::new(),
+        recovery: Recovery { kind: "none", keys: Vec::new() },
+        sealing_pcrs: config.tpm_pcrs.clone(),
+        sealing_floor: 0,
+    };
+    let core_bytes = core.to_bytes().map_err(|error| Failure::new("the core does not fit its profile", error, ""))?;
+    let core = core_digest(&core_bytes);
+    let tpm_manufacturer = close_core_pcr(config, &core)?;
+    let proof_key = Arc::new(fresh.proof);
+    let state = State {
+        core,
+        seq: 0,
+        prev: core,
+        tls: Vec::new(),
+        prices: None,
+        policy: None,
+        catalogue: Some(catalogue.digest()),
+    };
+    let state_bytes = state.to_bytes().map_err(|error| Failure::new("state 0 does not fit its profile", error, ""))?;
+    let state_head = state_digest(&core, &state_bytes);
+    let signature = proof_key.sign(tag::STATE, &[&core, &state_bytes]);
+    let report = source
+        .collect(&report_data_without_nonce(&core, &state_head))
+        .map_err(|error| Failure::new("the secure processor gave no boot report", &error, error.fix()))?;
+    let test_root = (config.platform == Platform::Simulated).then(|| report.root.as_bytes().to_vec());
+    let attested = Attested {
+        core_bytes,
+        core,
+        states: vec![CarriedState { bytes: state_bytes, signature }],
+        state_head,
+        boot: report,
+        proof_key,
+    };
+    Ok(Booted {
+        attested: Arc::new(attested),
+        source,
+        tag_key,
+        epoch: EPOCH,
+        instance: fresh.instance,
+        vtpm_kind,
+        tpm_manufacturer,
+        test_root,
+    })
+}
+
+/// The clock of this machine. The gateway's edge reads it; no decision does.
+pub(crate) fn now() -> Result<UnixSeconds, Failure> {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since
+        .map(|since| UnixSeconds(since.as_secs()))
+        .map_err(|error| Failure::new("the clock stands before 1970", error, "set the clock"))
+}
+
+fn pcr_set(config: &Config) -> Result<PcrSet, Failure> {
+    PcrSet::new(&config.tpm_pcrs)
+        .map_err(|error| Failure::new("tpm.pcrs is no set of PCRs", error, "list PCRs from 0 to 23, ascending"))
+}
+
+fn source(config: &Config) -> Result<Arc<dyn EvidenceSource>, Failure> {
+    match config.platform {
+        Platform::Simulated => {
+            let development = DevelopmentMode::from_config(true).ok_or_else(|| Failure::new("not in development", "", ""))?;
+            let simulated = Simulated::open(&config.state_dir, development, time::OffsetDateTime::now_utc())
+                .map_err(|error| Failure::new("the software processor could not be opened", &error, error.fix()))?;
+            Ok(Arc::new(simulated))
+        }
+        Platform::Baremetal => Ok(Arc::new(Tsm::at(Path::new(<Tsm>::ROOT)))),
+        other => Err(Failure::new(
+            format!("platform = {:?}: its evidence provider is not built yet", other.as_str()),
+            "",
+            "use platform = \"baremetal\" where the kernel offers configfs-tsm, or \"simulated\" for development",
+        )),
+    }
+}
+
+fn close_core_pcr(config: &Config, core: &[u8; 32]) -> Result<String, Failure> {
+    let refused = |error: platform::TpmError| Failure::new("PCR 15 could not be closed", &error, error.fix());
+    let mut tpm = Tpm::open(&config.tpm_tcti).map_err(refused)?;
+    let manufacturer = tpm.properties().map_err(refused)?.manufacturer;
+    tpm.extend_pcr(CORE_PCR, core).map_err(refused)?;
+    Ok(manufacturer)
+}
