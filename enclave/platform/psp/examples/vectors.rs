@@ -23,6 +23,7 @@ const NOW: OffsetDateTime = datetime!(2026-06-01 0:00 UTC);
 
 const ACCEPTED: &str = "accepted (test root)";
 
+type Change<T> = fn(&mut T);
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
 fn main() -> ExitCode {
@@ -95,7 +96,7 @@ fn accepted(set: &mut Set, milan: &Fixture, genoa: &Fixture, turin: &Fixture) ->
 }
 
 fn policy(set: &mut Set, milan: &Fixture) -> Outcome<()> {
-    let cases: [(&str, fn(&mut ReportRequest), &str); 6] = [
+    let cases: [(&str, Change<ReportRequest>, &str); 6] = [
         ("bit-17", |r| r.policy &= !(1 << 17), "guest policy bit 17 must be one"),
         ("debug", |r| r.policy |= 1 << 19, "guest policy allows DEBUG"),
         ("migrate-ma", |r| r.policy |= 1 << 18, "guest policy allows a migration agent"),
@@ -159,7 +160,7 @@ fn binding(
 ) -> Outcome<()> {
     for (fixture, version) in [(milan, 2), (milan, 3), (genoa, 5), (turin, 5)] {
         let name = fixture.name();
-        let parts: [(&str, fn(&mut Tcb)); 5] = [
+        let parts: [(&str, Change<Tcb>); 5] = [
             ("fmc", |t| t.fmc += 1),
             ("bootloader", |t| t.bootloader += 1),
             ("tee", |t| t.tee += 1),
@@ -500,8 +501,8 @@ impl Set {
             "exit": case.exit,
             "why": why,
         });
-        if !case.crl.is_empty() {
-            entry["crl"] = json!(case.crl);
+        if let (false, Some(members)) = (case.crl.is_empty(), entry.as_object_mut()) {
+            members.insert("crl".into(), json!(case.crl));
         }
         self.cases.push(entry);
         Ok(())
