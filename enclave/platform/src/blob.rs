@@ -86,7 +86,8 @@ impl Blob {
             Ok(_) => {}
         }
         let bytes = fs::read(&path).map_err(|source| KeystoreError::file("read", &path, source))?;
-        let text = str::from_utf8(&bytes).map_err(|_| KeystoreError::BlobDamaged { path: path.clone(), part: "text" })?;
+        let text =
+            str::from_utf8(&bytes).map_err(|_| KeystoreError::BlobDamaged { path: path.clone(), part: "text" })?;
         Self::decode(text).map_err(|part| KeystoreError::BlobDamaged { path, part })
     }
 

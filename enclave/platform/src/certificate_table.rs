@@ -54,10 +54,8 @@ fn entries(table: &[u8]) -> Result<Vec<Entry<'_>>, EvidenceError> {
         let (Some((offset, length)), []) = (split_words(rest), rest.get(8..).unwrap_or_default()) else {
             return Err(bad("it ends within an entry"));
         };
-        let bytes = offset
-            .checked_add(length)
-            .and_then(|end| table.get(offset..end))
-            .ok_or(bad("an entry points outside"))?;
+        let bytes =
+            offset.checked_add(length).and_then(|end| table.get(offset..end)).ok_or(bad("an entry points outside"))?;
         entries.push((*guid, bytes));
     }
     // A host that supplies nothing gives an empty table.

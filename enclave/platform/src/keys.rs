@@ -72,7 +72,10 @@ impl ProofKey {
 
 /// X25519 key of one boot, for transfers between nodes.
 pub struct PeerKey {
-    #[expect(dead_code, reason = "the core names the public half from the first boot; transfers come with several nodes")]
+    #[expect(
+        dead_code,
+        reason = "the core names the public half from the first boot; transfers come with several nodes"
+    )]
     secret: StaticSecret,
     public: [u8; 32],
 }

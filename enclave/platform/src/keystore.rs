@@ -220,7 +220,9 @@ impl fmt::Display for KeystoreError {
             Self::BlobDamaged { path, part: "tpm" } => {
                 write!(f, "{}: the sealed keys are damaged, the TPM refuses them", path.display())
             }
-            Self::BlobDamaged { path, part } => write!(f, "{}: the sealed keys are damaged at `{part}`", path.display()),
+            Self::BlobDamaged { path, part } => {
+                write!(f, "{}: the sealed keys are damaged at `{part}`", path.display())
+            }
             Self::WrongPcrs { changed } => {
                 f.write_str("the machine is not in the state the keys were sealed to:")?;
                 for change in changed {

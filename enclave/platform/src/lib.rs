@@ -11,6 +11,16 @@
 //! The TPM library prints to standard error on its own; set `TSS2_LOG=all+NONE` in the environment of the process to
 //! keep it quiet. Everything it would say is in the errors here.
 
+#![cfg_attr(
+    test,
+    allow(
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        reason = "a failed expectation is the test's answer"
+    )
+)]
+
 mod blob;
 mod certificate_table;
 pub mod doctor;

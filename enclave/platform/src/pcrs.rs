@@ -62,6 +62,7 @@ impl PcrSet {
     }
 
     /// TPML_PCR_SELECTION with the SHA-256 bank alone (TPM 2.0 part 2, 10.9.7).
+    #[cfg(any(target_os = "linux", test))]
     pub(crate) fn selection(&self) -> [u8; 10] {
         let bits = self.0.iter().fold(0u32, |bits, index| bits | 1 << index).to_le_bytes();
         let [b0, b1, b2, _] = bits;
@@ -118,6 +119,7 @@ impl PcrValues {
 
     /// PolicyPCR's policy digest from a fresh session: SHA-256(0³² ‖ TPM_CC_PolicyPCR ‖ selection ‖ digest)
     /// (TPM 2.0 part 3, 23.7).
+    #[cfg(any(target_os = "linux", test))]
     pub(crate) fn policy(&self) -> Digest {
         let mut hash = Sha256::new();
         hash.update([0; 32]);

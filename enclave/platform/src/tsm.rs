@@ -118,8 +118,7 @@ impl<F: TsmFiles> Tsm<F> {
     ) -> Result<T, EvidenceError> {
         // Poison means that another request panicked; each request has a directory of its own.
         let mut files = self.files.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let directory =
-            files.create().map_err(device("make a request below", Path::new(Tsm::<KernelFiles>::ROOT)))?;
+        let directory = files.create().map_err(device("make a request below", Path::new(Tsm::<KernelFiles>::ROOT)))?;
         let done = work(&mut files, &directory);
         files.remove(&directory);
         done
@@ -154,12 +153,14 @@ impl<F: TsmFiles> EvidenceSource for Tsm<F> {
     }
 }
 
+type ReportAndTable = (Vec<u8>, Vec<u8>);
+
 /// Report and certificate table, or none when somebody else wrote meanwhile.
 fn ask(
     files: &mut impl TsmFiles,
     directory: &Path,
     report_data: &[u8; 64],
-) -> Result<Option<(Vec<u8>, Vec<u8>)>, EvidenceError> {
+) -> Result<Option<ReportAndTable>, EvidenceError> {
     // A guest below a paravisor or SVSM may not ask for its superior's level. Kernels before 6.10 have no such file.
     let floor = directory.join("privlevel_floor");
     match files.read(&floor) {
@@ -212,10 +213,7 @@ fn device(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Evidenc
 
 /// EBUSY: the provider is being replaced. EWOULDBLOCK: the options changed since the last report. EINTR: a signal.
 fn is_busy(source: &io::Error) -> bool {
-    matches!(
-        source.kind(),
-        io::ErrorKind::ResourceBusy | io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
-    )
+    matches!(source.kind(), io::ErrorKind::ResourceBusy | io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
 
 #[cfg(test)]

@@ -1,5 +1,10 @@
 //! Sealed keys against a real software TPM.
-#![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a failed expectation is the test's answer")]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failed expectation is the test's answer"
+)]
 
 mod common;
 
@@ -321,10 +326,9 @@ impl Recorder {
                 for client in listener.incoming() {
                     let client = client.expect("client");
                     let server = TcpStream::connect(("127.0.0.1", to)).expect("TPM");
-                    for (mut source, mut sink) in [
-                        (client.try_clone().expect("clone"), server.try_clone().expect("clone")),
-                        (server, client),
-                    ] {
+                    for (mut source, mut sink) in
+                        [(client.try_clone().expect("clone"), server.try_clone().expect("clone")), (server, client)]
+                    {
                         let seen = Arc::clone(&seen);
                         thread::spawn(move || {
                             let mut buffer = [0; 4096];

@@ -67,7 +67,9 @@ impl TpmError {
             Self::NotOurs => "the object belongs to another TPM or is damaged".into(),
             Self::Policy => "boot the state the object was sealed to".into(),
             Self::Unsteady => "something keeps extending the registers: start the gateway later in the boot".into(),
-            Self::Wrong { .. } => "do not trust this TPM: replace it, or look for what sits between it and this program".into(),
+            Self::Wrong { .. } => {
+                "do not trust this TPM: replace it, or look for what sits between it and this program".into()
+            }
             Self::Failed { .. } => "see the code; `enclave doctor` shows whether the TPM answers at all".into(),
         }
     }

@@ -124,7 +124,8 @@ impl Tpm {
     /// # Errors
     /// [`TpmError::Failed`]; [`TpmError::Wrong`] for an index above 23.
     pub fn extend_pcr(&mut self, index: u8, digest: &[u8; 32]) -> Result<(), TpmError> {
-        let handle = PCR_HANDLES.get(usize::from(index)).ok_or(TpmError::Wrong { what: "there is no such register" })?;
+        let handle =
+            PCR_HANDLES.get(usize::from(index)).ok_or(TpmError::Wrong { what: "there is no such register" })?;
         let session = self.primary()?.session;
         let mut digests = DigestValues::new();
         digests.set(HashingAlgorithm::Sha256, to_digest(digest)?);
@@ -138,10 +139,8 @@ impl Tpm {
     /// # Errors
     /// [`TpmError::Failed`].
     pub fn has_nv_index(&mut self, index: u32) -> Result<bool, TpmError> {
-        let (data, _) = self
-            .context
-            .get_capability(CapabilityType::Handles, index, 1)
-            .map_err(failed("list its NV indices"))?;
+        let (data, _) =
+            self.context.get_capability(CapabilityType::Handles, index, 1).map_err(failed("list its NV indices"))?;
         Ok(match data {
             CapabilityData::Handles(handles) => handles.into_inner().iter().any(|handle| u32::from(*handle) == index),
             _ => false,

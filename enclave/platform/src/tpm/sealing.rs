@@ -59,9 +59,22 @@ impl Tpm {
             .map_err(|error| match kind(&error) {
                 // What a broken private or public area is answered with; a failing TPM answers otherwise.
                 Some(
-                    Kind::Integrity | Kind::Size | Kind::Insufficient | Kind::Binding | Kind::Attributes | Kind::Hash
-                    | Kind::Type | Kind::Scheme | Kind::Value | Kind::Key | Kind::Sensitive | Kind::ReservedBits
-                    | Kind::Symmetric | Kind::Kdf | Kind::Selector | Kind::Asymmetric,
+                    Kind::Integrity
+                    | Kind::Size
+                    | Kind::Insufficient
+                    | Kind::Binding
+                    | Kind::Attributes
+                    | Kind::Hash
+                    | Kind::Type
+                    | Kind::Scheme
+                    | Kind::Value
+                    | Kind::Key
+                    | Kind::Sensitive
+                    | Kind::ReservedBits
+                    | Kind::Symmetric
+                    | Kind::Kdf
+                    | Kind::Selector
+                    | Kind::Asymmetric,
                 ) => TpmError::NotOurs,
                 _ => failed("load the sealed object")(error),
             })?;
