@@ -1,1 +1,44 @@
-//! See docs/ARCHITECTURE.md.
+//! The machine under the gateway: its secure processor, its TPM, and the keys that only exist because of them.
+//!
+//! - [`EvidenceSource`] asks the secure processor for a report over 64 bytes of the caller's choice, with the
+//!   certificates a stranger needs. [`Simulated`] is a processor in software, [`Tsm`] the kernel's configfs interface.
+//! - [`Tpm`] and [`keystore`] keep one sealed object: the HMAC seed and the key that wraps all other lasting keys.
+//! - [`keys`] holds what lives in memory. A key leaves this crate as a signature or as a [`Secret`], never as bytes.
+//! - [`doctor`] looks at the machine and says what each finding proves.
+//!
+//! **Invariant.** Nothing here falls back: a missing device, a wrong PCR or a damaged blob is an error with a fix.
+//!
+//! The TPM library prints to standard error on its own; set `TSS2_LOG=all+NONE` in the environment of the process to
+//! keep it quiet. Everything it would say is in the errors here.
+
+#![cfg_attr(
+    test,
+    allow(
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        reason = "a failed expectation is the test's answer"
+    )
+)]
+
+mod blob;
+mod certificate_table;
+pub mod doctor;
+mod genesis;
+pub mod keys;
+pub mod keystore;
+mod pcrs;
+mod secret;
+mod simulated;
+mod source;
+mod tpm;
+mod tsm;
+
+pub use genesis::Genesis;
+pub use keystore::KeystoreError;
+pub use pcrs::{PcrChange, PcrSet, PcrSetError, PcrValues};
+pub use secret::Secret;
+pub use simulated::{DevelopmentMode, Simulated};
+pub use source::{Der, Evidence, EvidenceError, EvidenceSource, VekKind};
+pub use tpm::{Tpm, TpmError, TpmProperties};
+pub use tsm::{Tsm, TsmFiles};

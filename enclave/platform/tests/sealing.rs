@@ -1,0 +1,357 @@
+//! Sealed keys against a real software TPM.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failed expectation is the test's answer"
+)]
+
+mod common;
+
+use std::{
+    fs,
+    io::{Read, Write},
+    net::{Shutdown, TcpListener, TcpStream},
+    path::Path,
+    sync::{Arc, Mutex},
+    thread,
+};
+
+use common::Swtpm;
+use evidence::UnixSeconds;
+use platform::{KeystoreError, PcrSet, Tpm, TpmError, keys::SealedKeys, keystore};
+use sha2::{Digest, Sha256};
+use tempfile::TempDir;
+
+const NOW: UnixSeconds = UnixSeconds(1_795_000_000);
+
+fn state() -> TempDir {
+    TempDir::new().expect("a state directory")
+}
+
+fn init(tpm: &Swtpm, dir: &Path) -> SealedKeys {
+    keystore::init(&tpm.tcti(), dir, &PcrSet::of_our_image(), NOW).expect("keys init")
+}
+
+fn both(keys: &SealedKeys) -> [u8; 64] {
+    let mut both = [0; 64];
+    keys.hmac_seed().expose(|seed| both[..32].copy_from_slice(seed));
+    keys.kek().expose(|kek| both[32..].copy_from_slice(kek));
+    both
+}
+
+fn extend(tpm: &Swtpm, index: u8) {
+    Tpm::open(&tpm.tcti()).expect("open").extend_pcr(index, &[0xC0; 32]).expect("extend");
+}
+
+/// Changes the blob's file and gives it a right check again, as somebody who knows the format would.
+fn forge(dir: &Path, change: impl FnOnce(String) -> String) {
+    let path = dir.join("sealed-keys");
+    let text = fs::read_to_string(&path).expect("blob");
+    let (body, _) = text.split_once("check ").expect("a check");
+    let body = change(body.to_owned());
+    let check = hex::encode(Sha256::digest(&body));
+    fs::write(&path, format!("{body}check {check}\n")).expect("forged");
+}
+
+#[test]
+fn what_was_sealed_is_unsealed_at_every_boot() {
+    let (mut tpm, dir) = (Swtpm::start(), state());
+    let made = init(&tpm, dir.path());
+    for _ in 0..2 {
+        let started = std::time::Instant::now();
+        let opened = keystore::unseal(&tpm.tcti(), dir.path()).expect("unseal");
+        eprintln!("unseal: {:.1} ms", started.elapsed().as_secs_f64() * 1e3);
+        assert_eq!(both(&opened), both(&made));
+        assert_eq!(opened.lineage(), made.lineage());
+        extend(&tpm, 15);
+        tpm.reboot();
+    }
+    assert_ne!(both(&made)[..32], both(&made)[32..], "seed and KEK are two keys");
+    assert_eq!(keystore::sealed_to(dir.path()).expect("blob"), PcrSet::of_our_image());
+}
+
+#[test]
+fn two_machines_have_nothing_in_common() {
+    let (tpm, one, two) = (Swtpm::start(), state(), state());
+    let (first, second) = (init(&tpm, one.path()), init(&tpm, two.path()));
+    assert_ne!(both(&first), both(&second));
+    assert_ne!(first.lineage(), second.lineage());
+}
+
+#[test]
+fn keys_are_made_once() {
+    let (tpm, dir) = (Swtpm::start(), state());
+    let made = init(&tpm, dir.path());
+    let error = keystore::init(&tpm.tcti(), dir.path(), &PcrSet::for_restarts(), NOW).expect_err("second init");
+    assert!(matches!(error, KeystoreError::AlreadyInitialised { .. }), "{error}");
+    assert_eq!(both(&keystore::unseal(&tpm.tcti(), dir.path()).expect("untouched")), both(&made));
+}
+
+#[test]
+fn after_15_is_extended_the_keys_stay_shut_until_the_next_boot() {
+    let (mut tpm, dir) = (Swtpm::start(), state());
+    let made = init(&tpm, dir.path());
+    extend(&tpm, 15);
+    let error = keystore::unseal(&tpm.tcti(), dir.path()).expect_err("locked");
+    let KeystoreError::WrongPcrs { changed } = &error else { panic!("{error}") };
+    let expected: [u8; 32] = Sha256::digest([[0; 32], [0xC0; 32]].concat()).into();
+    assert_eq!(changed.iter().map(|change| (change.index, change.now)).collect::<Vec<_>>(), [(15, expected)]);
+    assert!(error.to_string().contains("PCR 15"), "{error}");
+    assert!(error.fix().contains("once per boot") && error.fix().contains("reboot"), "{}", error.fix());
+    tpm.reboot();
+    assert_eq!(both(&keystore::unseal(&tpm.tcti(), dir.path()).expect("next boot")), both(&made));
+}
+
+#[test]
+fn without_15_a_gateway_may_restart() {
+    let (tpm, dir) = (Swtpm::start(), state());
+    let made = keystore::init(&tpm.tcti(), dir.path(), &PcrSet::for_restarts(), NOW).expect("init");
+    extend(&tpm, 15);
+    assert_eq!(both(&keystore::unseal(&tpm.tcti(), dir.path()).expect("again")), both(&made));
+}
+
+#[test]
+fn every_changed_register_is_named() {
+    let (tpm, dir) = (Swtpm::start(), state());
+    init(&tpm, dir.path());
+    for index in [4, 11] {
+        extend(&tpm, index);
+    }
+    // Not in the set: no reason to refuse, none to mention.
+    extend(&tpm, 0);
+    let error = keystore::unseal(&tpm.tcti(), dir.path()).expect_err("another boot");
+    let KeystoreError::WrongPcrs { changed } = &error else { panic!("{error}") };
+    assert_eq!(changed.iter().map(|change| change.index).collect::<Vec<_>>(), [4, 11]);
+    assert!(error.fix().contains("4 (boot loader and kernel image), 11 (unified kernel image)"), "{}", error.fix());
+}
+
+#[test]
+fn a_cleared_tpm_is_told_from_a_damaged_blob() {
+    let (tpm, dir) = (Swtpm::start(), state());
+    init(&tpm, dir.path());
+    tpm.tool("tpm2_clear", &["-c", "p"]);
+    let error = keystore::unseal(&tpm.tcti(), dir.path()).expect_err("cleared");
+    assert!(matches!(error, KeystoreError::OtherTpm { .. }), "{error}");
+    assert!(error.fix().contains("cleared or replaced"));
+}
+
+#[test]
+fn another_tpm_cannot_open_the_blob() {
+    let (tpm, other, dir) = (Swtpm::start(), Swtpm::start(), state());
+    init(&tpm, dir.path());
+    let error = keystore::unseal(&other.tcti(), dir.path()).expect_err("another TPM");
+    assert!(matches!(error, KeystoreError::OtherTpm { .. }), "{error}");
+    // Even if the file is made to name that TPM.
+    let mut names = Vec::new();
+    if let KeystoreError::OtherTpm { sealed, now } = error {
+        names.extend([hex::encode(sealed), hex::encode(now)]);
+    }
+    forge(dir.path(), |text| text.replace(&names[0], &names[1]));
+    let error = keystore::unseal(&other.tcti(), dir.path()).expect_err("another TPM");
+    assert!(matches!(error, KeystoreError::BlobDamaged { part: "tpm", .. }), "{error}");
+}
+
+#[test]
+fn a_missing_tpm_names_the_address_and_the_fix() {
+    let (mut tpm, dir) = (Swtpm::start(), state());
+    init(&tpm, dir.path());
+    tpm.stop();
+    let error = keystore::unseal(&tpm.tcti(), dir.path()).expect_err("no TPM");
+    assert!(matches!(error, KeystoreError::Tpm(TpmError::Missing { .. })), "{error}");
+    assert!(error.to_string().contains(&tpm.tcti()) && error.fix().contains("start the software TPM"), "{error}");
+    let error = keystore::init("device:/nonexistent/tpmrm0", state().path(), &PcrSet::of_our_image(), NOW);
+    assert!(matches!(error, Err(KeystoreError::Tpm(TpmError::Missing { .. }))));
+    let error = keystore::unseal("tcp://tpm", dir.path()).expect_err("no address");
+    assert!(matches!(error, KeystoreError::Tpm(TpmError::BadAddress { .. })), "{error}");
+}
+
+#[test]
+fn a_missing_blob_is_not_made_up() {
+    let (tpm, dir) = (Swtpm::start(), state());
+    let error = keystore::unseal(&tpm.tcti(), dir.path()).expect_err("never made");
+    assert!(matches!(error, KeystoreError::BlobMissing { .. }), "{error}");
+    assert!(error.fix().contains("enclave keys init"));
+    assert_eq!(fs::read_dir(dir.path()).expect("directory").count(), 0);
+}
+
+#[test]
+fn a_failed_init_leaves_nothing_behind() {
+    let dir = state();
+    keystore::init(&common::address(common::free_pair()), dir.path(), &PcrSet::of_our_image(), NOW)
+        .expect_err("no TPM");
+    assert_eq!(fs::read_dir(dir.path()).expect("directory").count(), 0);
+}
+
+#[test]
+fn damage_anywhere_in_the_sealed_object_is_named_as_damage() {
+    let (tpm, dir) = (Swtpm::start(), state());
+    init(&tpm, dir.path());
+    let original = fs::read_to_string(dir.path().join("sealed-keys")).expect("blob");
+    let mut tried = 0;
+    for entry in ["private", "public"] {
+        let line = original.lines().find(|line| line.starts_with(entry)).expect("entry").to_owned();
+        let value = line.split_once(' ').expect("value").1.to_owned();
+        for at in (0..value.len() / 2).step_by(if entry == "private" { 9 } else { 1 }) {
+            let mut bytes = hex::decode(&value).expect("hex");
+            bytes[at] ^= 1;
+            let changed = format!("{entry} {}", hex::encode(bytes));
+            forge(dir.path(), |text| text.replace(&line, &changed));
+            let error = keystore::unseal(&tpm.tcti(), dir.path()).expect_err("damaged");
+            assert!(matches!(error, KeystoreError::BlobDamaged { .. }), "{entry} byte {at}: {error}");
+            fs::write(dir.path().join("sealed-keys"), &original).expect("restored");
+            tried += 1;
+        }
+        forge(dir.path(), |text| text.replace(&line, &line[..line.len() - 2]));
+        let error = keystore::unseal(&tpm.tcti(), dir.path()).expect_err("cut");
+        assert!(matches!(error, KeystoreError::BlobDamaged { .. }), "{entry} cut: {error}");
+        fs::write(dir.path().join("sealed-keys"), &original).expect("restored");
+    }
+    assert!(tried > 50, "{tried} places");
+    // The list of registers is not the one that was sealed to.
+    let error = {
+        forge(dir.path(), |text| {
+            let pcrs = text.lines().find(|line| line.starts_with("pcrs")).expect("pcrs");
+            text.replace(pcrs, pcrs.rsplit_once(' ').expect("several").0)
+        });
+        keystore::unseal(&tpm.tcti(), dir.path()).expect_err("other registers")
+    };
+    assert!(matches!(error, KeystoreError::BlobDamaged { part: "pcrs", .. }), "{error}");
+    fs::write(dir.path().join("sealed-keys"), &original).expect("restored");
+    keystore::unseal(&tpm.tcti(), dir.path()).expect("the original still opens");
+}
+
+#[test]
+fn nothing_on_disk_holds_the_keys() {
+    let (tpm, dir) = (Swtpm::start(), state());
+    let keys = both(&init(&tpm, dir.path()));
+    for entry in fs::read_dir(dir.path()).expect("directory") {
+        let bytes = fs::read(entry.expect("entry").path()).expect("file");
+        let text = String::from_utf8_lossy(&bytes).to_lowercase();
+        for window in keys.windows(8) {
+            assert!(!contains(&bytes, window) && !text.contains(&hex::encode(window)));
+        }
+    }
+}
+
+#[test]
+fn an_empty_password_does_not_open_the_object() {
+    let (tpm, dir) = (Swtpm::start(), state());
+    init(&tpm, dir.path());
+    let text = fs::read_to_string(dir.path().join("sealed-keys")).expect("blob");
+    let sized = |entry: &str| {
+        let value = text.lines().find_map(|line| line.strip_prefix(entry)).expect("entry");
+        let bytes = hex::decode(value.trim()).expect("hex");
+        [&u16::try_from(bytes.len()).expect("short").to_be_bytes()[..], &bytes].concat()
+    };
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    fs::write(path("pub"), sized("public ")).expect("written");
+    fs::write(path("priv"), sized("private ")).expect("written");
+    // Other software derives the same storage key and loads the object, but may not open it.
+    let attributes = "fixedtpm|fixedparent|sensitivedataorigin|userwithauth|noda|restricted|decrypt";
+    let primary = ["-Q", "-C", "o", "-g", "sha256", "-G", "ecc256:aes128cfb", "-a", attributes, "-c", &path("primary")];
+    tpm.tool("tpm2_createprimary", &primary);
+    tpm.tool("tpm2_load", &["-Q", "-C", &path("primary"), "-u", &path("pub"), "-r", &path("priv"), "-c", &path("o")]);
+    let opened = std::process::Command::new("tpm2_unseal")
+        .args(["-T", &tpm.tcti(), "-c", &path("o")])
+        .output()
+        .expect("tpm2_unseal");
+    assert!(!opened.status.success() && opened.stdout.is_empty());
+}
+
+#[test]
+fn the_keys_cross_the_bus_encrypted() {
+    let (tpm, dir) = (Swtpm::start(), state());
+    let bus = Recorder::before(tpm.port());
+    let made = keystore::init(&bus.tcti(), dir.path(), &PcrSet::of_our_image(), NOW).expect("init");
+    let opened = keystore::unseal(&bus.tcti(), dir.path()).expect("unseal");
+    assert_eq!(both(&opened), both(&made));
+    let recorded = bus.bytes();
+    // The recorder sees what passes: TPM_CC_Create and TPM_CC_Unseal, and bytes sent in clear by another tool.
+    for command in [0x153u32, 0x15E] {
+        let header = [&[0x80, 0x02][..], &[0; 4]].concat();
+        assert!(
+            recorded.windows(10).any(|ten| ten[..2] == header[..2] && ten[6..] == command.to_be_bytes()),
+            "command {command:#x} was recorded"
+        );
+    }
+    let clear = common::tool_at(&bus.tcti(), "tpm2_getrandom", &["16"]);
+    assert!(contains(&bus.bytes(), &clear), "the recorder would have seen plain bytes");
+    for window in both(&made).windows(8) {
+        assert!(!contains(&recorded, window), "eight bytes of the keys passed in clear");
+    }
+}
+
+#[test]
+fn registers_extend_as_the_specification_says() {
+    let tpm = Swtpm::start();
+    let set = PcrSet::new(&[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 15]).expect("more than one command can read");
+    extend(&tpm, 15);
+    let values = Tpm::open(&tpm.tcti()).expect("open").read_pcrs(&set).expect("read");
+    assert_eq!(values.values().len(), 13);
+    let expected: [u8; 32] = Sha256::digest([[0; 32], [0xC0; 32]].concat()).into();
+    assert_eq!(values.values().last(), Some(&(15, expected)));
+    assert_eq!(values.values().first(), Some(&(0, [0; 32])));
+    let error = Tpm::open(&tpm.tcti()).expect("open").extend_pcr(24, &[0; 32]).expect_err("no PCR 24");
+    assert!(matches!(error, TpmError::Wrong { .. }), "{error}");
+}
+
+#[test]
+fn the_doctor_names_a_software_tpm() {
+    let tpm = Swtpm::start();
+    let findings = platform::doctor::examine(Path::new("/nonexistent"), &tpm.tcti());
+    let tpm = findings.iter().find(|finding| finding.subject == "tpm").expect("looked for");
+    assert_eq!(tpm.state, platform::doctor::State::Found);
+    assert!(tpm.detail.contains("IBM") && tpm.detail.contains("software TPM"), "{}", tpm.detail);
+}
+
+fn contains(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|window| window == part)
+}
+
+/// Stands between the gateway and the TPM and keeps every byte, as somebody with a probe on the bus would.
+struct Recorder {
+    port: u16,
+    seen: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Recorder {
+    fn before(tpm: u16) -> Self {
+        let port = common::free_pair();
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        for (from, to) in [(port, tpm), (port + 1, tpm + 1)] {
+            let listener = TcpListener::bind(("127.0.0.1", from)).expect("a free port");
+            let seen = Arc::clone(&seen);
+            thread::spawn(move || {
+                for client in listener.incoming() {
+                    let client = client.expect("client");
+                    let server = TcpStream::connect(("127.0.0.1", to)).expect("TPM");
+                    for (mut source, mut sink) in
+                        [(client.try_clone().expect("clone"), server.try_clone().expect("clone")), (server, client)]
+                    {
+                        let seen = Arc::clone(&seen);
+                        thread::spawn(move || {
+                            let mut buffer = [0; 4096];
+                            while let Ok(n @ 1..) = source.read(&mut buffer) {
+                                seen.lock().expect("lock").extend_from_slice(&buffer[..n]);
+                                if sink.write_all(&buffer[..n]).is_err() {
+                                    break;
+                                }
+                            }
+                            sink.shutdown(Shutdown::Both).ok();
+                        });
+                    }
+                }
+            });
+        }
+        Self { port, seen }
+    }
+
+    fn tcti(&self) -> String {
+        common::address(self.port)
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        self.seen.lock().expect("lock").clone()
+    }
+}
