@@ -57,7 +57,9 @@ fn main() -> ExitCode {
     };
     let Command::Replay { eventlog, pcrs, json } = arguments.command;
     let done = replay(&eventlog, pcrs.as_deref(), json);
-    match done.and_then(|text| io::stdout().write_all(text.as_bytes()).map_err(|error| Stop::usage("stdout", error, ""))) {
+    match done
+        .and_then(|text| io::stdout().write_all(text.as_bytes()).map_err(|error| Stop::usage("stdout", error, "")))
+    {
         Ok(()) => ExitCode::SUCCESS,
         Err(stop) => {
             let _ = writeln!(io::stderr(), "error: {}", stop.what);
