@@ -300,7 +300,7 @@ mod tests {
     #[test]
     fn what_an_answer_adds_for_the_script_is_not_looked_at() {
         let text = String::from_utf8(bundle(1).to_bytes().unwrap()).unwrap();
-        let served = text.replacen('{', r#"{"offlineVerification":{"script":"#!/bin/bash\n","x-y":1.5},"#, 1);
+        let served = text.replacen('{', r##"{"offlineVerification":{"script":"#!/bin/bash\n","x-y":1.5},"##, 1);
         assert_eq!(Bundle::from_bytes(served.as_bytes()), Ok(bundle(1)));
     }
 
