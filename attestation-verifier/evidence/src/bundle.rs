@@ -5,7 +5,7 @@ use crate::{
     core::DocumentError,
     frame::Digest,
     json::{self, JsonError, Limits, Value, object},
-    profile::{Members, ShapeError, from_base64, hex_of, j, to_base64, to_hex},
+    profile::{Members, ShapeError, from_base64, hex_of, j_within, to_base64, to_hex},
     report_data::{MAX_BATCH, Nonce, Purpose},
 };
 
@@ -89,6 +89,9 @@ pub struct Bundle {
 /// Members that are `null` until they are built.
 const LATER: [&str; 8] = ["quote", "pcrs", "eventLog", "hcl", "release", "provenance", "log", "witnessPolicy"];
 
+/// The longest bundle, in bytes: some hundreds of states beside two reports and their certificates.
+pub const MAX_BYTES: usize = 1 << 20;
+
 /// The member that an HTTP answer adds, and that is not part of the bundle's own bytes.
 pub const SCRIPT_MEMBER: &str = "offlineVerification";
 
@@ -141,18 +144,19 @@ impl Bundle {
     /// `J(bundle)`.
     ///
     /// # Errors
-    /// Longer than 64 KiB.
+    /// Longer than [`MAX_BYTES`].
     pub fn to_bytes(&self) -> Result<Vec<u8>, JsonError> {
-        j(&self.to_value())
+        j_within(&self.to_value(), MAX_BYTES)
     }
 
-    /// Reads a bundle as it was served or saved, in any layout, with or without `offlineVerification` (which is for
-    /// the script's sake and is not looked at).
+    /// Reads a bundle as it was served or saved, in any layout, with or without `offlineVerification` (which is for the
+    /// script's sake and is not looked at).
     ///
     /// # Errors
     /// Not JSON, not in the profile, or a member that is missing, unknown or of another shape.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, DocumentError> {
-        let limits = Limits { bytes: 1 << 20, number: 16, exponent: 0, depth: 16 };
+        // As served, the script repeats the bundle in base64, which makes four bytes of three.
+        let limits = Limits { bytes: 3 * MAX_BYTES, ..Limits::OURS };
         let value = match json::parse(bytes, &limits)? {
             Value::Object(mut members) => {
                 members.retain(|(name, _)| name != SCRIPT_MEMBER);
@@ -160,7 +164,7 @@ impl Bundle {
             }
             other => other,
         };
-        let _in_profile = j(&value)?;
+        let _in_profile = j_within(&value, MAX_BYTES)?;
         let mut bundle = Members::of(&value, "bundle")?;
         let _: &str = bundle.word("type", &["bundle"])?;
         if bundle.integer("v")? != 1 {
@@ -169,6 +173,9 @@ impl Bundle {
         let mut certificates = bundle.object("certificates")?;
         let mut boot = bundle.object("boot")?;
         let states = bundle.array("states")?;
+        if states.is_empty() {
+            return Err(bundle.wrong("states", "want at least state 0").into());
+        }
         let read = Self {
             vek_kind: match certificates.word("vekKind", &["vcek", "vlek"])? {
                 "vcek" => VekKind::Vcek,
@@ -222,7 +229,10 @@ fn fresh(value: &Value) -> Result<FreshReport, ShapeError> {
         report: carried(&mut members)?,
         purpose: Purpose::of(members.word("purpose", Purpose::WORDS)?)
             .ok_or_else(|| members.wrong("purpose", "unknown purpose"))?,
-        nonce: Nonce::from_hex(nonce).map_err(|error| members.wrong("nonce", error.to_string()))?,
+        nonce: Nonce::from_hex(nonce)
+            .ok()
+            .filter(|read| hex::encode(read.as_bytes()) == nonce)
+            .ok_or_else(|| members.wrong("nonce", "want 16 to 64 bytes in lower-case hexadecimal"))?,
         // Both are at most 1,024 here.
         index: u32::try_from(index).map_err(|_| members.wrong("index", "too large"))?,
         count: u32::try_from(count).map_err(|_| members.wrong("count", "too large"))?,
@@ -237,4 +247,67 @@ fn state(value: &Value, at: usize) -> Result<CarriedState, ShapeError> {
     let read = CarriedState { bytes: members.base64("bytes")?, signature: members.hex("signature")? };
     members.finish()?;
     Ok(read)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn carried() -> CarriedReport {
+        CarriedReport { report: vec![1; 1184], vek: vec![2; 1350], possession: [3; 64] }
+    }
+
+    fn bundle(states: usize) -> Bundle {
+        Bundle {
+            vek_kind: VekKind::Vcek,
+            intermediate: vec![4; 1700],
+            root: vec![5; 1600],
+            crls: Vec::new(),
+            boot: carried(),
+            fresh: Some(FreshReport {
+                report: carried(),
+                purpose: Purpose::Client,
+                nonce: Nonce::new(vec![0xab; 32]).unwrap(),
+                index: 0,
+                count: 1,
+                path: Vec::new(),
+            }),
+            core: vec![6; 1100],
+            states: vec![CarriedState { bytes: vec![7; 500], signature: [8; 64] }; states],
+        }
+    }
+
+    #[test]
+    fn a_bundle_is_read_as_it_was_written_however_many_states_a_long_run_has_seen() {
+        for states in [1, 2, 500] {
+            let written = bundle(states);
+            let bytes = written.to_bytes().unwrap();
+            assert_eq!(Bundle::from_bytes(&bytes), Ok(written));
+        }
+        assert!(bundle(2000).to_bytes().is_err(), "wrote more than a reader reads");
+    }
+
+    #[test]
+    fn a_bundle_without_a_state_is_refused() {
+        let text = String::from_utf8(bundle(1).to_bytes().unwrap()).unwrap();
+        let at = text.find("\"states\":[").unwrap() + "\"states\":[".len();
+        let end = text[at..].find(']').unwrap() + at;
+        let without = format!("{}{}", &text[..at], &text[end..]);
+        let error = Bundle::from_bytes(without.as_bytes()).unwrap_err();
+        assert!(matches!(&error, DocumentError::Shape(shape) if shape.path == "bundle.states"), "{error}");
+    }
+
+    #[test]
+    fn what_an_answer_adds_for_the_script_is_not_looked_at() {
+        let text = String::from_utf8(bundle(1).to_bytes().unwrap()).unwrap();
+        let served = text.replacen('{', r##"{"offlineVerification":{"script":"#!/bin/bash\n","x-y":1.5},"##, 1);
+        assert_eq!(Bundle::from_bytes(served.as_bytes()), Ok(bundle(1)));
+    }
+
+    #[test]
+    fn a_nonce_in_capitals_is_refused() {
+        let text = String::from_utf8(bundle(1).to_bytes().unwrap()).unwrap();
+        let capitals = text.replace(&"ab".repeat(32), &"AB".repeat(32));
+        assert!(capitals != text && Bundle::from_bytes(capitals.as_bytes()).is_err());
+    }
 }

@@ -15,10 +15,15 @@ pub const MAX_INTEGER: u64 = (1 << 53) - 1;
 /// # Errors
 /// The value holds something that the profile has not: the text says what.
 pub fn j(value: &Value) -> Result<Vec<u8>, JsonError> {
+    j_within(value, Limits::OURS.bytes)
+}
+
+/// As [`j`], with another limit to the length: a bundle carries many documents.
+pub(crate) fn j_within(value: &Value, bytes: usize) -> Result<Vec<u8>, JsonError> {
     check(value, 0)?;
     let text = canon(value).into_bytes();
-    if text.len() > Limits::OURS.bytes {
-        return Err(JsonError { offset: Limits::OURS.bytes, fault: Fault::TooLong(Limits::OURS.bytes) });
+    if text.len() > bytes {
+        return Err(JsonError { offset: bytes, fault: Fault::TooLong(bytes) });
     }
     Ok(text)
 }

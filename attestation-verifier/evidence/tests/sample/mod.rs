@@ -1,0 +1,231 @@
+//! One call of one boot with every value fixed. All keys here are public test values.
+
+use evidence::{
+    Digest, Ed25519Public, Opened, OpeningSeed, ResultObject, ServerId,
+    bundle::{Bundle, CarriedReport, CarriedState, FreshReport, VekKind},
+    caller_ref,
+    core::{Claims, Core, Platform, Recovery, Vtpm, core_digest},
+    hash,
+    hmac_chain::HmacChain,
+    json::{Limits, Value, object, parse},
+    merkle,
+    profile::{j, to_hex},
+    proof::{Envelope, Execution, GatewayClaim, Opening, Proof, ProofBody, ServerClaim, proof_message},
+    report_data::{Nonce, Purpose, report_data, report_data_without_nonce},
+    request_hash, response_hash,
+    state::{State, evidence_message, state_digest, state_message},
+    tag,
+};
+use ring::signature::{Ed25519KeyPair, KeyPair};
+use sha2::{Digest as _, Sha256};
+
+pub(crate) const ARGUMENTS: &str = r#"{"message":"héllo","times":1.0}"#;
+pub(crate) const RESULT: &str = r#"{"content":[{"type":"text","text":"Echo: héllo"}],"_meta":{"io.sealgate/proof":{},"progress":1},"resultType":"complete"}"#;
+pub(crate) const ERROR: &str = r#"{"code":-32602,"message":"no such tool"}"#;
+pub(crate) const PRINCIPAL: &str = "dev:alice";
+
+/// Secret key of the first test of RFC 8032 section 7.1.
+const SECRET: &str = "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60";
+
+pub(crate) struct Sample {
+    key: Ed25519KeyPair,
+    pub(crate) public_key: [u8; 32],
+    pub(crate) instance: [u8; 32],
+    pub(crate) seed: [u8; 32],
+    pub(crate) opening: [u8; 32],
+    pub(crate) genesis: Value,
+    pub(crate) lineage: Digest,
+    pub(crate) core_bytes: Vec<u8>,
+    pub(crate) core: Digest,
+    pub(crate) state_bytes: Vec<u8>,
+    pub(crate) state: Digest,
+    pub(crate) server: ServerId,
+    pub(crate) nonces: Vec<Nonce>,
+    pub(crate) proof: Proof,
+    pub(crate) envelope: Envelope,
+    pub(crate) bundle: Bundle,
+}
+
+impl Sample {
+    pub(crate) fn new() -> Self {
+        let key = Ed25519KeyPair::from_seed_unchecked(&hex::decode(SECRET).unwrap()).unwrap();
+        let public_key: [u8; 32] = key.public_key().as_ref().try_into().unwrap();
+        let instance = std::array::from_fn(|at| u8::try_from(at).unwrap());
+        let seed = [0x5e; 32];
+        let genesis = object([
+            ("type", "genesis".into()),
+            ("v", 1_u64.into()),
+            ("random", to_hex(&[0x67; 32])),
+            ("created", 1_795_219_200_u64.into()),
+        ]);
+        let lineage = hash(tag::GENESIS, &[&j(&genesis).unwrap()]);
+        let core_bytes = core(instance, lineage, public_key, &seed).to_bytes().unwrap();
+        let core = core_digest(&core_bytes);
+        let state = State {
+            core,
+            seq: 0,
+            prev: core,
+            tls: Vec::new(),
+            prices: None,
+            policy: None,
+            catalogue: Some(hash(tag::CATALOGUE, &[b"[]"])),
+        };
+        let state_bytes = state.to_bytes().unwrap();
+        let state = state_digest(&core, &state_bytes);
+        let server: ServerId = "0193e3a2-6b5c-5f7d-9c1e-2a4b6c8d0e1f".parse().unwrap();
+        let nonces: Vec<_> = (0..3).map(|n| Nonce::new(vec![0xa0 | n; 32]).unwrap()).collect();
+        let opening = [0x0f; 32];
+        let proof = proof(&key, &instance, &seed, &core, &state, &server, &opening);
+        let opened = Opening::of_seed(&OpeningSeed::new(opening));
+        let envelope = Envelope { proof: proof.clone(), opening: Some(opened) };
+        let bundle = bundle(&key, &core_bytes, &state_bytes, &nonces);
+        Self {
+            key,
+            public_key,
+            instance,
+            seed,
+            opening,
+            genesis,
+            lineage,
+            core_bytes,
+            core,
+            state_bytes,
+            state,
+            server,
+            nonces,
+            proof,
+            envelope,
+            bundle,
+        }
+    }
+
+    pub(crate) fn sign(&self, message: &[u8]) -> [u8; 64] {
+        sign(&self.key, message)
+    }
+
+    pub(crate) fn chain(&self) -> HmacChain {
+        HmacChain::new(self.instance, &self.seed)
+    }
+
+    pub(crate) fn leaves(&self) -> Vec<Digest> {
+        leaves(&self.nonces)
+    }
+}
+
+fn sign(key: &Ed25519KeyPair, message: &[u8]) -> [u8; 64] {
+    key.sign(message).as_ref().try_into().unwrap()
+}
+
+fn leaves(nonces: &[Nonce]) -> Vec<Digest> {
+    nonces.iter().map(|nonce| nonce.leaf(Purpose::Client)).collect()
+}
+
+fn core(instance: [u8; 32], lineage: Digest, public_key: [u8; 32], seed: &[u8; 32]) -> Core {
+    Core {
+        instance,
+        lineage,
+        platform: Platform::Simulated,
+        boot: "software",
+        vtpm: Vtpm { kind: "software", ak_name: None, ak_spki: None, ek_name: None },
+        claims: Claims { code_hash: Some([0xc0; 32]), git_commit: Some([0x91; 20]), release: None },
+        proof_key: Ed25519Public::new(public_key).unwrap(),
+        peer_key: [0x33; 32],
+        hmac_anchor: *HmacChain::new(instance, seed).anchor(),
+        hmac_length: evidence::hmac_chain::LENGTH,
+        release_keys: Vec::new(),
+        recovery: Recovery { kind: "none", keys: Vec::new() },
+        sealing_pcrs: vec![4, 7, 11, 12, 13, 14, 15],
+        sealing_floor: 0,
+    }
+}
+
+fn proof(
+    key: &Ed25519KeyPair,
+    instance: &[u8; 32],
+    seed: &[u8; 32],
+    core: &Digest,
+    state: &Digest,
+    server: &ServerId,
+    opening: &[u8; 32],
+) -> Proof {
+    let salts = OpeningSeed::new(*opening);
+    let arguments = parse(ARGUMENTS.as_bytes(), &Limits::THEIRS).unwrap();
+    let result = ResultObject::of(parse(RESULT.as_bytes(), &Limits::THEIRS).unwrap()).unwrap();
+    let body = ProofBody {
+        id: [0x1d; 32],
+        core: *core,
+        state: *state,
+        epoch: 1,
+        gateway: GatewayClaim {
+            code_hash: Some([0xc0; 32]),
+            git_commit: Some([0x91; 20]),
+            tee_enabled: false,
+            platform: Platform::Simulated,
+            instance: *instance,
+            report_sha256: Sha256::digest(STAND_IN_REPORT).into(),
+        },
+        server: ServerClaim {
+            id: server.clone(),
+            package: "@modelcontextprotocol/server-everything@2025.9.25".to_owned(),
+            registry_digest: Some([0x51; 64]),
+            lock_digest: Some([0x10; 32]),
+            image_digest: [0x13; 32],
+            runtime: "runc".to_owned(),
+        },
+        execution: Execution {
+            tool: "echo".to_owned(),
+            request_hash: request_hash(&salts.salt(Opened::Request), server, "echo", &arguments),
+            response_hash: response_hash(&salts.salt(Opened::Response), &result),
+            is_error: result.is_error(),
+            timestamp: 1_795_219_260_123,
+            time_source: "host-clock",
+            duration_ms: 7,
+            environment: vec!["API_KEY".to_owned(), "HOME".to_owned()],
+            challenge: Some(vec![0xc4; 16]),
+        },
+        caller: Some(caller_ref(&salts.salt(Opened::Caller), PRINCIPAL)),
+    };
+    let bytes = body.to_bytes().unwrap();
+    Proof {
+        tag: HmacChain::new(*instance, seed).tag_key(1).unwrap().tag(core, &bytes),
+        key_source: "tpm-sealed".to_owned(),
+        tag_key_id: "epoch-1".to_owned(),
+        signature: sign(key, &proof_message(core, &bytes)),
+        signature_key_id: "d75a980182b10ab7".to_owned(),
+        body,
+    }
+}
+
+/// Reports and certificates have nothing to do with the encoding, so short bytes stand in for them.
+const STAND_IN_REPORT: &[u8] = b"report";
+
+fn bundle(key: &Ed25519KeyPair, core_bytes: &[u8], state_bytes: &[u8], nonces: &[Nonce]) -> Bundle {
+    let core = core_digest(core_bytes);
+    let state = state_digest(&core, state_bytes);
+    let leaves = leaves(nonces);
+    let carried = |rd: [u8; 64]| CarriedReport {
+        report: STAND_IN_REPORT.to_vec(),
+        vek: b"vek".to_vec(),
+        possession: sign(key, &evidence_message(&core, &rd)),
+    };
+    Bundle {
+        vek_kind: VekKind::Vcek,
+        intermediate: b"ask".to_vec(),
+        root: b"ark".to_vec(),
+        crls: vec![b"crl".to_vec()],
+        boot: carried(report_data_without_nonce(&core, &state)),
+        fresh: Some(FreshReport {
+            report: carried(report_data(&merkle::root(&leaves), 3, &core, &state)),
+            purpose: Purpose::Client,
+            nonce: nonces[2].clone(),
+            index: 2,
+            count: 3,
+            path: merkle::path(&leaves, 2).unwrap(),
+        }),
+        core: core_bytes.to_vec(),
+        states: vec![CarriedState {
+            bytes: state_bytes.to_vec(),
+            signature: sign(key, &state_message(&core, state_bytes)),
+        }],
+    }
+}
