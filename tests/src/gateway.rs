@@ -1,0 +1,239 @@
+//! A gateway of its own for each scenario: its TPM, its state, its port.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
+
+use software_psp::{Product, SoftwarePsp};
+use tempfile::TempDir;
+
+use crate::{Client, Swtpm, program, repository, run};
+
+/// The protocol's reference server.
+pub const EVERYTHING: &str = r#"
+[[server]]
+name = "everything"
+description = "The protocol's reference server"
+categories = ["reference"]
+package = "@modelcontextprotocol/server-everything"
+version = "2026.8.31"
+"#;
+
+/// Reads and writes files below /data.
+pub const FILESYSTEM: &str = r#"
+[[server]]
+name = "filesystem"
+description = "Reads and writes files"
+categories = ["files"]
+package = "@modelcontextprotocol/server-filesystem"
+version = "2026.8.31"
+args = ["/data"]
+scratch_dirs = ["/data"]
+"#;
+
+/// What differs between scenarios.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// TOML appended to the configuration: servers and sections.
+    pub more: String,
+    /// PCRs under which the keys are sealed.
+    pub pcrs: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { more: EVERYTHING.to_owned(), pcrs: "[4, 7, 11, 12, 13, 14]".to_owned() }
+    }
+}
+
+/// A running gateway. Dropping it ends it as an operator would, and its TPM.
+pub struct Gateway {
+    child: Option<Child>,
+    log: PathBuf,
+    base: String,
+    directory: TempDir,
+    /// Its TPM.
+    pub tpm: Swtpm,
+}
+
+impl Gateway {
+    /// Starts one with the reference server.
+    pub fn start() -> Self {
+        Self::with(&Settings::default())
+    }
+
+    /// Starts one with these settings.
+    ///
+    /// # Panics
+    /// It does not start; its log is in the message.
+    pub fn with(settings: &Settings) -> Self {
+        let mut gateway = Self::prepared(settings);
+        let made = run("enclave", &["keys", "init", "--config", &gateway.config()]);
+        assert!(made.status.success(), "keys init: {}", String::from_utf8_lossy(&made.stderr));
+        gateway.serve().unwrap_or_else(|log| panic!("the gateway did not start:\n{log}"));
+        gateway
+    }
+
+    /// A gateway that is configured, but neither has keys nor runs.
+    pub fn prepared(settings: &Settings) -> Self {
+        let directory = TempDir::new().expect("a directory for the gateway");
+        let tpm = Swtpm::start();
+        let state = directory.path().join("state");
+        fs::create_dir(&state).expect("a state directory");
+        share_processor(&state);
+        let config = format!(
+            "listen = \"127.0.0.1:0\"\nstate_dir = {:?}\nplatform = \"simulated\"\n[development]\ntoken = \"scenario\"\n\
+             [tpm]\ntcti = {:?}\npcrs = {}\n{}",
+            state,
+            tpm.tcti(),
+            settings.pcrs,
+            settings.more
+        );
+        fs::write(directory.path().join("enclave.toml"), config).expect("the configuration is written");
+        let log = directory.path().join("gateway.log");
+        Self { child: None, log, base: String::new(), directory, tpm }
+    }
+
+    /// Its configuration file.
+    pub fn config(&self) -> String {
+        self.directory.path().join("enclave.toml").display().to_string()
+    }
+
+    /// A folder of this scenario's own.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Its state directory.
+    pub fn state(&self) -> PathBuf {
+        self.directory.path().join("state")
+    }
+
+    /// Its address: `http://127.0.0.1:PORT`.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// What it logged so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// An anonymous client.
+    pub fn anonymous(&self) -> Client {
+        Client::new(&self.base)
+    }
+
+    /// A client that shows the development token.
+    pub fn developer(&self) -> Client {
+        self.anonymous().with("authorization", "Bearer scenario")
+    }
+
+    /// Starts the configured gateway and waits until it serves.
+    ///
+    /// # Errors
+    /// Its log, when it ended instead.
+    pub fn serve(&mut self) -> Result<(), String> {
+        let config = fs::read_to_string(self.config()).expect("the configuration");
+        // After a reboot the TPM answers on other ports.
+        let tcti = config.lines().find(|line| line.starts_with("tcti")).expect("a TPM").to_owned();
+        fs::write(self.config(), config.replace(&tcti, &format!("tcti = {:?}", self.tpm.tcti()))).expect("written");
+        let mut child = Command::new(program("enclave"))
+            .args(["serve", "--config", &self.config()])
+            .env("TSS2_LOG", "all+NONE")
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the gateway is started");
+        let stderr = child.stderr.take().expect("piped");
+        let (found, address) = mpsc::channel();
+        let log = self.log.clone();
+        thread::spawn(move || {
+            let mut file = fs::OpenOptions::new().create(true).append(true).open(log).expect("a log file");
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                use std::io::Write as _;
+                let _full = writeln!(file, "{line}");
+                if let Some((_, rest)) = line.split_once("the gateway serves address=") {
+                    let _gone = found.send(rest.split_whitespace().next().unwrap_or_default().to_owned());
+                }
+            }
+        });
+        // A first install fetches packages; ten minutes is the engine's worst day.
+        match address.recv_timeout(Duration::from_secs(600)) {
+            Ok(address) => {
+                self.base = format!("http://{address}");
+                self.child = Some(child);
+                Ok(())
+            }
+            Err(_) => {
+                let _ended = child.kill();
+                let _status = child.wait();
+                Err(self.log())
+            }
+        }
+    }
+
+    /// Ends it as an operator would and waits for its end.
+    ///
+    /// # Panics
+    /// It does not end within a minute.
+    pub fn stop(&mut self) {
+        let Some(mut child) = self.child.take() else { return };
+        let _sent = Command::new("kill").arg(child.id().to_string()).status();
+        for _ in 0..600 {
+            if child.try_wait().expect("its status").is_some() {
+                return;
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+        let _ended = child.kill();
+        let _status = child.wait();
+        panic!("the gateway did not end within a minute:\n{}", self.log());
+    }
+
+    /// Ends it as a power cut would.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().expect("the gateway is ours to end");
+            child.wait().expect("it ended");
+        }
+    }
+
+    /// The test root of its simulated processor, saved as a PEM file.
+    pub fn test_root(&self) -> PathBuf {
+        let report = self.anonymous().get("/api/attestation/report").json();
+        let file = self.directory.path().join("test-root.pem");
+        fs::write(&file, report["certificates"]["ark"].as_str().expect("a root")).expect("written");
+        file
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("the gateway's log:\n{}", self.log());
+        }
+        self.stop();
+    }
+}
+
+/// Two RSA-4096 keys take seconds to make, so all scenarios of a build share one software processor.
+fn share_processor(state: &Path) {
+    let shared = repository().join("target/shared-processor");
+    fs::create_dir_all(&shared).expect("a folder in target");
+    let file = shared.join("software-psp");
+    if !file.is_file() {
+        let lock = fs::File::create(shared.join("lock")).expect("a lock file");
+        lock.lock().expect("the lock");
+        if !file.is_file() {
+            SoftwarePsp::create(&shared, Product::Genoa, time::OffsetDateTime::now_utc()).expect("a software processor");
+        }
+    }
+    fs::copy(&file, state.join("software-psp")).expect("the processor is copied");
+}

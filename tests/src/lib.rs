@@ -1,0 +1,12 @@
+//! What scenarios share: the real programs on loopback, each ended by its own process id.
+#![expect(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "a scenario that panics has failed")]
+
+mod client;
+mod gateway;
+mod program;
+mod tpm;
+
+pub use client::{Answer, Client};
+pub use gateway::{EVERYTHING, FILESYSTEM, Gateway, Settings};
+pub use program::{program, repository, run, run_with_env};
+pub use tpm::Swtpm;

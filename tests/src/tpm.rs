@@ -1,0 +1,97 @@
+//! A real software TPM per test, on loopback ports of its own, ended by its own process id.
+
+use std::{
+    net::{TcpListener, TcpStream},
+    path::Path,
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+
+/// A running swtpm. Dropping it ends it.
+pub struct Swtpm {
+    process: Child,
+    port: u16,
+    state: TempDir,
+}
+
+impl Swtpm {
+    /// A new TPM, as from the factory.
+    pub fn start() -> Self {
+        let state = TempDir::new().expect("a directory for the TPM");
+        let (process, port) = launch(state.path());
+        Self { process, port, state }
+    }
+
+    /// Address as the configuration has it.
+    pub fn tcti(&self) -> String {
+        address(self.port)
+    }
+
+    /// Power off and on: registers start again, seeds stay.
+    pub fn reboot(&mut self) {
+        self.stop();
+        (self.process, self.port) = launch(self.state.path());
+    }
+
+    /// Ends the process; the state stays.
+    pub fn stop(&mut self) {
+        self.process.kill().expect("swtpm is ours to end");
+        self.process.wait().expect("swtpm ended");
+    }
+}
+
+impl Drop for Swtpm {
+    fn drop(&mut self) {
+        self.process.kill().ok();
+        self.process.wait().ok();
+    }
+}
+
+fn address(port: u16) -> String {
+    format!("swtpm:host=127.0.0.1,port={port}")
+}
+
+/// A port whose neighbour is free as well: the TCTI takes the next one for control.
+fn free_pair() -> u16 {
+    for _ in 0..100 {
+        let first = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
+        let port = first.local_addr().expect("bound").port();
+        if port < u16::MAX && TcpListener::bind(("127.0.0.1", port + 1)).is_ok() {
+            return port;
+        }
+    }
+    panic!("no two neighbouring ports are free");
+}
+
+fn launch(state: &Path) -> (Child, u16) {
+    // Another test may take the ports between looking and binding: swtpm then ends at once, and we look again.
+    for _ in 0..10 {
+        let port = free_pair();
+        let mut process = Command::new("swtpm")
+            .args(["socket", "--tpm2", "--flags", "not-need-init,startup-clear"])
+            .args(["--tpmstate", &format!("dir={}", state.display())])
+            .args(["--server", &format!("type=tcp,bindaddr=127.0.0.1,port={port}")])
+            .args(["--ctrl", &format!("type=tcp,bindaddr=127.0.0.1,port={}", port + 1)])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap_or_else(|error| panic!("swtpm: {error}; fix: apt install swtpm"));
+        let patience = Instant::now() + Duration::from_secs(10);
+        while Instant::now() < patience {
+            if process.try_wait().expect("status").is_some() {
+                break;
+            }
+            // The control port: a connection to the other one would count as a client.
+            if TcpStream::connect(("127.0.0.1", port + 1)).is_ok() {
+                return (process, port);
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        process.kill().ok();
+        process.wait().ok();
+    }
+    panic!("swtpm does not start");
+}
