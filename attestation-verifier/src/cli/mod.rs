@@ -1,0 +1,159 @@
+//! Command line: arguments in, verdict out. Exit codes: 0 accepted, 1 usage, 2 malformed evidence, 3 chain or
+//! signature, 4 revoked, 5 policy, 6 binding, 7 proof.
+
+mod files;
+mod output;
+mod report;
+
+use std::{fmt, path::PathBuf, process::ExitCode};
+
+use attestation_verifier::{Policy, TrustAnchor, Verdict, clock, malformed, one_certificate};
+use clap::{Args, Parser, Subcommand, error::ErrorKind};
+use evidence::UnixSeconds;
+
+const AFTER_HELP: &str = "\
+Exit codes: 0 accepted (under a test root too), 1 usage, 2 malformed evidence, 3 chain or signature, 4 revoked,
+5 against the policy, 6 parts that do not belong together or not to the question, 7 execution proof.
+Nothing is read but the files named, and nothing is fetched.";
+
+#[derive(Parser)]
+#[command(name = "attestation-verifier", version, about = "Verifies AMD SEV-SNP evidence offline", after_help = AFTER_HELP)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Verify an attestation report: certificate chain, revocation, signature, fields, policy.
+    Report(report::ReportArgs),
+}
+
+/// What every command takes.
+#[derive(Args)]
+pub(crate) struct Common {
+    /// What to ask of the evidence: "strict", or a TOML file in which every field is written.
+    #[arg(long, value_name = "strict|FILE", default_value = "strict")]
+    policy: String,
+    /// Time at which dates and revocation are judged, RFC 3339. Without it: the system clock.
+    #[arg(long, value_name = "RFC3339", value_parser = time)]
+    at: Option<UnixSeconds>,
+    /// A root other than AMD's, DER or PEM. What ends in it is never plainly "accepted".
+    #[arg(long, value_name = "FILE")]
+    trust_root: Option<PathBuf>,
+    /// Print the verdict as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// The common arguments, read.
+pub(crate) struct Setting {
+    pub(crate) policy: Policy,
+    pub(crate) moment: Moment,
+    root: Option<Vec<u8>>,
+    root_path: PathBuf,
+    json: bool,
+}
+
+/// The time of verification and where it is from.
+#[derive(Clone, Copy)]
+pub(crate) struct Moment {
+    pub(crate) at: UnixSeconds,
+    pub(crate) from_clock: bool,
+}
+
+/// Why there is no verdict: exit 1.
+pub(crate) struct Usage {
+    what: String,
+    fix: String,
+}
+
+impl Usage {
+    pub(crate) fn new(what: impl fmt::Display, fix: impl Into<String>) -> Self {
+        Self { what: what.to_string(), fix: fix.into() }
+    }
+}
+
+impl Common {
+    pub(crate) fn read(self) -> Result<Setting, Usage> {
+        let policy = match self.policy.as_str() {
+            "strict" => Policy::strict(),
+            path => {
+                let bytes = files::read("--policy", path.as_ref())?;
+                let fix = "start from policy/strict.toml; the word for the preset is strict";
+                let text = String::from_utf8(bytes).map_err(|_| Usage::new(format!("--policy {path}: not text"), fix))?;
+                Policy::from_toml(&text).map_err(|error| Usage::new(format!("--policy {path}: {error}"), fix))?
+            }
+        };
+        let root_path = self.trust_root.unwrap_or_default();
+        let root = if root_path.as_os_str().is_empty() {
+            None
+        } else {
+            let bytes = files::read("--trust-root", &root_path)?;
+            let der = one_certificate(&bytes)
+                .map_err(|error| Usage::new(format!("--trust-root {}: {error}", root_path.display()), error.fix()))?;
+            Some(der)
+        };
+        let moment = match self.at {
+            Some(at) => Moment { at, from_clock: false },
+            None => Moment { at: system_clock()?, from_clock: true },
+        };
+        Ok(Setting { policy, moment, root, root_path, json: self.json })
+    }
+}
+
+impl Setting {
+    pub(crate) fn anchor(&self) -> Result<TrustAnchor<'_>, Usage> {
+        match &self.root {
+            None => Ok(TrustAnchor::Amd),
+            Some(der) => TrustAnchor::named(der).map_err(|error| {
+                Usage::new(format!("--trust-root {}: {error}", self.root_path.display()), error.fix())
+            }),
+        }
+    }
+
+    /// A rejection because a file of the evidence could not be read as what it should be.
+    pub(crate) fn malformed(&self, name: &'static str, path: &std::path::Path, error: &str, fix: &str) -> Verdict {
+        malformed(name, format!("{}: {error}", path.display()), fix, self.moment.at)
+    }
+}
+
+/// Runs the program.
+pub(crate) fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Printing to a closed pipe is nobody's error.
+            let _ = error.print();
+            return match error.kind() {
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
+                _ => ExitCode::from(1),
+            };
+        }
+    };
+    let outcome = match cli.command {
+        Command::Report(arguments) => report::run(arguments),
+    };
+    match outcome {
+        Ok((verdict, setting)) => {
+            output::print(&verdict, setting.moment, setting.json);
+            ExitCode::from(verdict.exit_code())
+        }
+        Err(usage) => {
+            output::complain(&usage.what, &usage.fix);
+            ExitCode::from(1)
+        }
+    }
+}
+
+fn time(text: &str) -> Result<UnixSeconds, String> {
+    clock::parse(text).ok_or_else(|| "want a time such as 2026-03-01T00:00:00Z".to_owned())
+}
+
+#[expect(clippy::disallowed_methods, reason = "the program, never the library, asks the clock, and says so")]
+fn system_clock() -> Result<UnixSeconds, Usage> {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map(|since| UnixSeconds(since.as_secs()))
+        .map_err(|_| Usage::new("the system clock stands before 1970", "name the time with --at"))
+}

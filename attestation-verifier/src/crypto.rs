@@ -1,0 +1,68 @@
+//! The signature schemes of the evidence, behind a trait: `ring` here, another back end for the browser.
+
+use ring::signature::{self, UnparsedPublicKey};
+
+/// The signature does not verify, or key or signature do not have the shape of the scheme.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("signature does not verify")]
+pub struct BadSignature;
+
+/// Signature checks over messages as received. An implementation holds no state and reads no clock.
+pub trait Crypto {
+    /// RSASSA-PSS, SHA-384, MGF1 with SHA-384, salt 48 bytes (RFC 8017). `key` is a DER `RSAPublicKey`, 2048 to 8192
+    /// bits.
+    ///
+    /// # Errors
+    /// [`BadSignature`].
+    fn rsa_pss_sha384(&self, key: &[u8], message: &[u8], signature: &[u8]) -> Result<(), BadSignature>;
+
+    /// RSASSA-PKCS1-v1_5 with SHA-256 (RFC 8017). `key` is a DER `RSAPublicKey`, 2048 to 8192 bits.
+    ///
+    /// # Errors
+    /// [`BadSignature`].
+    fn rsa_pkcs1_sha256(&self, key: &[u8], message: &[u8], signature: &[u8]) -> Result<(), BadSignature>;
+
+    /// ECDSA on P-384 with SHA-384 (FIPS 186-5). `key` is the uncompressed point, 97 bytes; `signature` is R ‖ S, 48
+    /// bytes each, big-endian, both in 1…n−1. S is not required to be low: the secure processor's is not.
+    ///
+    /// # Errors
+    /// [`BadSignature`].
+    fn ecdsa_p384_sha384(&self, key: &[u8], message: &[u8], signature: &[u8; 96]) -> Result<(), BadSignature>;
+
+    /// Ed25519 by RFC 8032 without cofactor: s < ℓ, R compared as bytes (docs/WIRE.md, P0).
+    ///
+    /// # Errors
+    /// [`BadSignature`].
+    fn ed25519(&self, key: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> Result<(), BadSignature>;
+}
+
+/// [`Crypto`] by `ring`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ring;
+
+impl Crypto for Ring {
+    fn rsa_pss_sha384(&self, key: &[u8], message: &[u8], signature: &[u8]) -> Result<(), BadSignature> {
+        check(&signature::RSA_PSS_2048_8192_SHA384, key, message, signature)
+    }
+
+    fn rsa_pkcs1_sha256(&self, key: &[u8], message: &[u8], signature: &[u8]) -> Result<(), BadSignature> {
+        check(&signature::RSA_PKCS1_2048_8192_SHA256, key, message, signature)
+    }
+
+    fn ecdsa_p384_sha384(&self, key: &[u8], message: &[u8], signature: &[u8; 96]) -> Result<(), BadSignature> {
+        check(&signature::ECDSA_P384_SHA384_FIXED, key, message, signature)
+    }
+
+    fn ed25519(&self, key: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> Result<(), BadSignature> {
+        check(&signature::ED25519, key, message, signature)
+    }
+}
+
+fn check(
+    algorithm: &'static dyn signature::VerificationAlgorithm,
+    key: &[u8],
+    message: &[u8],
+    signature: &[u8],
+) -> Result<(), BadSignature> {
+    UnparsedPublicKey::new(algorithm, key).verify(message, signature).map_err(|_| BadSignature)
+}
