@@ -15,6 +15,7 @@
 
 mod appraisal;
 mod bits;
+mod bundle;
 mod certificate;
 mod chain;
 pub mod clock;
@@ -29,6 +30,7 @@ mod pem;
 mod policy;
 mod policy_checks;
 mod product;
+mod proof;
 mod report;
 mod revocation;
 pub mod roots;
@@ -39,6 +41,7 @@ mod verdict;
 
 pub use appraisal::{Appraisal, Question, appraise_report, malformed};
 pub use bits::{GuestPolicy, PlatformInfo};
+pub use bundle::{Attested, BundleAppraisal, BundleQuestion, appraise_bundle};
 pub use certificate::{Certificate, CertificateError};
 pub use chain::{Chain, ChainError, Link};
 pub use collateral::{Collateral, CollateralError, one_certificate};
@@ -49,10 +52,9 @@ pub use hcl::{Hcl, HclError};
 pub use host_table::{HostTable, HostTableError};
 pub use not_proven::NotProven;
 pub use pem::PemError;
-pub use policy::{
-    Accept, Allowance, Demand, Floors, GuestRules, Need, PlatformRules, Policy, PolicyError, StaleCrl,
-};
+pub use policy::{Accept, Allowance, Demand, Floors, GuestRules, Need, PlatformRules, Policy, PolicyError, StaleCrl};
 pub use product::{Product, VekKind};
+pub use proof::{ProofQuestion, appraise_proof};
 pub use report::{EvidenceId, KeyInfo, Report, ReportError, SignatureError, SignedReport, Vmpl};
 pub use roots::{Trust, TrustAnchor};
 pub use stage::{Unverified, Verified};

@@ -3,7 +3,7 @@
 
 use serde::Deserialize;
 
-use crate::{Product, Tcb, VekKind};
+use crate::{Grade, Product, Tcb, VekKind};
 
 /// A value may be anything, or one of a list.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -153,6 +153,8 @@ pub struct Policy {
     pub chips: Accept<Vec<u8>>,
     /// Cloud providers named by a VLEK.
     pub providers: Accept<String>,
+    /// Lowest grade of code identity of a bundle or proof; a bare report has none. A test root waives it.
+    pub code: Grade,
 }
 
 impl Policy {
@@ -194,6 +196,7 @@ impl Policy {
             author_keys: Accept::Any,
             chips: Accept::Any,
             providers: Accept::Any,
+            code: Grade::Vendor,
         }
     }
 
@@ -209,7 +212,9 @@ impl Policy {
         let floors = raw.min_tcb;
         Ok(Self {
             products: names("products", &raw.products, |name| Product::ALL.into_iter().find(|p| p.name() == name))?,
-            keys: names("keys", &raw.keys, |name| [VekKind::Vcek, VekKind::Vlek].into_iter().find(|k| k.name() == name))?,
+            keys: names("keys", &raw.keys, |name| {
+                [VekKind::Vcek, VekKind::Vlek].into_iter().find(|k| k.name() == name)
+            })?,
             vmpl: match raw.vmpl.iter().find(|level| **level > 3) {
                 Some(_) => return Err(PolicyError::Value { field: "vmpl", wanted: "levels 0 to 3" }),
                 None => raw.vmpl,
@@ -234,6 +239,10 @@ impl Policy {
                 hex::decode(text).ok().filter(|chip| matches!(chip.len(), 8 | 64))
             })?,
             providers: raw.providers.accept("providers", "\"any\" or a list of names", |text| Some(text.to_owned()))?,
+            code: [Grade::None, Grade::Host, Grade::Vendor, Grade::Hardware]
+                .into_iter()
+                .find(|grade| grade.name() == raw.code)
+                .ok_or(PolicyError::Value { field: "code", wanted: "none, host, vendor or hardware" })?,
         })
     }
 }
@@ -260,6 +269,7 @@ struct Raw {
     author_keys: RawAccept,
     chips: RawAccept,
     providers: RawAccept,
+    code: String,
 }
 
 #[derive(Deserialize)]

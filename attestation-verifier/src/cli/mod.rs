@@ -1,13 +1,15 @@
 //! Command line: arguments in, verdict out. Exit codes: 0 accepted, 1 usage, 2 malformed evidence, 3 chain or
 //! signature, 4 revoked, 5 policy, 6 binding, 7 proof.
 
+mod bundle;
 mod files;
 mod output;
+mod proof;
 mod report;
 
 use std::{fmt, path::PathBuf, process::ExitCode};
 
-use attestation_verifier::{Policy, TrustAnchor, Verdict, clock, malformed, one_certificate};
+use attestation_verifier::{Collateral, Outcome, Policy, TrustAnchor, Verdict, clock, malformed, one_certificate};
 use clap::{Args, Parser, Subcommand, error::ErrorKind};
 use evidence::UnixSeconds;
 
@@ -27,6 +29,10 @@ struct Cli {
 enum Command {
     /// Verify an attestation report: certificate chain, revocation, signature, fields, policy.
     Report(report::ReportArgs),
+    /// Verify a gateway's evidence bundle: report, core, states, nonce.
+    Bundle(bundle::BundleArgs),
+    /// Verify the proof of one tool call, with the bundle of its gateway.
+    Proof(proof::ProofArgs),
 }
 
 /// What every command takes.
@@ -81,7 +87,8 @@ impl Common {
             path => {
                 let bytes = files::read("--policy", path.as_ref())?;
                 let fix = "start from policy/strict.toml; the word for the preset is strict";
-                let text = String::from_utf8(bytes).map_err(|_| Usage::new(format!("--policy {path}: not text"), fix))?;
+                let text =
+                    String::from_utf8(bytes).map_err(|_| Usage::new(format!("--policy {path}: not text"), fix))?;
                 Policy::from_toml(&text).map_err(|error| Usage::new(format!("--policy {path}: {error}"), fix))?
             }
         };
@@ -112,9 +119,28 @@ impl Setting {
         }
     }
 
+    /// The revocation lists of these files; a rejection if one is no list.
+    pub(crate) fn crls(&self, paths: &[PathBuf]) -> Result<Result<Vec<Vec<u8>>, Box<Verdict>>, Usage> {
+        let mut collateral = Collateral::default();
+        for path in paths {
+            let bytes = files::read("--crl", path)?;
+            if let Err(error) = collateral.take_crl(&bytes) {
+                return Ok(Err(Box::new(self.malformed("revocation", path, &error.to_string(), error.fix()))));
+            }
+        }
+        Ok(Ok(collateral.crls))
+    }
+
     /// A rejection because a file of the evidence could not be read as what it should be.
     pub(crate) fn malformed(&self, name: &'static str, path: &std::path::Path, error: &str, fix: &str) -> Verdict {
         malformed(name, format!("{}: {error}", path.display()), fix, self.moment.at)
+    }
+}
+
+/// Puts the file's name before a failure of this check: the library does not know names of files.
+pub(crate) fn name_file(verdict: &mut Verdict, check: &str, path: &std::path::Path) {
+    for row in verdict.checks.iter_mut().filter(|row| row.name == check && row.outcome == Outcome::Fail) {
+        row.detail = format!("{}: {}", path.display(), row.detail);
     }
 }
 
@@ -133,6 +159,8 @@ pub(crate) fn run() -> ExitCode {
     };
     let outcome = match cli.command {
         Command::Report(arguments) => report::run(arguments),
+        Command::Bundle(arguments) => bundle::run(arguments),
+        Command::Proof(arguments) => proof::run(arguments),
     };
     match outcome {
         Ok((verdict, setting)) => {

@@ -1,0 +1,66 @@
+//! `proof`: one tool call.
+
+use std::path::PathBuf;
+
+use attestation_verifier::{BundleQuestion, ProofQuestion, Ring, Verdict, appraise_proof};
+use clap::Args;
+
+use super::{
+    Common, Setting, Usage,
+    bundle::{Nonce, nonce},
+    files,
+};
+
+#[derive(Args)]
+pub(crate) struct ProofArgs {
+    /// The proof: the object under `_meta["io.sealgate/proof"]` of an answer (over REST: `proof`).
+    #[arg(value_name = "FILE")]
+    proof: PathBuf,
+    /// The evidence of the gateway that made it, of the same boot.
+    #[arg(long, value_name = "FILE")]
+    bundle: PathBuf,
+    /// The request: the JSON-RPC message, or the bare argument object.
+    #[arg(long, value_name = "FILE")]
+    request: Option<PathBuf>,
+    /// The answer: the JSON-RPC message, the bare result, or the REST answer.
+    #[arg(long, value_name = "FILE")]
+    response: Option<PathBuf>,
+    /// The nonce that the bundle must answer.
+    #[arg(long, value_name = "HEX", value_parser = nonce)]
+    nonce: Option<Nonce>,
+    /// Revocation list by the root, DER or PEM; may be repeated.
+    #[arg(long, value_name = "FILE")]
+    crl: Vec<PathBuf>,
+    #[command(flatten)]
+    common: Common,
+}
+
+pub(crate) fn run(arguments: ProofArgs) -> Result<(Verdict, Setting), Usage> {
+    let setting = arguments.common.read()?;
+    let envelope = files::read("FILE", &arguments.proof)?;
+    let bundle = files::read("--bundle", &arguments.bundle)?;
+    let request = arguments.request.as_ref().map(|path| files::read("--request", path)).transpose()?;
+    let response = arguments.response.as_ref().map(|path| files::read("--response", path)).transpose()?;
+    let crls = match setting.crls(&arguments.crl)? {
+        Ok(crls) => crls,
+        Err(verdict) => return Ok((*verdict, setting)),
+    };
+    let anchor = setting.anchor()?;
+    let question = ProofQuestion {
+        envelope: &envelope,
+        bundle: BundleQuestion {
+            bundle: &bundle,
+            anchor: &anchor,
+            nonce: arguments.nonce.as_ref().map(|nonce| nonce.0.as_slice()),
+            crls: &crls,
+        },
+        request: request.as_deref(),
+        response: response.as_deref(),
+        tag_key: None,
+    };
+    let mut verdict = appraise_proof(question, &setting.policy, setting.moment.at, &Ring);
+    super::name_file(&mut verdict, "bundle", &arguments.bundle);
+    super::name_file(&mut verdict, "proof", &arguments.proof);
+    drop(anchor);
+    Ok((verdict, setting))
+}
