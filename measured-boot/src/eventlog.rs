@@ -144,7 +144,7 @@ impl ParseError {
             ParseProblem::LogTooLong { .. }
             | ParseProblem::TooManyEvents
             | ParseProblem::EventTooLong { .. }
-            | ParseProblem::HeaderTooLong { .. } => "give a firmware event log; nothing a firmware writes is so long",
+            | ParseProblem::HeaderLength { .. } => "give a firmware event log; nothing a firmware writes is so long",
             ParseProblem::UnknownVersion { .. }
             | ParseProblem::UnknownPlatformClass { .. }
             | ParseProblem::UnknownAlgorithm { .. }
@@ -201,9 +201,9 @@ pub enum ParseProblem {
         /// The length the record states.
         bytes: usize,
     },
-    /// The specification-id event is longer than its fields can make it.
+    /// The specification-id event states another length than its fields have.
     #[error("a specification-id event of {bytes} bytes, its fields make {wanted}")]
-    HeaderTooLong {
+    HeaderLength {
         /// The length the record states.
         bytes: usize,
         /// The length of its fields.
@@ -342,7 +342,7 @@ impl Header {
         reader.take(vendor, "vendorInfo")?;
         let wanted = reader.offset - start;
         if stated != wanted {
-            return Err(ParseError { offset: size_at, problem: ParseProblem::HeaderTooLong { bytes: stated, wanted } });
+            return Err(ParseError { offset: size_at, problem: ParseProblem::HeaderLength { bytes: stated, wanted } });
         }
         Ok(Self { banks, platform, version })
     }
