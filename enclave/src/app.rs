@@ -100,6 +100,7 @@ pub(crate) async fn run(config: Config) -> Result<(), Failure> {
             tee_enabled,
             report_sha256: verdict.report_sha256,
             build: build.clone(),
+            runtime: config.runtime.name(),
             epoch: booted.epoch,
             tag_key: booted.tag_key,
             proof_key: Arc::clone(&attested.proof_key),

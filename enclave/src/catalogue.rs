@@ -8,6 +8,8 @@ use evidence::{
 };
 use gate::{Call, Listed, Listing, Price, Refusal};
 
+use crate::runner::Digests;
+
 /// One tool as its server lists it.
 #[derive(Clone, Debug)]
 pub(crate) struct Tool {
@@ -47,6 +49,8 @@ pub(crate) struct Ready {
     pub(crate) launch: sandbox::LaunchSpec,
     /// Its tools, read at install.
     pub(crate) tools: Vec<Tool>,
+    /// What a proof names of it.
+    pub(crate) digests: Digests,
 }
 
 /// All of them.
@@ -208,14 +212,14 @@ impl Server {
 
     /// What the state commits to of this server.
     fn commitment(&self) -> Value {
-        let package = self.ready.as_ref().ok().map(|ready| &ready.installed);
+        let digests = self.ready.as_ref().ok().map(|ready| ready.digests);
         let hex = |digest: Option<&[u8]>| digest.map_or(Value::Null, to_hex);
         object([
             ("id", self.id.as_str().into()),
             ("package", self.package_at_version().into()),
-            ("registryDigest", hex(package.and_then(|p| p.registry_digest()).map(|d| &d[..]))),
-            ("lockDigest", hex(package.and_then(|p| p.lock_digest()).map(|d| &d[..]))),
-            ("imageDigest", hex(package.map(|p| &p.image_digest()[..]))),
+            ("registryDigest", hex(digests.as_ref().and_then(|d| d.registry.as_ref()).map(|d| &d[..]))),
+            ("lockDigest", hex(digests.as_ref().and_then(|d| d.lock.as_ref()).map(|d| &d[..]))),
+            ("imageDigest", hex(digests.as_ref().map(|d| &d.image[..]))),
             ("tools", Value::Array(self.tools().iter().map(|tool| tool.name.as_str().into()).collect())),
         ])
     }

@@ -223,7 +223,10 @@ impl Config {
                 "remove the section: the development principal exists on the simulated platform only".to_owned(),
             ));
         }
-        let runtime = sandbox::Runtime::from_name(&raw.sandbox.runtime).ok_or_else(|| {
+        let runtime = [sandbox::Runtime::Runc, sandbox::Runtime::Runsc]
+            .into_iter()
+            .find(|runtime| runtime.name() == raw.sandbox.runtime);
+        let runtime = runtime.ok_or_else(|| {
             (format!("sandbox.runtime = {:?} is unknown", raw.sandbox.runtime), "choose runc or runsc".to_owned())
         })?;
         let pcrs_fit = raw.tpm.pcrs.is_sorted_by(|a, b| a < b) && raw.tpm.pcrs.iter().all(|pcr| *pcr < 24);

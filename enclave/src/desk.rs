@@ -68,8 +68,8 @@ impl Attested {
                 platform::VekKind::Vcek => VekKind::Vcek,
                 platform::VekKind::Vlek => VekKind::Vlek,
             },
-            intermediate: self.boot.intermediate.clone(),
-            root: self.boot.root.clone(),
+            intermediate: self.boot.intermediate.as_bytes().to_vec(),
+            root: self.boot.root.as_bytes().to_vec(),
             crls: Vec::new(),
             boot: self.carry(&self.boot, &report_data_without_nonce(&self.core, &self.first_state_head())),
             fresh,
@@ -85,7 +85,7 @@ impl Attested {
     fn carry(&self, evidence: &Evidence, rd: &[u8; 64]) -> CarriedReport {
         CarriedReport {
             report: evidence.report.clone(),
-            vek: evidence.vek.clone(),
+            vek: evidence.vek.as_bytes().to_vec(),
             possession: self.proof_key.sign(tag::EVIDENCE, &[&self.core, rd]),
         }
     }

@@ -36,6 +36,8 @@ pub(crate) struct Prover {
     pub(crate) report_sha256: Digest,
     /// What the executable is.
     pub(crate) build: Build,
+    /// What runs containers: `runc`, `runsc`.
+    pub(crate) runtime: &'static str,
     /// Epoch in force. 1 until epochs are built.
     pub(crate) epoch: u32,
     /// Tags proofs in that epoch.
@@ -84,8 +86,9 @@ impl Prover {
         getrandom::fill(&mut id).and_then(|()| getrandom::fill(&mut random)).map_err(|_| internal())?;
         let seed = OpeningSeed::new(random);
         let (call, run) = (executed.call(), executed.run());
-        let installed = &ready.installed;
-        let mut environment: Vec<String> = ready.launch.environment_names();
+        let (installed, digests) = (&ready.installed, &ready.digests);
+        let mut environment: Vec<String> =
+            ready.launch.environment.iter().map(|variable| variable.name.clone()).collect();
         environment.sort();
         environment.dedup();
         let body = ProofBody {
@@ -103,11 +106,11 @@ impl Prover {
             },
             server: ServerClaim {
                 id: call.server.clone(),
-                package: installed.package_at_version(),
-                registry_digest: installed.registry_digest(),
-                lock_digest: installed.lock_digest(),
-                image_digest: installed.image_digest(),
-                runtime: ready.launch.runtime().as_str().to_owned(),
+                package: format!("{}@{}", installed.package(), installed.version()),
+                registry_digest: digests.registry,
+                lock_digest: digests.lock,
+                image_digest: digests.image,
+                runtime: self.runtime.to_owned(),
             },
             execution: Execution {
                 tool: call.tool.clone(),

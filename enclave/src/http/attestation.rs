@@ -7,7 +7,6 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
-use base64::Engine as _;
 use evidence::{
     bundle::FreshReport,
     json::{Value, object},
@@ -126,9 +125,9 @@ pub(crate) async fn report(State(app): State<Arc<App>>, Query(query): Filters, h
             (
                 "certificates",
                 object([
-                    (vek, pem(&evidence.vek).into()),
-                    ("ask", pem(&evidence.intermediate).into()),
-                    ("ark", pem(&evidence.root).into()),
+                    (vek, evidence.vek.pem().into()),
+                    ("ask", evidence.intermediate.pem().into()),
+                    ("ark", evidence.root.pem().into()),
                 ]),
             ),
             ("platform", app.config.platform.as_str().into()),
@@ -183,15 +182,15 @@ pub(crate) async fn provenance(State(app): State<Arc<App>>) -> Response {
     let build = &app.build;
     let hex = |bytes: Option<&[u8]>| bytes.map_or(Value::Null, to_hex);
     let packages = app.catalogue.servers().iter().filter_map(|server| {
-        let installed = &server.ready.as_ref().ok()?.installed;
+        let digests = server.ready.as_ref().ok()?.digests;
         Some(object([
             ("name", server.package_at_version().into()),
             (
                 "digest",
                 object([
-                    ("registrySha512", hex(installed.registry_digest().as_ref().map(|d| &d[..]))),
-                    ("lockSha256", hex(installed.lock_digest().as_ref().map(|d| &d[..]))),
-                    ("imageSha256", to_hex(&installed.image_digest())),
+                    ("registrySha512", hex(digests.registry.as_ref().map(|d| &d[..]))),
+                    ("lockSha256", hex(digests.lock.as_ref().map(|d| &d[..]))),
+                    ("imageSha256", to_hex(&digests.image)),
                 ]),
             ),
         ]))
@@ -289,11 +288,4 @@ async fn fresh(app: &App, query: &HashMap<String, String>) -> Result<Option<(Fre
             "ask again; without a nonce the report of the boot is served",
         )),
     }
-}
-
-/// A certificate as PEM (RFC 7468).
-fn pem(der: &[u8]) -> String {
-    let text = base64::engine::general_purpose::STANDARD.encode(der);
-    let lines: Vec<&str> = text.as_bytes().chunks(64).filter_map(|line| std::str::from_utf8(line).ok()).collect();
-    format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))
 }

@@ -8,11 +8,16 @@ use axum::{
     http::{HeaderMap, StatusCode},
     response::{IntoResponse as _, Response},
 };
-use evidence::json::{self as tree, Limits, Value, object};
+use evidence::{
+    json::{self as tree, Limits, Value, object},
+    profile::{to_base64, to_hex},
+    report_data::Nonce,
+    tag,
+};
 use gate::{Call, Challenge, MAX_ARGUMENT_BYTES, Unverified};
 
 use super::{credential, json, json_body, problem::Problem, session};
-use crate::{app::App, enablement::Scope, mcp::meta_tools::info, pipeline};
+use crate::{app::App, enablement::Scope, mcp::meta_tools::info, pipeline, self_check};
 
 /// Most servers of one page, as clients of this ecosystem ask for.
 const MAX_PAGE: usize = 5000;
@@ -147,4 +152,79 @@ pub(crate) async fn proof(State(app): State<Arc<App>>, Path(id): Path<String>) -
         )
         .into_response(),
     }
+}
+
+/// Longest body of `/api/verify`: a proof, and the request and answer that it opens.
+const MAX_VERIFY_BYTES: usize = 16 << 20;
+
+/// `POST /api/verify`: the body is a proof with its opening, or `{"envelope":…,"request":…,"response":…,"nonce":hex}`.
+pub(crate) async fn verify(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) -> Response {
+    match verify_inner(&app, &headers, body).await {
+        Ok(response) => response,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+async fn verify_inner(app: &Arc<App>, headers: &HeaderMap, body: Body) -> Result<Response, Problem> {
+    let body = json_body(headers, body, MAX_VERIFY_BYTES).await?;
+    let limits = Limits { bytes: MAX_VERIFY_BYTES, ..Limits::THEIRS };
+    let value = tree::parse(&body, &limits).map_err(|error| Problem::json(&error))?;
+    let bad = |what: String| {
+        let fix = "send {\"proof\":…,\"opening\":…} as the call gave it, or {\"envelope\":…,\"request\":…,\"response\":…}";
+        Problem::new(StatusCode::BAD_REQUEST, "BAD_PROOF", what, fix)
+    };
+    let wrapped = value.member("envelope");
+    let envelope = wrapped.unwrap_or(&value);
+    if envelope.member("proof").is_none() {
+        return Err(bad("the body holds no member \"proof\"".to_owned()));
+    }
+    let part = |name: &str| wrapped.and_then(|_| value.member(name)).map(Value::to_text);
+    let nonce = match wrapped.and_then(|_| value.member("nonce")) {
+        None | Some(Value::Null) => None,
+        Some(nonce) => {
+            let text = nonce.as_str().ok_or_else(|| bad(format!("nonce is a string, found {}", nonce.kind())))?;
+            Some(Nonce::from_hex(text).map_err(|error| bad(error.to_string()))?)
+        }
+    };
+    let (envelope, request, response) = (envelope.to_text(), part("request"), part("response"));
+    let app_there = Arc::clone(app);
+    let verdict = tokio::task::spawn_blocking(move || {
+        let (request, response) = (request.as_deref(), response.as_deref());
+        self_check::judge_proof(
+            &app_there,
+            envelope.as_bytes(),
+            request.map(str::as_bytes),
+            response.map(str::as_bytes),
+        )
+    })
+    .await
+    .map_err(|_| Problem::internal("verifier"))?
+    .map_err(|failure| {
+        tracing::error!(%failure, "a proof could not be judged");
+        Problem::internal("verifier")
+    })?;
+    Ok(json(StatusCode::OK, &signed(app, &verdict, nonce.as_ref())))
+}
+
+/// The verdict, and the same signed: `Sig(proof, "sealgate/verdict/v1", C, nonce, verdict bytes)`.
+fn signed(app: &App, verdict: &attestation_verifier::Verdict, nonce: Option<&Nonce>) -> Value {
+    let attested = app.desk.attested();
+    let said = self_check::tree(&verdict.to_json());
+    let bytes = evidence::canon(&said);
+    let nonce_bytes = nonce.map(Nonce::as_bytes).unwrap_or_default();
+    let signature = attested.proof_key.sign(tag::VERDICT, &[&attested.core, nonce_bytes, bytes.as_bytes()]);
+    let mut members = match said {
+        Value::Object(members) => members,
+        other => vec![("verdict".to_owned(), other)],
+    };
+    members.push((
+        "signed".to_owned(),
+        object([
+            ("core", to_hex(&attested.core)),
+            ("nonce", nonce.map_or(Value::Null, |nonce| to_hex(nonce.as_bytes()))),
+            ("verdict", to_base64(bytes.as_bytes())),
+            ("signature", to_hex(&signature)),
+        ]),
+    ));
+    Value::Object(members)
 }

@@ -1,0 +1,268 @@
+//! Installs and runs servers: the one place where the gateway talks to `sandbox`.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use evidence::{
+    Digest, ResultObject,
+    json::{self, JsonError, Limits, Value, object},
+};
+use gate::{Funded, Refusal, Run, Warrant};
+use sandbox::{
+    Answer, Config as SandboxConfig, InstalledServer, LaunchSpec, NpmPackage, NpmRegistry, PackageSpec, Pool,
+    PoolConfig, Sandbox, SessionError,
+};
+use serde_json::value::RawValue;
+
+use crate::{
+    boot::Failure,
+    catalogue::{Catalogue, Ready, Server, Tool},
+    config::{Config, ServerEntry},
+};
+
+/// Containers and what they run.
+pub(crate) struct Runner {
+    sandbox: Sandbox,
+    pool: Pool,
+    limits: sandbox::Limits,
+    call_timeout: Duration,
+}
+
+impl Runner {
+    /// Connects to the engine and clears away what an earlier run of this gateway left behind.
+    ///
+    /// # Errors
+    /// No engine, or one that cannot do what is asked of it.
+    pub(crate) async fn connect(config: &Config) -> Result<Self, Failure> {
+        let refused = |error: sandbox::SandboxError| Failure::new("no sandbox", &error, error.fix());
+        let limits = sandbox::Limits::default();
+        let sandbox = Sandbox::connect(SandboxConfig {
+            deployment: deployment(config),
+            state_directory: config.state_dir.join("servers"),
+            runtime: config.runtime,
+            limits,
+        })
+        .await
+        .map_err(refused)?;
+        let removed = sandbox.sweep().await.map_err(refused)?;
+        if removed > 0 {
+            tracing::warn!(removed, "containers of an earlier run were still there");
+        }
+        let idle = Duration::from_secs(config.idle_stop_s);
+        let pool = Pool::new(sandbox.clone(), PoolConfig { cap: config.max_instances, idle });
+        Ok(Self { sandbox, pool, limits, call_timeout: Duration::from_secs(config.call_timeout_s) })
+    }
+
+    /// Installs every server of the configuration that is not there yet. One that cannot be installed is listed as
+    /// unavailable with the reason; the others go on.
+    ///
+    /// # Errors
+    /// A name does not fit the profile of our documents.
+    pub(crate) async fn install(&self, config: &Config) -> Result<Catalogue, Failure> {
+        let mut servers = Vec::with_capacity(config.servers.len());
+        for entry in &config.servers {
+            let started = Instant::now();
+            let ready = self.ready(entry).await;
+            let seconds = started.elapsed().as_secs();
+            match &ready {
+                Ok(ready) => tracing::info!(server = %entry.name, tools = ready.tools.len(), seconds, "server ready"),
+                Err(why) => tracing::error!(server = %entry.name, why, seconds, "server unavailable"),
+            }
+            servers.push(Server {
+                id: entry.id.clone(),
+                name: entry.name.clone(),
+                description: entry.description.clone(),
+                categories: entry.categories.clone(),
+                package: entry.package.clone(),
+                version: entry.version.clone(),
+                registry: "npm",
+                ready,
+            });
+        }
+        Catalogue::new(servers).map_err(|error| {
+            Failure::new("the catalogue does not fit its profile", error, "rename the server, or leave it out")
+        })
+    }
+
+    async fn ready(&self, entry: &ServerEntry) -> Result<Ready, String> {
+        let say = |error: &dyn std::fmt::Display, fix: String| format!("{error}; {fix}");
+        let package = NpmPackage::new(&entry.package, &entry.version, entry.bin.as_deref())
+            .map_err(|error| say(&error, "correct the [[server]] entry".to_owned()))?;
+        let registry = NpmRegistry::from_npm_config()
+            .await
+            .map_err(|error| say(&error, "see `npm config get registry`".to_owned()))?;
+        let warrant = Warrant::for_inspection(entry.id.clone());
+        let installed = self
+            .sandbox
+            .install(&warrant, &PackageSpec::Npm(package), &registry)
+            .await
+            .map_err(|error| say(&error, error.fix()))?;
+        let launch = LaunchSpec {
+            arguments: entry.args.clone(),
+            environment: Vec::new(),
+            writable: entry.scratch_dirs.clone(),
+        };
+        let list = self
+            .sandbox
+            .inspect(&warrant, &installed, &launch)
+            .await
+            .map_err(|error| say(&error, error.fix()))?;
+        let tools = tools(&list)?;
+        let digests = Digests::of(&installed).ok_or("the record of the installed package holds no digests; reinstall it")?;
+        Ok(Ready { installed, launch, tools, digests })
+    }
+
+    /// Runs a funded call.
+    ///
+    /// # Errors
+    /// The server cannot be reached, does not answer in time, or answers with something unusable.
+    pub(crate) async fn run(&self, funded: &Funded, server: &Server, ready: &Ready, key: &str) -> Result<Run, Refusal> {
+        let call = funded.call();
+        let params = object([("name", call.tool.as_str().into()), ("arguments", call.arguments.clone())]);
+        let params = RawValue::from_string(params.to_text()).map_err(|_| Refusal::Internal { part: "runner" })?;
+        let started_ms = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .ok()
+            .and_then(|since| u64::try_from(since.as_millis()).ok())
+            .ok_or(Refusal::Internal { part: "clock" })?;
+        let begun = Instant::now();
+        let answer = self
+            .pool
+            .call(
+                &funded.warrant(),
+                key,
+                &ready.installed,
+                &ready.launch,
+                "tools/call",
+                Some(&params),
+                self.call_timeout,
+            )
+            .await
+            .map_err(|error| self.refusal(server, &error))?;
+        let duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let bad = |why: String| Refusal::BadAnswer { server: server.name.clone(), why };
+        let unfit = |error: JsonError| bad(error.to_string());
+        let result = match answer {
+            Answer::Result(raw) => {
+                let value = json::parse(raw.get().as_bytes(), &Limits::THEIRS).map_err(unfit)?;
+                ResultObject::of(value)
+            }
+            Answer::Error(raw) => {
+                let value = json::parse(raw.get().as_bytes(), &Limits::THEIRS).map_err(unfit)?;
+                ResultObject::of_error(value)
+            }
+        };
+        Ok(Run { result: result.map_err(|fault| bad(fault.to_string()))?, started_ms, duration_ms })
+    }
+
+    fn refusal(&self, server: &Server, error: &SessionError) -> Refusal {
+        tracing::warn!(server = %server.name, %error, "a call failed");
+        let name = server.name.clone();
+        match error {
+            SessionError::Full { .. } | SessionError::Stopping => Refusal::Busy { retry_after_s: 2 },
+            SessionError::Instance(sandbox::InstanceError::Hung { .. }) => {
+                let after_ms = u64::try_from(self.call_timeout.as_millis()).unwrap_or(u64::MAX);
+                Refusal::ServerTimeout { server: name, after_ms }
+            }
+            other => Refusal::ServerUnavailable { server: name, why: other.to_string() },
+        }
+    }
+
+    /// How servers are locked in, as it is configured and in force.
+    pub(crate) fn posture(&self) -> Value {
+        let engine = self.sandbox.engine();
+        let limits = &self.limits;
+        object([
+            ("runtime", self.sandbox.runtime().name().into()),
+            ("engine", engine.version.as_str().into()),
+            ("engineApi", engine.api.as_str().into()),
+            ("readOnlyRoot", true.into()),
+            ("tmpNoexec", true.into()),
+            ("capabilities", "none".into()),
+            ("noNewPrivileges", true.into()),
+            ("user", "10001:10001".into()),
+            ("network", "none".into()),
+            ("logDriver", "none".into()),
+            (
+                "limits",
+                object([
+                    ("memoryBytes", limits.memory.into()),
+                    ("milliCpus", u64::from(limits.milli_cpus).into()),
+                    ("processes", u64::from(limits.processes).into()),
+                    ("temporaryBytes", limits.temporary.into()),
+                ]),
+            ),
+            ("secretsInContainerConfiguration", false.into()),
+        ])
+    }
+
+    /// Whether the engine still answers.
+    pub(crate) async fn engine_answers(&self) -> bool {
+        self.sandbox.answers().await
+    }
+
+    /// Containers that run now.
+    pub(crate) fn instances(&self) -> usize {
+        self.pool.running()
+    }
+
+    /// Ends all containers.
+    pub(crate) async fn stop(&self) {
+        self.pool.stop().await;
+    }
+}
+
+/// What a proof names of an installed server.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Digests {
+    /// SHA-512 of the published package.
+    pub(crate) registry: Option<[u8; 64]>,
+    /// SHA-256 of the canonical lock.
+    pub(crate) lock: Option<Digest>,
+    /// Id of the image.
+    pub(crate) image: Digest,
+}
+
+impl Digests {
+    fn of(installed: &InstalledServer) -> Option<Self> {
+        fn bytes<const N: usize>(text: &str) -> Option<[u8; N]> {
+            hex::decode(text).ok()?.try_into().ok()
+        }
+        // A digest that is there must be one: `?` inside, `None` only where there is none.
+        let registry = match installed.registry_digest() {
+            Some(text) => Some(bytes(text)?),
+            None => None,
+        };
+        let lock = match installed.lock_digest() {
+            Some(text) => Some(bytes(text)?),
+            None => None,
+        };
+        Some(Self { registry, lock, image: bytes(installed.image_digest().strip_prefix("sha256:")?)? })
+    }
+}
+
+/// Two gateways on one engine are told apart by where they keep their state.
+fn deployment(config: &Config) -> String {
+    use sha2::Digest as _;
+    let path = std::fs::canonicalize(&config.state_dir).unwrap_or_else(|_| config.state_dir.clone());
+    let digest = sha2::Sha256::digest(path.as_os_str().as_encoded_bytes());
+    hex::encode(digest.get(..8).unwrap_or_default())
+}
+
+/// The tools of a list, as the server defined them.
+fn tools(list: &RawValue) -> Result<Vec<Tool>, String> {
+    let value = json::parse(list.get().as_bytes(), &Limits::THEIRS).map_err(|error| format!("its tools/list: {error}"))?;
+    let items = value.member("tools").and_then(Value::as_array).ok_or("its tools/list has no array \"tools\"")?;
+    items
+        .iter()
+        .map(|definition| {
+            let name = definition.member("name").and_then(Value::as_str);
+            let name = name.filter(|name| is_tool_name(name)).ok_or("a tool's name is missing or not 1 to 128 letters, digits, _ . -")?;
+            Ok(Tool { name: name.to_owned(), definition: definition.clone() })
+        })
+        .collect()
+}
+
+/// Tool names of MCP 2026-07-28: `[A-Za-z0-9_.-]{1,128}`.
+fn is_tool_name(name: &str) -> bool {
+    (1..=128).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
+}
