@@ -305,6 +305,41 @@ fn the_doctor_names_a_software_tpm() {
     assert!(tpm.detail.contains("IBM") && tpm.detail.contains("software TPM"), "{}", tpm.detail);
 }
 
+#[test]
+fn the_tpm_library_is_silent_once_told_so() {
+    let run = |log: Option<&str>| {
+        let mut child = std::process::Command::new(std::env::current_exe().expect("this test"));
+        child.args(["--exact", "a_program_that_fails_to_unseal", "--nocapture", "--ignored"]).env_remove("TSS2_LOG");
+        if let Some(log) = log {
+            child.env("TSS2_LOG", log);
+        }
+        let output = child.output().expect("run");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stderr).expect("text")
+    };
+    let quiet = run(None);
+    assert!(!quiet.contains("ERROR") && !quiet.contains("WARNING"), "{quiet}");
+    assert!(run(Some("all+ERROR")).contains("ERROR"), "an operator who asks for the noise gets it");
+}
+
+/// The other half of the test above: runs as a program of its own.
+#[test]
+#[ignore = "started by the test above"]
+fn a_program_that_fails_to_unseal() {
+    platform::silence_tpm_library().expect("run again");
+    let address = common::address(common::free_pair());
+    assert!(matches!(Tpm::open(&address), Err(TpmError::Missing { .. })));
+}
+
+#[test]
+fn a_tpm_may_be_handed_to_another_thread() {
+    let tpm = Swtpm::start();
+    let mut opened = Tpm::open(&tpm.tcti()).expect("open");
+    let set = PcrSet::of_our_image();
+    let values = thread::spawn(move || opened.read_pcrs(&set)).join().expect("thread").expect("read");
+    assert_eq!(values.set(), PcrSet::of_our_image());
+}
+
 fn contains(bytes: &[u8], part: &[u8]) -> bool {
     bytes.windows(part.len()).any(|window| window == part)
 }

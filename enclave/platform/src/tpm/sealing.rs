@@ -2,7 +2,7 @@
 
 use tss_esapi::{
     Error,
-    attributes::ObjectAttributesBuilder,
+    attributes::{ObjectAttributesBuilder, SessionAttributesBuilder},
     constants::{SessionType, response_code::Tss2ResponseCodeKind as Kind},
     handles::{ObjectHandle, SessionHandle},
     interface_types::{
@@ -91,7 +91,8 @@ impl Tpm {
     fn unseal_loaded(&mut self, object: ObjectHandle, set: &PcrSet) -> Result<SensitiveData, TpmError> {
         let salt = self.primary()?.handle;
         for _ in 0..ATTEMPTS {
-            let session = self.salted_session(salt, SessionType::Policy)?;
+            let encrypting = SessionAttributesBuilder::new().with_decrypt(true).with_encrypt(true);
+            let session = self.salted_session(salt, SessionType::Policy, encrypting)?;
             let selected = selection(set.indices())?;
             let answer = PolicySession::try_from(session)
                 // An empty digest takes the registers as they are; the policy itself decides.
