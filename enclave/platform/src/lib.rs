@@ -33,6 +33,7 @@ mod simulated;
 mod source;
 mod tpm;
 mod tsm;
+mod wrap;
 
 pub use genesis::Genesis;
 pub use keystore::KeystoreError;
@@ -43,4 +44,5 @@ pub use source::{Der, Evidence, EvidenceError, EvidenceSource, VekKind};
 #[cfg(unix)]
 pub use tpm::silence_tpm_library;
 pub use tpm::{Tpm, TpmError, TpmProperties};
-pub use tsm::{Tsm, TsmFiles};
+pub use tsm::{KernelFiles, Tsm, TsmFiles};
+pub use wrap::{WrapError, WrappedSecret};
