@@ -126,7 +126,7 @@ impl Tpm {
         Err(TpmError::Unsteady)
     }
 
-    /// PCR[index] = SHA-256(PCR[index] ‖ digest), in the SHA-256 bank.
+    /// New value = SHA-256(old value ‖ digest), in the SHA-256 bank alone.
     ///
     /// # Errors
     /// [`TpmError::Failed`]; [`TpmError::Wrong`] for an index above 23.
