@@ -5,7 +5,7 @@ use evidence::Digest;
 use x25519_dalek::{PublicKey, StaticSecret};
 use zeroize::Zeroizing;
 
-use crate::{Genesis, Secret};
+use crate::{Genesis, Secret, WrapError, WrappedSecret};
 
 /// The operating system gave no randomness.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -39,9 +39,21 @@ impl SealedKeys {
         &self.hmac_seed
     }
 
-    /// The key that wraps all other lasting keys.
-    pub fn kek(&self) -> &Secret<[u8; 32]> {
-        &self.kek
+    /// Wraps another lasting key with the KEK, which itself never leaves; `name` and `version` must be given again to
+    /// unwrap it.
+    ///
+    /// # Errors
+    /// [`WrapError`]: no randomness, or more than 4 KiB.
+    pub fn wrap(&self, name: &str, version: u32, secret: &[u8]) -> Result<WrappedSecret, WrapError> {
+        self.kek.expose(|kek| WrappedSecret::wrap(kek, &self.lineage(), name, version, secret))
+    }
+
+    /// Opens what [`SealedKeys::wrap`] made in this lineage under this name and version.
+    ///
+    /// # Errors
+    /// [`WrapError::Refused`].
+    pub fn unwrap(&self, name: &str, version: u32, wrapped: &WrappedSecret) -> Result<Secret<Vec<u8>>, WrapError> {
+        self.kek.expose(|kek| wrapped.open(kek, &self.lineage(), name, version))
     }
 
     /// The lineage's first entry.
@@ -148,7 +160,7 @@ mod tests {
         both[32..].fill(2);
         let keys = SealedKeys::new(&Secret::new(both), Genesis::new([0; 32], evidence::UnixSeconds(0)));
         assert!(keys.hmac_seed().expose(|seed| *seed == [1; 32]));
-        assert!(keys.kek().expose(|kek| *kek == [2; 32]));
+        assert!(keys.kek.expose(|kek| *kek == [2; 32]));
         assert_eq!(format!("{keys:?}").matches("Secret(..)").count(), 2);
     }
 }

@@ -8,8 +8,8 @@
 //!
 //! **Invariant.** Nothing here falls back: a missing device, a wrong PCR or a damaged blob is an error with a fix.
 //!
-//! The TPM library prints to standard error on its own; set `TSS2_LOG=all+NONE` in the environment of the process to
-//! keep it quiet. Everything it would say is in the errors here.
+//! The TPM library prints to standard error on its own; [`silence_tpm_library`] keeps it quiet. Everything it would say
+//! is in the errors here.
 
 #![cfg_attr(
     test,
@@ -33,6 +33,7 @@ mod simulated;
 mod source;
 mod tpm;
 mod tsm;
+mod wrap;
 
 pub use genesis::Genesis;
 pub use keystore::KeystoreError;
@@ -40,5 +41,8 @@ pub use pcrs::{PcrChange, PcrSet, PcrSetError, PcrValues};
 pub use secret::Secret;
 pub use simulated::{DevelopmentMode, Simulated};
 pub use source::{Der, Evidence, EvidenceError, EvidenceSource, VekKind};
+#[cfg(unix)]
+pub use tpm::silence_tpm_library;
 pub use tpm::{Tpm, TpmError, TpmProperties};
-pub use tsm::{Tsm, TsmFiles};
+pub use tsm::{KernelFiles, Tsm, TsmFiles};
+pub use wrap::{WrapError, WrappedSecret};

@@ -13,7 +13,10 @@ use std::{
     io::{Read, Write},
     net::{Shutdown, TcpListener, TcpStream},
     path::Path,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
     thread,
 };
 
@@ -33,11 +36,9 @@ fn init(tpm: &Swtpm, dir: &Path) -> SealedKeys {
     keystore::init(&tpm.tcti(), dir, &PcrSet::of_our_image(), NOW).expect("keys init")
 }
 
-fn both(keys: &SealedKeys) -> [u8; 64] {
-    let mut both = [0; 64];
-    keys.hmac_seed().expose(|seed| both[..32].copy_from_slice(seed));
-    keys.kek().expose(|kek| both[32..].copy_from_slice(kek));
-    both
+/// The seed as bytes. The KEK lies beside it in the same sealed object and is seen by what it opens.
+fn seed(keys: &SealedKeys) -> [u8; 32] {
+    keys.hmac_seed().expose(|seed| *seed)
 }
 
 fn extend(tpm: &Swtpm, index: u8) {
@@ -58,16 +59,18 @@ fn forge(dir: &Path, change: impl FnOnce(String) -> String) {
 fn what_was_sealed_is_unsealed_at_every_boot() {
     let (mut tpm, dir) = (Swtpm::start(), state());
     let made = init(&tpm, dir.path());
+    let wrapped = made.wrap("log", 1, b"a lasting key").expect("wrapped");
     for _ in 0..2 {
         let started = std::time::Instant::now();
         let opened = keystore::unseal(&tpm.tcti(), dir.path()).expect("unseal");
         eprintln!("unseal: {:.1} ms", started.elapsed().as_secs_f64() * 1e3);
-        assert_eq!(both(&opened), both(&made));
+        assert_eq!(seed(&opened), seed(&made));
         assert_eq!(opened.lineage(), made.lineage());
+        let key = opened.unwrap("log", 1, &wrapped).expect("the same KEK");
+        assert!(key.expose(|key| key == b"a lasting key"));
         extend(&tpm, 15);
         tpm.reboot();
     }
-    assert_ne!(both(&made)[..32], both(&made)[32..], "seed and KEK are two keys");
     assert_eq!(keystore::sealed_to(dir.path()).expect("blob"), PcrSet::of_our_image());
 }
 
@@ -75,8 +78,10 @@ fn what_was_sealed_is_unsealed_at_every_boot() {
 fn two_machines_have_nothing_in_common() {
     let (tpm, one, two) = (Swtpm::start(), state(), state());
     let (first, second) = (init(&tpm, one.path()), init(&tpm, two.path()));
-    assert_ne!(both(&first), both(&second));
+    assert_ne!(seed(&first), seed(&second));
     assert_ne!(first.lineage(), second.lineage());
+    let wrapped = first.wrap("log", 1, b"a lasting key").expect("wrapped");
+    assert!(second.unwrap("log", 1, &wrapped).is_err());
 }
 
 #[test]
@@ -85,7 +90,7 @@ fn keys_are_made_once() {
     let made = init(&tpm, dir.path());
     let error = keystore::init(&tpm.tcti(), dir.path(), &PcrSet::for_restarts(), NOW).expect_err("second init");
     assert!(matches!(error, KeystoreError::AlreadyInitialised { .. }), "{error}");
-    assert_eq!(both(&keystore::unseal(&tpm.tcti(), dir.path()).expect("untouched")), both(&made));
+    assert_eq!(seed(&keystore::unseal(&tpm.tcti(), dir.path()).expect("untouched")), seed(&made));
 }
 
 #[test]
@@ -100,7 +105,7 @@ fn after_15_is_extended_the_keys_stay_shut_until_the_next_boot() {
     assert!(error.to_string().contains("PCR 15"), "{error}");
     assert!(error.fix().contains("once per boot") && error.fix().contains("reboot"), "{}", error.fix());
     tpm.reboot();
-    assert_eq!(both(&keystore::unseal(&tpm.tcti(), dir.path()).expect("next boot")), both(&made));
+    assert_eq!(seed(&keystore::unseal(&tpm.tcti(), dir.path()).expect("next boot")), seed(&made));
 }
 
 #[test]
@@ -108,7 +113,7 @@ fn without_15_a_gateway_may_restart() {
     let (tpm, dir) = (Swtpm::start(), state());
     let made = keystore::init(&tpm.tcti(), dir.path(), &PcrSet::for_restarts(), NOW).expect("init");
     extend(&tpm, 15);
-    assert_eq!(both(&keystore::unseal(&tpm.tcti(), dir.path()).expect("again")), both(&made));
+    assert_eq!(seed(&keystore::unseal(&tpm.tcti(), dir.path()).expect("again")), seed(&made));
 }
 
 #[test]
@@ -224,7 +229,7 @@ fn damage_anywhere_in_the_sealed_object_is_named_as_damage() {
 #[test]
 fn nothing_on_disk_holds_the_keys() {
     let (tpm, dir) = (Swtpm::start(), state());
-    let keys = both(&init(&tpm, dir.path()));
+    let keys = seed(&init(&tpm, dir.path()));
     for entry in fs::read_dir(dir.path()).expect("directory") {
         let bytes = fs::read(entry.expect("entry").path()).expect("file");
         let text = String::from_utf8_lossy(&bytes).to_lowercase();
@@ -265,7 +270,7 @@ fn the_keys_cross_the_bus_encrypted() {
     let bus = Recorder::before(tpm.port());
     let made = keystore::init(&bus.tcti(), dir.path(), &PcrSet::of_our_image(), NOW).expect("init");
     let opened = keystore::unseal(&bus.tcti(), dir.path()).expect("unseal");
-    assert_eq!(both(&opened), both(&made));
+    assert_eq!(seed(&opened), seed(&made));
     let recorded = bus.bytes();
     // The recorder sees what passes: TPM_CC_Create and TPM_CC_Unseal, and bytes sent in clear by another tool.
     for command in [0x153u32, 0x15E] {
@@ -277,9 +282,29 @@ fn the_keys_cross_the_bus_encrypted() {
     }
     let clear = common::tool_at(&bus.tcti(), "tpm2_getrandom", &["16"]);
     assert!(contains(&bus.bytes(), &clear), "the recorder would have seen plain bytes");
-    for window in both(&made).windows(8) {
+    for window in seed(&made).windows(8) {
         assert!(!contains(&recorded, window), "eight bytes of the keys passed in clear");
     }
+}
+
+#[test]
+fn answers_changed_on_the_bus_are_refused() {
+    // TPM_CC_PCR_Read and TPM_CC_Create; below TPM_CC_Unseal and TPM_CC_CreatePrimary.
+    for (command, doing) in [(0x17E, "read its registers"), (0x153, "seal")] {
+        let (tpm, dir) = (Swtpm::start(), state());
+        let bus = Recorder::that_tampers_with(tpm.port(), command);
+        let error = keystore::init(&bus.tcti(), dir.path(), &PcrSet::of_our_image(), NOW).expect_err("tampered");
+        assert!(matches!(&error, KeystoreError::Tpm(TpmError::Failed { doing: at, .. }) if *at == doing), "{error}");
+        assert_eq!(fs::read_dir(dir.path()).expect("directory").count(), 0, "nothing is kept");
+    }
+    let (tpm, dir) = (Swtpm::start(), state());
+    init(&tpm, dir.path());
+    let bus = Recorder::that_tampers_with(tpm.port(), 0x15E);
+    let error = keystore::unseal(&bus.tcti(), dir.path()).expect_err("tampered");
+    assert!(matches!(error, KeystoreError::Tpm(TpmError::Failed { doing: "unseal", .. })), "{error}");
+    // Another storage key in its place has another name.
+    let bus = Recorder::that_tampers_with(tpm.port(), 0x131);
+    keystore::unseal(&bus.tcti(), dir.path()).expect_err("tampered");
 }
 
 #[test]
@@ -305,6 +330,41 @@ fn the_doctor_names_a_software_tpm() {
     assert!(tpm.detail.contains("IBM") && tpm.detail.contains("software TPM"), "{}", tpm.detail);
 }
 
+#[test]
+fn the_tpm_library_is_silent_once_told_so() {
+    let run = |log: Option<&str>| {
+        let mut child = std::process::Command::new(std::env::current_exe().expect("this test"));
+        child.args(["--exact", "a_program_that_fails_to_unseal", "--nocapture", "--ignored"]).env_remove("TSS2_LOG");
+        if let Some(log) = log {
+            child.env("TSS2_LOG", log);
+        }
+        let output = child.output().expect("run");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stderr).expect("text")
+    };
+    let quiet = run(None);
+    assert!(!quiet.contains("ERROR") && !quiet.contains("WARNING"), "{quiet}");
+    assert!(run(Some("all+ERROR")).contains("ERROR"), "an operator who asks for the noise gets it");
+}
+
+/// The other half of the test above: runs as a program of its own.
+#[test]
+#[ignore = "started by the test above"]
+fn a_program_that_fails_to_unseal() {
+    platform::silence_tpm_library().expect("run again");
+    let address = common::address(common::free_pair());
+    assert!(matches!(Tpm::open(&address), Err(TpmError::Missing { .. })));
+}
+
+#[test]
+fn a_tpm_may_be_handed_to_another_thread() {
+    let tpm = Swtpm::start();
+    let mut opened = Tpm::open(&tpm.tcti()).expect("open");
+    let set = PcrSet::of_our_image();
+    let values = thread::spawn(move || opened.read_pcrs(&set)).join().expect("thread").expect("read");
+    assert_eq!(values.set(), PcrSet::of_our_image());
+}
+
 fn contains(bytes: &[u8], part: &[u8]) -> bool {
     bytes.windows(part.len()).any(|window| window == part)
 }
@@ -317,23 +377,42 @@ struct Recorder {
 
 impl Recorder {
     fn before(tpm: u16) -> Self {
+        Self::that(tpm, None)
+    }
+
+    /// One that also changes a byte in every answer to `command`.
+    fn that_tampers_with(tpm: u16, command: u32) -> Self {
+        Self::that(tpm, Some(command))
+    }
+
+    fn that(tpm: u16, tampered: Option<u32>) -> Self {
         let port = common::free_pair();
         let seen = Arc::new(Mutex::new(Vec::new()));
         for (from, to) in [(port, tpm), (port + 1, tpm + 1)] {
             let listener = TcpListener::bind(("127.0.0.1", from)).expect("a free port");
             let seen = Arc::clone(&seen);
+            let last = Arc::new(AtomicU32::new(0));
             thread::spawn(move || {
                 for client in listener.incoming() {
                     let client = client.expect("client");
                     let server = TcpStream::connect(("127.0.0.1", to)).expect("TPM");
-                    for (mut source, mut sink) in
-                        [(client.try_clone().expect("clone"), server.try_clone().expect("clone")), (server, client)]
-                    {
-                        let seen = Arc::clone(&seen);
+                    for (asking, mut source, mut sink) in [
+                        (true, client.try_clone().expect("clone"), server.try_clone().expect("clone")),
+                        (false, server, client),
+                    ] {
+                        let (seen, last) = (Arc::clone(&seen), Arc::clone(&last));
                         thread::spawn(move || {
                             let mut buffer = [0; 4096];
                             while let Ok(n @ 1..) = source.read(&mut buffer) {
                                 seen.lock().expect("lock").extend_from_slice(&buffer[..n]);
+                                // Command codes stand at offset 6, answers' parameters begin at 14.
+                                match (asking, buffer[..n].get(6..10)) {
+                                    (true, Some(code)) => {
+                                        last.store(u32::from_be_bytes(code.try_into().expect("four")), Relaxed);
+                                    }
+                                    (false, _) if Some(last.load(Relaxed)) == tampered && n > 60 => buffer[45] ^= 1,
+                                    _ => {}
+                                }
                                 if sink.write_all(&buffer[..n]).is_err() {
                                     break;
                                 }

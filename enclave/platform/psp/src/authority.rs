@@ -56,6 +56,20 @@ impl Authority {
     ) -> Result<Self, PspError> {
         let ark_key = RsaPrivateKey::new(rng, 4096)?;
         let ask_key = RsaPrivateKey::new(rng, 4096)?;
+        Self::from_keys(product, ark_key, ask_key, not_before, rng)
+    }
+
+    /// The same around keys that are there already.
+    ///
+    /// # Errors
+    /// [`PspError::Encoding`] if a key does not encode.
+    pub fn from_keys(
+        product: Product,
+        ark_key: RsaPrivateKey,
+        ask_key: RsaPrivateKey,
+        not_before: OffsetDateTime,
+        rng: &mut impl CryptoRngCore,
+    ) -> Result<Self, PspError> {
         let [ark_serial, ..] = product.serials();
         let profile = CaProfile {
             common_name: ark_name(product),

@@ -1,9 +1,12 @@
 //! One machine with a software processor: what the simulated platform talks to.
 
-use std::path::Path;
+use std::{path::Path, thread};
 
 use p384::ecdsa::SigningKey;
-use rsa::rand_core::CryptoRngCore;
+use rsa::{
+    RsaPrivateKey,
+    rand_core::{CryptoRngCore, OsRng},
+};
 use time::OffsetDateTime;
 
 use crate::{
@@ -20,12 +23,12 @@ pub struct SoftwarePsp {
 }
 
 impl SoftwarePsp {
-    /// A new chip under a new root; two RSA-4096 keys, so it takes seconds.
+    /// A new chip under a new root.
     ///
     /// # Errors
-    /// [`PspError::Rsa`] or [`PspError::Encoding`] when a key cannot be made.
-    pub fn generate(product: Product, now: OffsetDateTime, rng: &mut impl CryptoRngCore) -> Result<Self, PspError> {
-        let authority = Authority::generate(product, now, rng)?;
+    /// [`PspError::Encoding`] when a key does not encode.
+    pub fn new(authority: Authority, now: OffsetDateTime, rng: &mut impl CryptoRngCore) -> Result<Self, PspError> {
+        let product = authority.product;
         let mut random = [0; 64];
         rng.fill_bytes(&mut random);
         let chip_id = ChipId::new(product, random);
@@ -35,13 +38,20 @@ impl SoftwarePsp {
         Ok(Self { authority, vcek, chip_id, tcb })
     }
 
-    /// Generates and keeps it in `dir/software-psp`, mode 0600. Never replaces one that is there.
+    /// Makes a root and a chip, and keeps both in `dir/software-psp`, mode 0600. Never replaces one that is there. Two
+    /// RSA-4096 keys, one thread each: seconds.
     ///
     /// # Errors
-    /// As [`SoftwarePsp::generate`], or [`PspError::File`].
+    /// [`PspError::Rsa`] or [`PspError::Encoding`] when a key cannot be made, or [`PspError::File`].
     pub fn create(dir: &Path, product: Product, now: OffsetDateTime) -> Result<Self, PspError> {
         store::refuse_existing(dir)?;
-        let psp = Self::generate(product, now, &mut rsa::rand_core::OsRng)?;
+        let (ark, ask) = thread::scope(|scope| {
+            let ark = scope.spawn(|| RsaPrivateKey::new(&mut OsRng, 4096));
+            let ask = RsaPrivateKey::new(&mut OsRng, 4096);
+            (ark.join().unwrap_or(Err(rsa::Error::Internal)), ask)
+        });
+        let authority = Authority::from_keys(product, ark?, ask?, now, &mut OsRng)?;
+        let psp = Self::new(authority, now, &mut OsRng)?;
         store::write(dir, &psp)?;
         Ok(psp)
     }

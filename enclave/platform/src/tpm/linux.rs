@@ -41,6 +41,8 @@ pub(super) struct Primary {
     pub(super) handle: KeyHandle,
     pub(super) name: Vec<u8>,
     pub(super) session: AuthSession,
+    /// Authenticates answers that need no secrecy.
+    audit: AuthSession,
 }
 
 impl Tpm {
@@ -90,18 +92,23 @@ impl Tpm {
         Ok(TpmProperties { manufacturer, vendor, firmware, revision: number(PropertyTag::Revision)? })
     }
 
-    /// Registers of the SHA-256 bank.
+    /// Registers of the SHA-256 bank. The answer is authenticated by an audit session salted to the storage primary, so
+    /// that what sits on the bus cannot choose the state that keys are sealed to.
     ///
     /// # Errors
     /// [`TpmError::Failed`]; [`TpmError::Wrong`] if the TPM has no such bank; [`TpmError::Unsteady`].
     pub fn read_pcrs(&mut self, set: &PcrSet) -> Result<PcrValues, TpmError> {
+        let audit = self.primary()?.audit;
         // One command returns at most eight values; the counter tells whether a second saw the same state.
         for _ in 0..ATTEMPTS {
             let mut values = Vec::new();
             let mut counters = Vec::new();
             for eight in set.indices().chunks(8) {
-                let (counter, _, digests) =
-                    self.context.pcr_read(selection(eight)?).map_err(failed("read its registers"))?;
+                let selected = selection(eight)?;
+                let (counter, _, digests) = self
+                    .context
+                    .execute_with_session(Some(audit), |context| context.pcr_read(selected))
+                    .map_err(failed("read its registers"))?;
                 counters.push(counter);
                 if digests.len() != eight.len() {
                     return Err(TpmError::Wrong { what: "it has no SHA-256 bank with these registers" });
@@ -119,7 +126,7 @@ impl Tpm {
         Err(TpmError::Unsteady)
     }
 
-    /// PCR[index] = SHA-256(PCR[index] ‖ digest), in the SHA-256 bank.
+    /// New value = SHA-256(old value ‖ digest), in the SHA-256 bank alone.
     ///
     /// # Errors
     /// [`TpmError::Failed`]; [`TpmError::Wrong`] for an index above 23.
@@ -164,8 +171,8 @@ impl Tpm {
         Ok(self.primary()?.name)
     }
 
-    /// Derives the storage primary once per connection and opens an HMAC session salted to it, with AES-128-CFB
-    /// parameter encryption in both directions.
+    /// Derives the storage primary once per connection and opens two HMAC sessions salted to it: one with AES-128-CFB
+    /// parameter encryption in both directions, one for audit.
     pub(super) fn primary(&mut self) -> Result<Primary, TpmError> {
         if let Some(primary) = &self.primary {
             return Ok(primary.clone());
@@ -179,13 +186,20 @@ impl Tpm {
             .map_err(failed("derive its storage key"))?;
         let name = name(&created.out_public)?;
         let handle = created.key_handle;
-        let session = self.salted_session(handle, SessionType::Hmac)?;
-        let primary = Primary { handle, name, session };
+        let encrypting = || SessionAttributesBuilder::new().with_decrypt(true).with_encrypt(true);
+        let session = self.salted_session(handle, SessionType::Hmac, encrypting())?;
+        let audit = self.salted_session(handle, SessionType::Hmac, SessionAttributesBuilder::new().with_audit(true))?;
+        let primary = Primary { handle, name, session, audit };
         self.primary = Some(primary.clone());
         Ok(primary)
     }
 
-    pub(super) fn salted_session(&mut self, salt: KeyHandle, kind: SessionType) -> Result<AuthSession, TpmError> {
+    pub(super) fn salted_session(
+        &mut self,
+        salt: KeyHandle,
+        kind: SessionType,
+        attributes: SessionAttributesBuilder,
+    ) -> Result<AuthSession, TpmError> {
         let session = self
             .context
             .start_auth_session(
@@ -198,11 +212,10 @@ impl Tpm {
             )
             .map_err(failed("open a session"))?
             .ok_or(TpmError::Wrong { what: "a session without a handle" })?;
-        let (attributes, mask) =
-            SessionAttributesBuilder::new().with_decrypt(true).with_encrypt(true).with_continue_session(true).build();
+        let (attributes, mask) = attributes.with_continue_session(true).build();
         self.context
             .tr_sess_set_attributes(session, attributes, mask)
-            .map_err(failed("turn on a session's encryption"))?;
+            .map_err(failed("set what a session protects"))?;
         Ok(session)
     }
 }

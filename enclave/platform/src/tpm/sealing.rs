@@ -2,7 +2,7 @@
 
 use tss_esapi::{
     Error,
-    attributes::ObjectAttributesBuilder,
+    attributes::{ObjectAttributesBuilder, SessionAttributesBuilder},
     constants::{SessionType, response_code::Tss2ResponseCodeKind as Kind},
     handles::{ObjectHandle, SessionHandle},
     interface_types::{
@@ -91,17 +91,19 @@ impl Tpm {
     fn unseal_loaded(&mut self, object: ObjectHandle, set: &PcrSet) -> Result<SensitiveData, TpmError> {
         let salt = self.primary()?.handle;
         for _ in 0..ATTEMPTS {
-            let session = self.salted_session(salt, SessionType::Policy)?;
+            let encrypting = SessionAttributesBuilder::new().with_decrypt(true).with_encrypt(true);
+            let session = self.salted_session(salt, SessionType::Policy, encrypting)?;
             let selected = selection(set.indices())?;
             let answer = PolicySession::try_from(session)
                 // An empty digest takes the registers as they are; the policy itself decides.
                 .and_then(|policy| self.context.policy_pcr(policy, Digest::default(), selected))
                 .and_then(|()| self.context.execute_with_session(Some(session), |context| context.unseal(object)));
-            self.close(session)?;
+            // After a failed answer the library may refuse to close too: the first error is the one that tells.
+            let closed = self.close(session);
             match answer {
-                Ok(bytes) => return Ok(bytes),
+                Ok(bytes) => return closed.map(|()| bytes),
                 // Somebody extended a register between the two commands: look again.
-                Err(error) if kind(&error) == Some(Kind::PcrChanged) => {}
+                Err(error) if kind(&error) == Some(Kind::PcrChanged) => closed?,
                 Err(error) if kind(&error) == Some(Kind::PolicyFail) => return Err(TpmError::Policy),
                 Err(error) => return Err(failed("unseal")(error)),
             }
@@ -129,8 +131,9 @@ impl Tpm {
             self.context.policy_pcr(trial, digest, selected)?;
             self.context.policy_get_digest(trial)
         });
-        self.close(session)?;
-        policy.map_err(failed("compute the policy"))
+        let closed = self.close(session);
+        let policy = policy.map_err(failed("compute the policy"))?;
+        closed.map(|()| policy)
     }
 
     fn close(&mut self, session: AuthSession) -> Result<(), TpmError> {
