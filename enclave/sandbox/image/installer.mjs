@@ -47,7 +47,7 @@ function start(dependencies) {
       ['/usr/lib/npm/bin/npm-cli.js', 'install', '--package-lock-only', '--ignore-scripts', '--no-audit', '--no-fund',
         '--no-update-notifier', '--omit=dev', '--omit-lockfile-registry-resolved', '--install-links=false',
         '--fetch-retries=1', '--loglevel=error', '--registry', registry, '--replace-registry-host=always',
-        '--cache=/tmp/cache', '--userconfig=/tmp/none', '--globalconfig=/tmp/none'],
+        '--cache=/tmp/cache', '--userconfig=/tmp/none', '--globalconfig=/tmp/none-either'],
       { cwd: '/tmp/work', stdio: ['ignore', 2, 2] },
     );
     npm.on('exit', (code) => {
