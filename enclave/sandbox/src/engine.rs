@@ -84,6 +84,11 @@ impl Sandbox {
         &self.info
     }
 
+    /// The name that keeps this gateway's containers apart from others'.
+    pub fn deployment(&self) -> &str {
+        &self.config.deployment
+    }
+
     /// What runs containers.
     pub fn runtime(&self) -> Runtime {
         self.config.runtime

@@ -20,8 +20,8 @@ use sha2::{Digest, Sha256, Sha512};
 use tokio::task::JoinSet;
 
 use crate::{
-    InstalledServer, LaunchSpec, Limits, LocalPackage, Lock, LockError, NpmPackage, PackageError, PackageSpec, Registry,
-    RegistryError, Sandbox, SandboxError, ServerImage,
+    InstalledServer, LaunchSpec, Limits, LocalPackage, Lock, LockError, NpmPackage, PackageError, PackageSpec,
+    Registry, RegistryError, Sandbox, SandboxError, ServerImage,
     engine::{BaseImage, Config},
     installed::LABEL_KEY,
     instance::InstanceError,
@@ -161,7 +161,11 @@ impl Sandbox {
     ///
     /// # Errors
     /// A path leaves its directory, the entry is missing, or the engine failed.
-    pub async fn install_files(&self, warrant: &Warrant, files: &LocalPackage) -> Result<InstalledServer, InstallError> {
+    pub async fn install_files(
+        &self,
+        warrant: &Warrant,
+        files: &LocalPackage,
+    ) -> Result<InstalledServer, InstallError> {
         let image = self.install_local(&self.runner().await?, files).await?;
         Ok(InstalledServer::new(warrant.server().clone(), image))
     }
@@ -238,8 +242,7 @@ impl Sandbox {
         let config = Config { limits: RESOLVE_LIMITS, ..self.config.clone() };
         let argv = INSTALLER.map(str::to_owned).to_vec();
         let server = warrant.server().as_str();
-        let mut instance =
-            self.run_with(&config, &installer.id, server, argv, &LaunchSpec::default()).await?;
+        let mut instance = self.run_with(&config, &installer.id, server, argv, &LaunchSpec::default()).await?;
         let order = json!({"package": {npm.name(): npm.version()}, "lock": true}).to_string();
         instance.send(order.as_bytes()).await.map_err(SandboxError::from)?;
         let work = relay(&mut instance, npm, registry);

@@ -87,8 +87,13 @@ impl InstanceError {
             Self::Died { code: Some(137), .. } => {
                 "it was killed, most likely for its memory: raise the memory limit, or call it with less".into()
             }
-            Self::Died { .. } => "the next call starts it anew; if it ends again, see its stderr above for a missing secret or argument".into(),
-            Self::Hung { .. } => "try again; the next call starts it anew if it is stuck. Servers have no network here".into(),
+            Self::Died { .. } => {
+                "the next call starts it anew; if it ends again, see its stderr above for a missing secret or argument"
+                    .into()
+            }
+            Self::Hung { .. } => {
+                "try again; the next call starts it anew if it is stuck. Servers have no network here".into()
+            }
             Self::Garbage { .. } => "stdout belongs to MCP: the server must print its banner and logs to stderr".into(),
             Self::LineTooLong => "ask the tool for less at once".into(),
             Self::NotOneLine => "send compact JSON".into(),

@@ -76,7 +76,8 @@ impl Files {
         self.files.retain(|path, _| !path.starts_with(&inside));
         let left = SIZE_LIMIT.saturating_sub(self.size);
         // One byte more than allowed is let through, so that too much can be told from just enough.
-        let mut archive = tar::Archive::new(GzDecoder::new(tarball).take(left.saturating_mul(2).saturating_add(1 << 20)));
+        let mut archive =
+            tar::Archive::new(GzDecoder::new(tarball).take(left.saturating_mul(2).saturating_add(1 << 20)));
         for entry in archive.entries().map_err(broken)? {
             let mut entry = entry.map_err(broken)?;
             if !entry.header().entry_type().is_file() {
@@ -181,7 +182,8 @@ mod tests {
     #[test]
     fn the_same_files_give_the_same_layer_in_whatever_order_they_came() {
         let mut one = Files::default();
-        one.unpack("a", "node_modules/a", &tarball(&[("package/x.js", b"1", FILE), ("package/d/y.js", b"2", FILE)])).unwrap();
+        one.unpack("a", "node_modules/a", &tarball(&[("package/x.js", b"1", FILE), ("package/d/y.js", b"2", FILE)]))
+            .unwrap();
         let mut two = Files::default();
         two.unpack("a", "node_modules/a", &tarball(&[("a/d/y.js", b"2", FILE), ("a/x.js", b"1", FILE)])).unwrap();
         assert_eq!(one.layer().unwrap().digest, two.layer().unwrap().digest);
@@ -192,18 +194,27 @@ mod tests {
     #[test]
     fn a_path_out_of_the_package_is_refused_and_links_are_passed_over() {
         for path in ["package/../../../etc/passwd", "package//etc/passwd", "package/a/../b"] {
-            let error = Files::default().unpack("evil", "node_modules/evil", &tarball(&[(path, b"x", FILE)])).unwrap_err();
+            let error =
+                Files::default().unpack("evil", "node_modules/evil", &tarball(&[(path, b"x", FILE)])).unwrap_err();
             assert!(matches!(error, LayerError::Outside { .. }), "{path}: {error}");
         }
         let mut files = Files::default();
-        files.unpack("a", "node_modules/a", &tarball(&[("package/l", b"", tar::EntryType::Symlink), ("package/f", b"x", FILE)])).unwrap();
+        files
+            .unpack(
+                "a",
+                "node_modules/a",
+                &tarball(&[("package/l", b"", tar::EntryType::Symlink), ("package/f", b"x", FILE)]),
+            )
+            .unwrap();
         assert_eq!(files.files.keys().collect::<Vec<_>>(), ["node_modules/a/f"]);
     }
 
     #[test]
     fn a_package_cannot_bring_files_into_the_place_of_a_locked_one() {
         let mut files = Files::default();
-        files.unpack("a", "node_modules/a", &tarball(&[("p/node_modules/b/evil.js", b"x", FILE), ("p/i.js", b"", FILE)])).unwrap();
+        files
+            .unpack("a", "node_modules/a", &tarball(&[("p/node_modules/b/evil.js", b"x", FILE), ("p/i.js", b"", FILE)]))
+            .unwrap();
         files.unpack("b", "node_modules/a/node_modules/b", &tarball(&[("p/good.js", b"y", FILE)])).unwrap();
         let paths: Vec<_> = files.files.keys().map(String::as_str).collect();
         assert_eq!(paths, ["node_modules/a/i.js", "node_modules/a/node_modules/b/good.js"]);

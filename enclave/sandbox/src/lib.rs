@@ -19,7 +19,9 @@ mod layer;
 mod lines;
 mod lock;
 mod package;
+mod pool;
 mod registry;
+pub mod stdio_session;
 mod sweep;
 
 pub use bridge::Variable;
@@ -32,7 +34,9 @@ pub use instance::{Instance, InstanceError, LINE_LIMIT, STDERR_LIMIT};
 pub use layer::LayerError;
 pub use lock::{Lock, LockError};
 pub use package::{LocalPackage, NpmPackage, PackageError, PackageSpec};
+pub use pool::{Pool, PoolConfig, PoolKey};
 pub use registry::{Fetched, NpmRegistry, Registry, RegistryError};
+pub use stdio_session::{Answer, Session, SessionError};
 pub use zeroize::Zeroizing;
 
 /// A variable whose value must not appear anywhere but in the server's own memory.

@@ -41,7 +41,9 @@ pub enum PackageError {
     #[error("package name {0:?}: want lower case, as in name or @scope/name, at most 214 characters")]
     Name(String),
     /// Not one exact version.
-    #[error("package version {0:?}: want one exact version as in 1.2.3; ranges and tags such as ^1.2.3 or latest are refused")]
+    #[error(
+        "package version {0:?}: want one exact version as in 1.2.3; ranges and tags such as ^1.2.3 or latest are refused"
+    )]
     Version(String),
     /// A path that leaves its directory.
     #[error("file path {0:?}: want a relative path without '..'")]
@@ -143,7 +145,22 @@ mod tests {
 
     #[test]
     fn ranges_tags_and_odd_versions_are_refused() {
-        for version in ["^1.2.3", "~1.2.3", "latest", "1.2", "1.x", "*", "", ">=1.0.0", "1.2.3 || 2.0.0", "01.2.3", "1.2.3-", "v1.2.3", "file:x", "1.2.3.4"] {
+        for version in [
+            "^1.2.3",
+            "~1.2.3",
+            "latest",
+            "1.2",
+            "1.x",
+            "*",
+            "",
+            ">=1.0.0",
+            "1.2.3 || 2.0.0",
+            "01.2.3",
+            "1.2.3-",
+            "v1.2.3",
+            "file:x",
+            "1.2.3.4",
+        ] {
             let error = NpmPackage::new("a", version, None).unwrap_err();
             assert_eq!(error, PackageError::Version(version.into()));
         }
@@ -154,7 +171,8 @@ mod tests {
 
     #[test]
     fn names_that_are_paths_or_addresses_are_refused() {
-        for name in ["", "../x", "a/b", "@a", "@a/b/c", "@/b", "git+ssh://x", "a b", ".hidden", "node_modules", "a%2fb"] {
+        for name in ["", "../x", "a/b", "@a", "@a/b/c", "@/b", "git+ssh://x", "a b", ".hidden", "node_modules", "a%2fb"]
+        {
             assert_eq!(NpmPackage::new(name, "1.0.0", None).unwrap_err(), PackageError::Name(name.into()));
         }
     }

@@ -265,8 +265,7 @@ mod tests {
     fn names_with_an_equals_sign_and_texts_with_nul_are_refused() {
         for (name, value) in [("A=B", "x"), ("", "x"), ("A\0", "x"), ("A", "x\0y")] {
             let mut bad = launch();
-            bad.environment[0] =
-                Variable { name: name.into(), value: Zeroizing::new(value.into()), secret: true };
+            bad.environment[0] = Variable { name: name.into(), value: Zeroizing::new(value.into()), secret: true };
             assert!(matches!(bad.encode(), Err(MessageError::Text(_))), "accepted {name:?}={value:?}");
         }
     }

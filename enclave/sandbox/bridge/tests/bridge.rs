@@ -81,7 +81,9 @@ fn secrets_are_in_neither_command_line_nor_environment_of_the_bridge() {
 fn a_termination_signal_reaches_the_server() {
     let mut child = bridge();
     let stdin = child.stdin.as_mut().unwrap();
-    stdin.write_all(&shell("trap 'echo bye; exit 7' TERM; echo ready; while :; do sleep 0.05; done").encode().unwrap()).unwrap();
+    stdin
+        .write_all(&shell("trap 'echo bye; exit 7' TERM; echo ready; while :; do sleep 0.05; done").encode().unwrap())
+        .unwrap();
     let mut reader = BufReader::new(child.stdout.take().unwrap());
     let mut line = String::new();
     reader.read_line(&mut line).unwrap();

@@ -9,16 +9,16 @@ use sandbox::{Config, InstalledServer, Limits, LocalPackage, NpmPackage, Package
 static DEPLOYMENTS: AtomicU32 = AtomicU32::new(0);
 
 /// A sandbox whose containers nobody else touches, and the directory of its records.
-pub struct Bench {
-    pub sandbox: Sandbox,
-    pub state: tempfile::TempDir,
+pub(crate) struct Bench {
+    pub(crate) sandbox: Sandbox,
+    pub(crate) state: tempfile::TempDir,
 }
 
-pub async fn bench() -> Bench {
+pub(crate) async fn bench() -> Bench {
     bench_with(Limits::default()).await
 }
 
-pub async fn bench_with(limits: Limits) -> Bench {
+pub(crate) async fn bench_with(limits: Limits) -> Bench {
     let state = tempfile::tempdir().unwrap();
     let number = DEPLOYMENTS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     let deployment = format!("test-{}-{number}", std::process::id());
@@ -29,16 +29,16 @@ pub async fn bench_with(limits: Limits) -> Bench {
     }
 }
 
-pub fn warrant() -> Warrant {
+pub(crate) fn warrant() -> Warrant {
     Warrant::for_inspection("0193e3a2-6b5c-5f7d-9c1e-2a4b6c8d0e1f".parse().unwrap())
 }
 
-pub fn npm(name: &str, version: &str) -> PackageSpec {
+pub(crate) fn npm(name: &str, version: &str) -> PackageSpec {
     PackageSpec::Npm(NpmPackage::new(name, version, None).unwrap())
 }
 
 /// Installs one Node program.
-pub async fn program(sandbox: &Sandbox, name: &str, text: &str) -> InstalledServer {
+pub(crate) async fn program(sandbox: &Sandbox, name: &str, text: &str) -> InstalledServer {
     let files = BTreeMap::from([("index.mjs".to_owned(), text.as_bytes().to_vec())]);
     let (name, version) = (name.to_owned(), "1.0.0".to_owned());
     let local = LocalPackage { name, version, files, entry: "index.mjs".into() };
@@ -46,4 +46,58 @@ pub async fn program(sandbox: &Sandbox, name: &str, text: &str) -> InstalledServ
         Ok(server) => server,
         Err(error) => panic!("{error}\n  fix: {}", error.fix()),
     }
+}
+
+/// A server in a few lines: answers `initialize`, `ping` and whatever `methods` (JavaScript object members) add.
+pub(crate) fn server_text(methods: &str) -> String {
+    format!(
+        r#"import {{ createInterface }} from 'node:readline';
+import fs from 'node:fs';
+import os from 'node:os';
+import {{ spawn, spawnSync }} from 'node:child_process';
+const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
+const say = (message) => process.stdout.write(JSON.stringify(message) + '\n');
+const methods = {{
+  initialize: () => ({{ protocolVersion: '2025-11-25', capabilities: {{}}, serverInfo: {{ name: 'fixture', version: '1' }} }}),
+  ping: () => ({{}}),
+  echo: (params) => params,
+  {methods}
+}};
+createInterface({{ input: process.stdin }}).on('line', async (line) => {{
+  const {{ id, method, params }} = JSON.parse(line);
+  if (id === undefined || method === undefined) {{ globalThis.heard?.push(line); return; }}
+  if (!methods[method]) return say({{ jsonrpc: '2.0', id, error: {{ code: -32601, message: 'no such method' }} }});
+  try {{
+    const result = await methods[method](params);
+    if (result !== undefined) say({{ jsonrpc: '2.0', id, result }});
+  }} catch (error) {{ say({{ jsonrpc: '2.0', id, error: {{ code: -32000, message: String(error) }} }}); }}
+}});
+"#
+    )
+}
+
+/// Names of the containers that run for this sandbox, by asking the engine apart from the code under test.
+pub(crate) fn containers(sandbox: &Sandbox) -> Vec<String> {
+    let filter = format!("label=io.sealgate.deployment={}", sandbox.deployment());
+    docker(&["ps", "--all", "--no-trunc", "--filter", &filter, "--format", "{{.ID}}"])
+        .lines()
+        .map(str::to_owned)
+        .collect()
+}
+
+pub(crate) fn docker(arguments: &[&str]) -> String {
+    let output = std::process::Command::new("docker").args(arguments).output().expect("the docker client");
+    assert!(output.status.success(), "docker {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Waits until no container of this sandbox is left.
+pub(crate) async fn none_left(sandbox: &Sandbox) {
+    for _ in 0..100 {
+        if containers(sandbox).is_empty() {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("containers are left: {:?}", containers(sandbox));
 }
