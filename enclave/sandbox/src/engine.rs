@@ -63,10 +63,14 @@ impl Sandbox {
     /// No engine, no seccomp, or a runtime that the engine does not know.
     pub async fn connect(config: Config) -> Result<Self, SandboxError> {
         let host = std::env::var("DOCKER_HOST").unwrap_or_else(|_| "unix:///var/run/docker.sock".to_owned());
-        let no_engine = |source| SandboxError::NoEngine { host: host.clone(), source };
-        // The oldest API that has all we use; negotiation goes up from the newest this client knows.
+        Self::connect_to(&host, config).await
+    }
+
+    async fn connect_to(host: &str, config: Config) -> Result<Self, SandboxError> {
+        let no_engine = |source| SandboxError::NoEngine { host: host.to_owned(), source };
+        // Negotiation goes down from the newest that this client knows.
         let newest: &ClientVersion = bollard::API_DEFAULT_VERSION;
-        let docker = Docker::connect_with_local(&host, REQUEST_TIMEOUT.as_secs(), newest).map_err(no_engine)?;
+        let docker = Docker::connect_with_local(host, REQUEST_TIMEOUT.as_secs(), newest).map_err(no_engine)?;
         let docker = docker.negotiate_version().await.map_err(no_engine)?;
         let info = Self::ask(&docker).await?;
         if !info.security_options.iter().any(|option| option.contains("seccomp") && !option.contains("unconfined")) {
@@ -145,4 +149,39 @@ pub(crate) struct BaseImage {
     pub(crate) id: String,
     /// Digests of its uncompressed layers, lowest first.
     pub(crate) layers: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(runtime: Runtime) -> Config {
+        let state_directory = std::env::temp_dir();
+        Config { deployment: "engine-test".into(), state_directory, runtime, limits: Limits::default() }
+    }
+
+    #[tokio::test]
+    async fn an_engine_that_is_not_there_is_named_with_what_to_do() {
+        let error = Sandbox::connect_to("unix:///nowhere/docker.sock", config(Runtime::Runc)).await.unwrap_err();
+        assert_eq!(error.to_string(), "no container engine answers at unix:///nowhere/docker.sock");
+        assert!(error.fix().contains("start dockerd"));
+    }
+
+    #[tokio::test]
+    async fn the_engine_says_what_it_is() {
+        let sandbox =
+            Sandbox::connect(config(Runtime::Runc)).await.unwrap_or_else(|e| panic!("{e}\n fix: {}", e.fix()));
+        let info = sandbox.engine();
+        assert!(info.runtimes.contains(&"runc".to_owned()) && !info.version.is_empty(), "{info:?}");
+        assert!(info.api.starts_with("1."), "{info:?}");
+    }
+
+    #[tokio::test]
+    async fn a_missing_runner_image_is_told_with_the_script_that_builds_it() {
+        let sandbox =
+            Sandbox::connect(config(Runtime::Runc)).await.unwrap_or_else(|e| panic!("{e}\n fix: {}", e.fix()));
+        let error = sandbox.base_image("sealgate/never-built:0").await.err().unwrap();
+        assert_eq!(error.to_string(), "image sealgate/never-built:0 is missing");
+        assert_eq!(error.fix(), "run scripts/runner-image");
+    }
 }

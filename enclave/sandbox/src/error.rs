@@ -54,6 +54,12 @@ pub enum SandboxError {
         /// What we speak.
         wanted: u8,
     },
+    /// The engine took an image but has not got it.
+    #[error("the engine loaded image {image}, yet has no image of that name with those layers")]
+    ImageOther {
+        /// Its tag.
+        image: String,
+    },
     /// The warrant is for another server.
     #[error("the warrant is for server {warrant}, not for {server}")]
     WarrantForOther {
@@ -93,6 +99,7 @@ impl SandboxError {
                 "register {runtime} under \"runtimes\" in /etc/docker/daemon.json and reload dockerd, or set runtime = \"runc\""
             ),
             Self::RunnerImageMissing { .. } | Self::RunnerImageOther { .. } => "run scripts/runner-image".into(),
+            Self::ImageOther { .. } => "remove the images named sealgate/server and install again".into(),
             Self::WarrantForOther { .. } => "this is a fault of the program: ask for a warrant of the server that is to run".into(),
             Self::Launch(_) => "shorten the arguments or the secrets of this server, and leave NUL and '=' out of names".into(),
             Self::Instance(error) => error.fix(),

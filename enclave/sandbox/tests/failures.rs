@@ -274,3 +274,44 @@ async fn a_sweep_removes_containers_of_gone_processes_and_no_others() {
     pool.stop().await;
     none_left(&bench.sandbox).await;
 }
+
+/// Started as a process of its own by the test below, and killed in the middle.
+#[tokio::test]
+#[ignore = "a helper of the next test"]
+async fn helper_start_two_servers_and_wait() {
+    let bench = common::bench_named(&std::env::var("SEALGATE_TEST_DEPLOYMENT").unwrap()).await;
+    let polite = program(&bench.sandbox, "polite", &server_text("")).await;
+    let deaf = program(&bench.sandbox, "deaf", "setInterval(() => {}, 1000);").await;
+    let _polite = bench.sandbox.start(&warrant(), &polite, &LaunchSpec::default()).await.unwrap();
+    let _deaf = bench.sandbox.start(&warrant(), &deaf, &LaunchSpec::default()).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+}
+
+#[tokio::test]
+async fn a_killed_gateway_leaves_nothing_that_its_next_start_does_not_sweep() {
+    let deployment = format!("test-killed-{}", std::process::id());
+    let bench = common::bench_named(&deployment).await;
+    let mut gateway = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", "helper_start_two_servers_and_wait"])
+        .env("SEALGATE_TEST_DEPLOYMENT", &deployment)
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let count = async |wanted: usize| {
+        for _ in 0..200 {
+            if containers(&bench.sandbox).len() == wanted {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("want {wanted} containers, there are {:?}", containers(&bench.sandbox));
+    };
+    count(2).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(bench.sandbox.sweep().await.unwrap(), 0, "its gateway lives");
+    gateway.kill().unwrap();
+    gateway.wait().unwrap();
+    count(1).await; // The engine closed the stdin of both; the polite one ended.
+    assert_eq!(bench.sandbox.sweep().await.unwrap(), 1);
+    none_left(&bench.sandbox).await;
+}

@@ -18,10 +18,18 @@ pub(crate) async fn bench() -> Bench {
     bench_with(Limits::default()).await
 }
 
+pub(crate) async fn bench_named(deployment: &str) -> Bench {
+    make(deployment.to_owned(), Limits::default()).await
+}
+
 pub(crate) async fn bench_with(limits: Limits) -> Bench {
-    let state = tempfile::tempdir().unwrap();
     let number = DEPLOYMENTS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     let deployment = format!("test-{}-{number}", std::process::id());
+    make(deployment, limits).await
+}
+
+async fn make(deployment: String, limits: Limits) -> Bench {
+    let state = tempfile::tempdir().unwrap();
     let config = Config { deployment, state_directory: state.path().into(), runtime: Runtime::Runc, limits };
     match Sandbox::connect(config).await {
         Ok(sandbox) => Bench { sandbox, state },
