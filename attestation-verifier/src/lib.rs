@@ -32,6 +32,7 @@ mod product;
 mod report;
 mod revocation;
 pub mod roots;
+mod signed_object;
 mod stage;
 mod tcb;
 mod vek;

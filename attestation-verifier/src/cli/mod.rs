@@ -26,6 +26,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Verify an attestation report: certificate chain, revocation, signature, fields, policy.
+    #[command(after_help = AFTER_HELP)]
     Report(report::ReportArgs),
 }
 
