@@ -158,7 +158,7 @@ fn check_chain<'a>(
     let collateral = question.collateral;
     let Some(vek) = &collateral.vek else {
         for link in LINKS {
-            checks.open(link.name(), Class::Chain, "no endorsement certificate given");
+            checks.note(link.name(), Class::Chain, "no endorsement certificate given");
         }
         checks.open("chain", Class::Chain, "no endorsement certificate given; name it with --vek");
         revocation::without_chain(collateral, policy, checks);

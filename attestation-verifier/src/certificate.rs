@@ -8,28 +8,19 @@ use x509_parser::{
     extensions::ParsedExtension,
     prelude::FromDer,
     public_key::PublicKey,
-    x509::{AlgorithmIdentifier, X509Name, X509Version},
+    x509::{X509Name, X509Version},
 };
 
-use crate::{BadSignature, Crypto, Product, VekKind};
+use crate::{BadSignature, Crypto, Product, VekKind, signed_object::SignedObject};
 
 /// Largest certificate looked at. AMD's have less than 1,700 bytes.
 const LONGEST: usize = 8 * 1024;
 
-/// Parameters of AMD's signature algorithm, DER, content of the outer SEQUENCE. The trailer field is the default; the
-/// authorities' certificates spell it out all the same, the others do not.
-const PSS_PARAMETERS: [u8; 52] = [
-    0xA0, 0x0F, 0x30, 0x0D, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x02, 0x05, 0x00, //
-    0xA1, 0x1C, 0x30, 0x1A, 0x06, 0x09, 0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x01, 0x08, //
-    0x30, 0x0D, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x02, 0x05, 0x00, //
-    0xA2, 0x03, 0x02, 0x01, 0x30,
-];
-const PSS_TRAILER: [u8; 5] = [0xA3, 0x03, 0x02, 0x01, 0x01];
-
-/// A certificate: DER in order, signature algorithm AMD's, nothing verified yet.
+/// A certificate: DER in order, nothing verified yet.
 #[derive(Clone, Debug)]
 pub struct Certificate<'a> {
     der: &'a [u8],
+    outer: SignedObject<'a>,
     parsed: X509Certificate<'a>,
 }
 
@@ -43,7 +34,10 @@ impl<'a> Certificate<'a> {
             return Err(CertificateError::TooLong { found: der.len() });
         }
         match X509Certificate::from_der(der) {
-            Ok(([], parsed)) => Ok(Self { der, parsed }),
+            Ok(([], parsed)) => {
+                let outer = SignedObject::parse(der).ok_or(CertificateError::NotDer)?;
+                Ok(Self { der, outer, parsed })
+            }
             Ok((rest, _)) => Err(CertificateError::Trailing { found: rest.len() }),
             Err(_) => Err(CertificateError::NotDer),
         }
@@ -116,11 +110,11 @@ impl<'a> Certificate<'a> {
                 given: issuer.subject().to_owned(),
             });
         }
-        if tbs.signature != self.parsed.signature_algorithm || !is_amd_pss(&tbs.signature) {
+        if !self.outer.is_amd_pss() {
             return Err(CertificateError::Algorithm);
         }
-        crypto
-            .rsa_pss_sha384(issuer.rsa_key()?, tbs.as_ref(), &self.parsed.signature_value.data)
+        self.outer
+            .check(issuer.rsa_key()?, crypto)
             .map_err(|BadSignature| CertificateError::Signature { issuer: issuer.subject().to_owned() })
     }
 
@@ -209,17 +203,6 @@ impl<'a> Certificate<'a> {
     pub(crate) fn extensions(&self) -> impl Iterator<Item = (String, bool, &'a [u8])> {
         self.parsed.extensions().iter().map(|e| (e.oid.to_id_string(), e.critical, e.value))
     }
-}
-
-/// RSASSA-PSS with exactly AMD's parameters, in either of its two spellings.
-pub(crate) fn is_amd_pss(algorithm: &AlgorithmIdentifier<'_>) -> bool {
-    /// id-RSASSA-PSS (RFC 4055).
-    const RSASSA_PSS: &str = "1.2.840.113549.1.1.10";
-    algorithm.algorithm.to_id_string() == RSASSA_PSS
-        && algorithm.parameters.as_ref().is_some_and(|any| {
-            any.tag().0 == 0x10
-                && any.data.strip_prefix(&PSS_PARAMETERS).is_some_and(|rest| rest.is_empty() || rest == PSS_TRAILER)
-        })
 }
 
 pub(crate) fn seconds(timestamp: i64) -> UnixSeconds {

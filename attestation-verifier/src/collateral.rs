@@ -59,12 +59,19 @@ impl Collateral {
         Ok(())
     }
 
-    /// Takes an intermediate, DER or PEM; it goes before one that came with the endorsement certificate.
+    /// Takes an intermediate, DER or PEM; it goes before one that came with the endorsement certificate. AMD hands its
+    /// intermediates out together with the root, as one PEM file: the root in it is not looked at.
     ///
     /// # Errors
     /// [`CollateralError`].
     pub fn take_intermediate(&mut self, bytes: &[u8]) -> Result<(), CollateralError> {
-        self.intermediate = Some(one_certificate(bytes)?);
+        let mut found = if pem::is_pem(bytes) { pem::objects(bytes, "CERTIFICATE")? } else { vec![bytes.to_vec()] };
+        if found.len() > 1 {
+            found.retain(|der| Certificate::parse(der).map_or(true, |c| !c.subject().starts_with("ARK-")));
+        }
+        let der = only(found)?;
+        Certificate::parse(&der)?;
+        self.intermediate = Some(der);
         Ok(())
     }
 

@@ -6,7 +6,8 @@ use x509_parser::{extensions::ParsedExtension, prelude::FromDer, revocation_list
 
 use crate::{
     BadSignature, Certificate, CertificateError, Crypto, Unverified, Verified,
-    certificate::{is_amd_pss, seconds},
+    certificate::seconds,
+    signed_object::SignedObject,
 };
 
 /// Largest list looked at. AMD's have less than 1,000 bytes.
@@ -15,6 +16,7 @@ const LONGEST: usize = 256 * 1024;
 /// A revocation list.
 #[derive(Clone, Debug)]
 pub struct Crl<'a> {
+    outer: SignedObject<'a>,
     parsed: CertificateRevocationList<'a>,
 }
 
@@ -39,7 +41,7 @@ impl<'a> Crl<'a> {
             return Err(CrlError::TooLong { found: der.len() });
         }
         match CertificateRevocationList::from_der(der) {
-            Ok(([], parsed)) => Ok(Self { parsed }),
+            Ok(([], parsed)) => Ok(Self { outer: SignedObject::parse(der).ok_or(CrlError::NotDer)?, parsed }),
             _ => Err(CrlError::NotDer),
         }
     }
@@ -55,11 +57,11 @@ impl<'a> Crl<'a> {
         if list.issuer.as_raw() != root.subject_der() {
             return Err(CrlError::Issuer { root: root.subject().to_owned() });
         }
-        if list.signature != self.parsed.signature_algorithm || !is_amd_pss(&list.signature) {
+        if !self.outer.is_amd_pss() {
             return Err(CrlError::Algorithm);
         }
-        crypto
-            .rsa_pss_sha384(root.rsa_key().map_err(CrlError::Root)?, list.as_ref(), &self.parsed.signature_value.data)
+        self.outer
+            .check(root.rsa_key().map_err(CrlError::Root)?, crypto)
             .map_err(|BadSignature| CrlError::Signature { root: root.subject().to_owned() })?;
         // An indirect, partial or delta list leaves out certificates that are revoked.
         for extension in list.extensions() {

@@ -34,6 +34,7 @@ mod proof;
 mod report;
 mod revocation;
 pub mod roots;
+mod signed_object;
 mod stage;
 mod tcb;
 mod vek;

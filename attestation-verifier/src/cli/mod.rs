@@ -28,6 +28,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Verify an attestation report: certificate chain, revocation, signature, fields, policy.
+    #[command(after_help = AFTER_HELP)]
     Report(report::ReportArgs),
     /// Verify a gateway's evidence bundle: report, core, states, nonce.
     Bundle(bundle::BundleArgs),

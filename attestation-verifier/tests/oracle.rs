@@ -1,0 +1,113 @@
+//! The crate `sev`, 8.0.0, as an oracle, where it agrees with the specification: chain and report signatures of reports
+//! that are not masked, and the values of fields. It verifies a re-encoding, so bytes it does not model are left out.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout, clippy::disallowed_methods, reason = "a test")]
+
+mod common;
+
+use std::path::Path;
+
+use attestation_verifier::{
+    Certificate, Chain, Product, Ring, SignedReport, TrustAnchor, Unverified, clock, roots,
+};
+use common::{read, vectors};
+use evidence::UnixSeconds;
+use sev::{
+    certs::snp::{Certificate as OracleCertificate, Chain as OracleChain, Verifiable, ca},
+    firmware::guest::AttestationReport,
+    parser::ByteParser,
+};
+
+fn oracle_chain(vek: &[u8], product: Product) -> OracleChain {
+    let ca = ca::Chain {
+        ark: OracleCertificate::from_der(roots::ark(product)).unwrap(),
+        ask: OracleCertificate::from_der(roots::ask(product)).unwrap(),
+    };
+    OracleChain { ca, vek: OracleCertificate::from_der(vek).unwrap() }
+}
+
+/// Do both say yes, or both no?
+fn compare(report: &[u8], vek: &[u8], what: &str) -> bool {
+    let certificate = Certificate::parse(vek).unwrap();
+    let (product, _) = certificate.issued_by().unwrap();
+    let (from, _) = certificate.validity();
+    let chain = Chain::assemble(certificate, None, &TrustAnchor::Amd).unwrap();
+    let chain = Unverified(chain).verify(UnixSeconds(from.0 + 1), &Ring).unwrap();
+    let ours = Unverified(SignedReport::parse(report).unwrap()).verify(&chain, &Ring);
+    let ours = ours.ok().and_then(|signed| signed.decode(product).ok());
+
+    let parsed = AttestationReport::from_bytes(report);
+    let theirs = parsed.as_ref().is_ok_and(|parsed| (&oracle_chain(vek, product), parsed).verify().is_ok());
+    assert_eq!(ours.is_some(), theirs, "{what}");
+    if let (Some(ours), Ok(theirs)) = (&ours, &parsed) {
+        assert_eq!(ours.version(), theirs.version, "{what}");
+        assert_eq!(ours.guest_svn(), theirs.guest_svn, "{what}");
+        assert_eq!(ours.policy().0, u64::from(theirs.policy), "{what}");
+        assert_eq!(ours.measurement()[..], theirs.measurement[..], "{what}");
+        assert_eq!(ours.report_data()[..], theirs.report_data[..], "{what}");
+        assert_eq!(ours.chip_id()[..], theirs.chip_id[..], "{what}");
+        assert_eq!(ours.id_key_digest()[..], theirs.id_key_digest[..], "{what}");
+        for (ours, theirs) in [
+            (ours.reported_tcb(), theirs.reported_tcb),
+            (ours.committed_tcb(), theirs.committed_tcb),
+            (ours.launch_tcb(), theirs.launch_tcb),
+            (ours.current_tcb(), theirs.current_tcb),
+        ] {
+            assert_eq!(ours.bootloader, theirs.bootloader, "{what}");
+            assert_eq!((ours.tee, ours.snp, ours.microcode), (theirs.tee, theirs.snp, theirs.microcode), "{what}");
+            assert_eq!(ours.fmc, theirs.fmc, "{what}");
+        }
+    }
+    ours.is_some()
+}
+
+#[test]
+fn we_agree_on_the_milan_report_and_on_what_is_wrong_with_its_mutations() {
+    let dir = vectors().join("registry/sev-8.0.0");
+    let (report, vek) = (read(dir.join("report_milan.bin")), read(dir.join("vcek_milan.der")));
+    assert!(compare(&report, &vek, "as it is"));
+    // Fields that the crate models.
+    for offset in [0x04, 0x08, 0x10, 0x20, 0x50, 0x8F, 0x90, 0xC0, 0xE0, 0x110, 0x140, 0x160, 0x180, 0x1A0, 0x1E0, 0x2A0] {
+        let mut flipped = report.clone();
+        flipped[offset] ^= 1;
+        assert!(!compare(&flipped, &vek, &format!("{offset:#x} flipped")));
+    }
+}
+
+#[test]
+fn we_agree_on_chains() {
+    let dir = vectors().join("registry");
+    for (vek, product) in [("sev-8.0.0/vcek_milan.der", Product::Milan), ("sev-8.0.0/vcek_turin.der", Product::Turin)] {
+        let vek = read(dir.join(vek));
+        let at = clock::parse("2026-01-01T00:00:00Z").unwrap();
+        for given in Product::ALL {
+            let ask = Certificate::parse(roots::ask(given)).unwrap();
+            let chain = Chain::assemble(Certificate::parse(&vek).unwrap(), Some(ask), &TrustAnchor::Amd).unwrap();
+            let ours = Unverified(chain).verify(at, &Ring).is_ok();
+            assert_eq!(ours, oracle_chain(&vek, given).verify().is_ok(), "{product} under {given}");
+            assert_eq!(ours, product == given);
+        }
+    }
+}
+
+#[test]
+fn we_agree_on_the_extra_set() {
+    let Some(folder) = std::env::var_os("SEALGATE_EXTRA_VECTORS") else {
+        println!("SEALGATE_EXTRA_VECTORS is not set: the extra set did not run");
+        return;
+    };
+    let mut compared = 0;
+    for case in std::fs::read_dir(Path::new(&folder).join("snp/reports")).unwrap() {
+        let dir = case.unwrap().path();
+        let vek = dir.join("vek.der");
+        if !vek.is_file() {
+            continue;
+        }
+        let vek = read(vek);
+        // The crate holds no ASVK.
+        if Certificate::parse(&vek).unwrap().subject() == "SEV-VCEK" {
+            assert!(compare(&read(dir.join("report.bin")), &vek, &dir.display().to_string()));
+            compared += 1;
+        }
+    }
+    assert_eq!(compared, 24);
+}
