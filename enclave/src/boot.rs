@@ -12,7 +12,7 @@ use evidence::{
     state::{State, state_digest},
     tag,
 };
-use platform::{BootKeys, DevelopmentMode, EvidenceSource, PcrSet, Simulated, Tpm, Tsm, keystore};
+use platform::{DevelopmentMode, EvidenceSource, PcrSet, Simulated, Tpm, Tsm, keys::BootKeys, keystore};
 
 use crate::{build::Build, catalogue::Catalogue, config::Config, desk::Attested};
 

@@ -12,7 +12,7 @@ use evidence::{
     report_data::{MAX_BATCH, Nonce, Purpose, report_data, report_data_without_nonce},
     tag,
 };
-use platform::{Evidence, EvidenceSource, ProofKey};
+use platform::{Evidence, EvidenceSource, keys::ProofKey};
 use tokio::sync::{mpsc, oneshot};
 
 /// How long the first nonce of a batch waits for others.

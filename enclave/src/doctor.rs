@@ -38,5 +38,10 @@ pub(crate) fn print(config: Option<&Path>, json: bool) -> Result<(), Failure> {
 }
 
 fn word(state: State) -> &'static str {
-    state.as_str()
+    match state {
+        State::Found => "found",
+        State::NotBuilt => "not built",
+        State::Absent => "absent",
+        State::Unknown => "unknown",
+    }
 }

@@ -65,6 +65,9 @@ enum KeysCommand {
 }
 
 fn main() -> ExitCode {
+    if let Err(error) = platform::silence_tpm_library() {
+        eprintln!("enclave: the TPM library stays talkative: {error}");
+    }
     let arguments = Arguments::parse();
     let filter = tracing_subscriber::EnvFilter::try_from_env("SEALGATE_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));

@@ -13,7 +13,7 @@ use evidence::{
     request_hash, response_hash, tag,
 };
 use gate::{Executed, Refusal};
-use platform::ProofKey;
+use platform::keys::ProofKey;
 
 use crate::{build::Build, catalogue::Ready};
 

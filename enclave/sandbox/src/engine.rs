@@ -83,6 +83,11 @@ impl Sandbox {
         Ok(Self { docker, owner: Owner::of_this_process(&config.deployment), config, info })
     }
 
+    /// Whether the engine answers now.
+    pub async fn answers(&self) -> bool {
+        self.docker.ping().await.is_ok()
+    }
+
     /// What the engine says of itself.
     pub fn engine(&self) -> &EngineInfo {
         &self.info

@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use evidence::json::{Value, object};
-use gate::{Call, Challenge, Principal, Refusal, Unverified};
+use gate::{Call, Challenge, Refusal, Unverified};
 
 use super::{credential, json, json_body, problem::Problem, session};
 use crate::{
@@ -43,11 +43,10 @@ pub(crate) async fn one_server(
     }
 }
 
-/// Who asks, and what is theirs.
+/// Where a request came in, and what is its caller's.
 struct Asker<'a> {
     app: &'a App,
     headers: &'a HeaderMap,
-    principal: Principal,
     scope: Option<Scope>,
     /// The one server of this endpoint; `None` on the gateway's own.
     server: Option<&'a Server>,
@@ -91,7 +90,7 @@ async fn answer(app: &App, headers: &HeaderMap, body: Body, server: Option<&Serv
         }
     };
     let scope = Scope::of(&principal, session);
-    let asker = Asker { app, headers, principal, scope, server };
+    let asker = Asker { app, headers, scope, server };
     send(&asker.answer(era, request).await)
 }
 
