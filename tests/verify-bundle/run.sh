@@ -73,6 +73,18 @@ for file in "$work/made"/[0-9]-*.json; do
     verdict "$name" "${name%%-*}" 'rejected: *' '' "$script" --trust-root "$root" "$file"
 done
 
+# No genuine bundle exists here, so the word for real hardware is tried with this root in the place of AMD's Genoa.
+sum() { sha256sum | cut -d ' ' -f 1; }
+sed "s/4c6598d19c18719c5dfd4a7d335f674e5bfe1d8f800cea2cf270c10d103db2f1/$(sum <"$root")/
+    s/5464738c1546aed5f2cecf1dc98c5c960a92e8913238a61711bc90ec6e828521/$(jq -r .certificates.intermediate "$good" | base64 -d | sum)/" \
+    "$script" >"$work/other-pins"
+hardware=$work/made/6-core-says-baremetal.json
+verdict "hardware of a pinned root" 0 accepted '!FAIL' bash "$work/other-pins" "$hardware"
+verdict "a pinned root, and the core says simulated" 6 'rejected: platform:*' '' bash "$work/other-pins" "$good"
+sed 's/^    Genoa) set -- \([0-9a-f]*\) .*/    Genoa) set -- \1 0 0 ;;/; /5464738c/d; /197e6107/d' "$script" |
+    sed "s/4c6598d19c18719c5dfd4a7d335f674e5bfe1d8f800cea2cf270c10d103db2f1/$(sum <"$root")/" >"$work/other-ask"
+verdict "a pinned root, an intermediate that is not pinned" 3 'rejected: intermediate:*' '' bash "$work/other-ask" "$hardware"
+
 # ---- usage -----------------------------------------------------------------------------------------------------------
 
 verdict "no argument and nothing attached" 1 'rejected: *' '' "$script"
@@ -87,13 +99,14 @@ verdict "a day that does not exist" 1 'rejected: *' '' "$script" --at 2026-02-30
 verdict "a trust root that is no certificate" 1 'rejected: *' '' "$script" --trust-root "$good" "$good"
 
 # A machine that lacks a part is told which, and gets no verdict.
-mkdir "$work/bin" "$work/old"
+mkdir "$work/bin" "$work/old" "$work/without"
 for tool in bash openssl jq base64 od tr head wc mktemp rm cat date sha256sum sha512sum; do
     ln -s "$(command -v $tool)" "$work/bin/$tool"
 done
 verdict "nothing but the tools it names" 0 "$accepted" '' env "PATH=$work/bin" bash "$script" --trust-root "$root" "$good"
+cp -r "$work/bin/." "$work/without" && rm "$work/without/openssl"
+verdict "no openssl" 1 'rejected: this script needs openssl*' '' env "PATH=$work/without" bash "$script" "$good"
 cp -r "$work/bin/." "$work/old" && rm "$work/old/openssl"
-verdict "no openssl" 1 'rejected: this script needs openssl*' '' env "PATH=$work/old" bash "$script" "$good"
 printf '#!/bin/sh\necho " -verify  Verify with public key" >&2\n' >"$work/old/openssl" && chmod +x "$work/old/openssl"
 verdict "an openssl before 3.0" 1 'rejected: *3.0 or later can' '' env "PATH=$work/old" bash "$script" "$good"
 
