@@ -57,7 +57,7 @@ fn make(dir: &std::path::Path) -> Outcome<()> {
         ("6-state-after-another", Plan { second_prev: Some([7; 32]), ..Plan::default() }),
         ("6-state-of-another-core", Plan { second_core: Some([7; 32]), ..Plan::default() }),
         ("3-state-signed-by-another-key", Plan { stranger_signs_state: true, ..Plan::default() }),
-        ("3-possession-by-another-key", Plan { stranger_possesses: true, ..Plan::default() }),
+        ("6-possession-by-another-key", Plan { stranger_possesses: true, ..Plan::default() }),
         ("6-core-says-baremetal", Plan { platform: Platform::Baremetal, ..Plan::default() }),
         ("2-proof-key-of-small-order", Plan { proof_key: Some(small_order()), ..Plan::default() }),
         ("5-debug-allowed", Plan { change: |report| report.policy |= 1 << 19, ..Plan::default() }),
