@@ -9,6 +9,7 @@ use serde_json::{json, value::RawValue};
 
 #[tokio::main]
 async fn main() {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
     let runtime = if std::env::args().nth(1).as_deref() == Some("runsc") { Runtime::Runsc } else { Runtime::Runc };
     let state = tempfile::tempdir().unwrap();
     let config = Config {
