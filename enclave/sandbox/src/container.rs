@@ -38,6 +38,17 @@ impl Runtime {
     }
 }
 
+impl Runtime {
+    /// Threads that the runtime itself needs inside the container's limit: gVisor's kernel is a process among them, and
+    /// dies when it gets no thread.
+    fn own_threads(self) -> i64 {
+        match self {
+            Self::Runc => 0,
+            Self::Runsc => 192,
+        }
+    }
+}
+
 /// What one container may use.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -100,7 +111,7 @@ pub(crate) fn body(
         privileged: Some(false),
         network_mode: Some("none".to_owned()),
         ipc_mode: Some("private".to_owned()),
-        pids_limit: Some(limits.processes.into()),
+        pids_limit: Some(i64::from(limits.processes) + config.runtime.own_threads()),
         memory: Some(memory),
         memory_swap: Some(memory),
         nano_cpus: Some(i64::from(limits.milli_cpus) * 1_000_000),

@@ -47,6 +47,19 @@ pub struct EngineInfo {
     pub security_options: Vec<String>,
 }
 
+impl EngineInfo {
+    fn admit(&self, runtime: Runtime) -> Result<(), SandboxError> {
+        if !self.security_options.iter().any(|option| option.contains("seccomp") && !option.contains("unconfined")) {
+            return Err(SandboxError::NoSeccomp { options: self.security_options.clone() });
+        }
+        if !self.runtimes.iter().any(|name| name == runtime.name()) {
+            let available = self.runtimes.clone();
+            return Err(SandboxError::RuntimeNotRegistered { runtime: runtime.name().to_owned(), available });
+        }
+        Ok(())
+    }
+}
+
 /// Installs and starts servers. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Sandbox {
@@ -73,13 +86,7 @@ impl Sandbox {
         let docker = Docker::connect_with_local(host, REQUEST_TIMEOUT.as_secs(), newest).map_err(no_engine)?;
         let docker = docker.negotiate_version().await.map_err(no_engine)?;
         let info = Self::ask(&docker).await?;
-        if !info.security_options.iter().any(|option| option.contains("seccomp") && !option.contains("unconfined")) {
-            return Err(SandboxError::NoSeccomp { options: info.security_options });
-        }
-        let runtime = config.runtime.name();
-        if !info.runtimes.iter().any(|name| name == runtime) {
-            return Err(SandboxError::RuntimeNotRegistered { runtime: runtime.to_owned(), available: info.runtimes });
-        }
+        info.admit(config.runtime)?;
         Ok(Self { docker, owner: Owner::of_this_process(&config.deployment), config, info })
     }
 
@@ -179,6 +186,24 @@ mod tests {
         let info = sandbox.engine();
         assert!(info.runtimes.contains(&"runc".to_owned()) && !info.version.is_empty(), "{info:?}");
         assert!(info.api.starts_with("1."), "{info:?}");
+    }
+
+    #[test]
+    fn an_engine_without_seccomp_or_without_the_runtime_is_refused_with_what_to_do() {
+        let mut info = EngineInfo {
+            version: "20.10.24".into(),
+            api: "1.41".into(),
+            runtimes: vec!["io.containerd.runc.v2".into(), "runc".into()],
+            cgroups: "1".into(),
+            security_options: vec!["name=seccomp,profile=default".into()],
+        };
+        assert!(info.admit(Runtime::Runc).is_ok());
+        let error = info.admit(Runtime::Runsc).unwrap_err();
+        assert!(error.to_string().contains("no runtime \"runsc\"") && error.fix().contains("daemon.json"), "{error}");
+        for options in [vec![], vec!["name=seccomp,profile=unconfined".to_owned()]] {
+            info.security_options = options;
+            assert!(matches!(info.admit(Runtime::Runc), Err(SandboxError::NoSeccomp { .. })));
+        }
     }
 
     #[tokio::test]

@@ -191,13 +191,18 @@ impl Sandbox {
         if let Some(kept) = self.kept_image(&question).await? {
             return Ok(kept);
         }
+        let start = std::time::Instant::now();
         let (lock, documents) = self.resolve(npm, warrant, registry).await?;
+        let resolved = start.elapsed();
         let published = published_digest(npm, registry).await?;
         let files = fetch_all(&lock, &documents, npm, &published, registry).await?;
+        let fetched = start.elapsed();
         let command = command_of(npm, &files)?;
         let digest = Some(hex::encode(published));
         let image = self.finish(runner, npm.name(), npm.version(), &files, command, digest, Some(&lock)).await?;
         self.keep_image(&question, &image).await?;
+        let (name, packages, built) = (name_of(npm), lock.entries().len(), start.elapsed());
+        tracing::info!(package = %name, packages, ?resolved, ?fetched, ?built, "installed");
         Ok(image)
     }
 

@@ -28,9 +28,18 @@ pub(crate) async fn bench_with(limits: Limits) -> Bench {
     make(deployment, limits).await
 }
 
+/// `SEALGATE_TEST_RUNTIME=runsc` runs every test of this crate under gVisor.
+pub(crate) fn runtime() -> Runtime {
+    match std::env::var("SEALGATE_TEST_RUNTIME").as_deref() {
+        Err(_) | Ok("runc") => Runtime::Runc,
+        Ok("runsc") => Runtime::Runsc,
+        Ok(other) => panic!("SEALGATE_TEST_RUNTIME={other}: want runc or runsc"),
+    }
+}
+
 async fn make(deployment: String, limits: Limits) -> Bench {
     let state = tempfile::tempdir().unwrap();
-    let config = Config { deployment, state_directory: state.path().into(), runtime: Runtime::Runc, limits };
+    let config = Config { deployment, state_directory: state.path().into(), runtime: runtime(), limits };
     match Sandbox::connect(config).await {
         Ok(sandbox) => Bench { sandbox, state },
         Err(error) => panic!("{error}\n  fix: {}", error.fix()),
