@@ -230,7 +230,11 @@ fn check_signature<'a>(
 ) -> Option<Verified<SignedReport<'a>>> {
     match Unverified(signed).verify(chain, crypto) {
         Ok(verified) => {
-            checks.pass("signature", Class::Chain, format!("by the {}'s key, over the bytes as received", chain.kind()));
+            checks.pass(
+                "signature",
+                Class::Chain,
+                format!("by the {}'s key, over the bytes as received", chain.kind()),
+            );
             Some(verified)
         }
         Err(error) => {
@@ -286,8 +290,7 @@ fn check_binding(
     match report.reported_tcb().first_difference(&vek.tcb()) {
         None => checks.pass("tcb", Class::Binding, format!("{}, as in the certificate", report.reported_tcb())),
         Some((part, found, certified)) => {
-            let detail =
-                format!("report.REPORTED_TCB.{}: {found}, the certificate is for {certified}", part.name());
+            let detail = format!("report.REPORTED_TCB.{}: {found}, the certificate is for {certified}", part.name());
             checks.fail("tcb", Class::Binding, detail, "give the certificate for the TCB that the report names");
         }
     }

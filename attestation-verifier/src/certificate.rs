@@ -124,7 +124,11 @@ impl<'a> Certificate<'a> {
     /// [`CertificateError::Dates`].
     pub fn check_dates(&self, at: UnixSeconds) -> Result<(), CertificateError> {
         let (not_before, not_after) = self.validity();
-        if not_before <= at && at <= not_after { Ok(()) } else { Err(CertificateError::Dates { not_before, not_after, at }) }
+        if not_before <= at && at <= not_after {
+            Ok(())
+        } else {
+            Err(CertificateError::Dates { not_before, not_after, at })
+        }
     }
 
     /// Checks that this may issue certificates: version 3, basic constraints and key usage critical, an RSA key.

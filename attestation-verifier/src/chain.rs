@@ -62,7 +62,7 @@ impl<'a> Chain<'a> {
             return Err(ChainError::Confused { kind, issuer: endorsement.issuer().to_owned() });
         }
         let root = match anchor {
-            TrustAnchor::Test(root) => root.clone(),
+            TrustAnchor::Test(root) => Certificate::clone(root),
             TrustAnchor::Amd => Certificate::parse(roots::ark(product)).map_err(|e| ChainError::at(Link::Root, e))?,
         };
         let intermediate = match (intermediate, anchor, kind) {

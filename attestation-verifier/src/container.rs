@@ -107,7 +107,9 @@ impl ContainerError {
             Self::Unknown { looks_like: "a DER certificate" | "PEM" | "a host's certificate table", .. } => {
                 "give the report here and certificates with --vek"
             }
-            Self::Unknown { .. } => "give the raw 1184-byte report, the 4000-byte driver response or the Azure HCL blob",
+            Self::Unknown { .. } => {
+                "give the raw 1184-byte report, the 4000-byte driver response or the Azure HCL blob"
+            }
             Self::Response => "fetch the report again and look at the driver's status",
             Self::Report(error) => error.fix(),
             Self::Hcl(error) => error.fix(),

@@ -50,9 +50,7 @@ pub use hcl::{Hcl, HclError};
 pub use host_table::{HostTable, HostTableError};
 pub use not_proven::NotProven;
 pub use pem::PemError;
-pub use policy::{
-    Accept, Allowance, Demand, Floors, GuestRules, Need, PlatformRules, Policy, PolicyError, StaleCrl,
-};
+pub use policy::{Accept, Allowance, Demand, Floors, GuestRules, Need, PlatformRules, Policy, PolicyError, StaleCrl};
 pub use product::{Product, VekKind};
 pub use report::{EvidenceId, KeyInfo, Report, ReportError, SignatureError, SignedReport, Vmpl};
 pub use roots::{Trust, TrustAnchor};

@@ -209,7 +209,9 @@ impl Policy {
         let floors = raw.min_tcb;
         Ok(Self {
             products: names("products", &raw.products, |name| Product::ALL.into_iter().find(|p| p.name() == name))?,
-            keys: names("keys", &raw.keys, |name| [VekKind::Vcek, VekKind::Vlek].into_iter().find(|k| k.name() == name))?,
+            keys: names("keys", &raw.keys, |name| {
+                [VekKind::Vcek, VekKind::Vlek].into_iter().find(|k| k.name() == name)
+            })?,
             vmpl: match raw.vmpl.iter().find(|level| **level > 3) {
                 Some(_) => return Err(PolicyError::Value { field: "vmpl", wanted: "levels 0 to 3" }),
                 None => raw.vmpl,

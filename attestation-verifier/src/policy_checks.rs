@@ -1,10 +1,7 @@
 //! A report held against a policy. Each rule gives a line; a rule that asks for nothing gives none, but for the
 //! measurement, whose absence a reader must see.
 
-use crate::{
-    Accept, Allowance, Chain, Class, Demand, Policy, Report, Tcb, Verified, Vmpl,
-    appraisal::Checks,
-};
+use crate::{Accept, Allowance, Chain, Class, Demand, Policy, Report, Tcb, Verified, Vmpl, appraisal::Checks};
 
 /// Lines for everything the policy asks.
 pub(crate) fn check(report: &Verified<Report<'_>>, chain: &Verified<Chain<'_>>, policy: &Policy, checks: &mut Checks) {
@@ -23,12 +20,7 @@ pub(crate) fn check(report: &Verified<Report<'_>>, chain: &Verified<Chain<'_>>, 
 
 const FIX: &str = "if you mean to accept it, say so in a policy file (--policy FILE)";
 
-fn accepted_kinds(
-    report: &Verified<Report<'_>>,
-    chain: &Verified<Chain<'_>>,
-    policy: &Policy,
-    checks: &mut Checks,
-) {
+fn accepted_kinds(report: &Verified<Report<'_>>, chain: &Verified<Chain<'_>>, policy: &Policy, checks: &mut Checks) {
     if !policy.products.contains(&report.product()) {
         let detail = format!("{} is none of the policy's products", report.product());
         checks.fail("accepted-product", Class::Policy, detail, FIX);
@@ -87,7 +79,12 @@ fn firmware(report: &Verified<Report<'_>>, policy: &Policy, checks: &mut Checks)
         Some((low, high, (part, found, minimum))) => {
             let part = part.name();
             let detail = format!("report.{low}_TCB.{part}: {minimum}, above {high}_TCB with {found}");
-            checks.fail("tcb-order", Class::Policy, detail, "no firmware of AMD's reports this; fetch the report again");
+            checks.fail(
+                "tcb-order",
+                Class::Policy,
+                detail,
+                "no firmware of AMD's reports this; fetch the report again",
+            );
         }
         None if policy.provisional_firmware == Allowance::Refuse && committed != current => {
             let detail = format!("report.COMMITTED_TCB: {committed}; running is {current}, so the host may go back");
@@ -99,24 +96,29 @@ fn firmware(report: &Verified<Report<'_>>, policy: &Policy, checks: &mut Checks)
         floors(report, floor, checks);
     }
     if report.guest_svn() < policy.min_guest_svn {
-        let detail =
-            format!("report.GUEST_SVN: found {}, policy.min_guest_svn asks for {}", report.guest_svn(), policy.min_guest_svn);
+        let detail = format!(
+            "report.GUEST_SVN: found {}, policy.min_guest_svn asks for {}",
+            report.guest_svn(),
+            policy.min_guest_svn
+        );
         checks.fail("guest-svn", Class::Policy, detail, FIX);
     }
 }
 
 fn floors(report: &Verified<Report<'_>>, floor: Tcb, checks: &mut Checks) {
-    let held = [
-        ("REPORTED", report.reported_tcb()),
-        ("COMMITTED", report.committed_tcb()),
-        ("LAUNCH", report.launch_tcb()),
-    ];
+    let held =
+        [("REPORTED", report.reported_tcb()), ("COMMITTED", report.committed_tcb()), ("LAUNCH", report.launch_tcb())];
     match held.iter().find_map(|(name, tcb)| tcb.first_below(&floor).map(|found| (name, found))) {
         None => checks.pass("min-tcb", Class::Policy, format!("at least {floor}")),
         Some((name, (part, found, minimum))) => {
             let part = part.name();
             let detail = format!("report.{name}_TCB.{part}: found {found}, policy.min_tcb asks for {minimum}");
-            checks.fail("min-tcb", Class::Policy, detail, "update the host firmware, or accept the older TCB in the policy file");
+            checks.fail(
+                "min-tcb",
+                Class::Policy,
+                detail,
+                "update the host firmware, or accept the older TCB in the policy file",
+            );
         }
     }
 }
@@ -138,7 +140,12 @@ fn provider(chain: &Verified<Chain<'_>>, policy: &Policy, checks: &mut Checks) {
             checks.pass("provider", Class::Policy, id.to_owned());
         }
         Some(id) => {
-            checks.fail("provider", Class::Policy, format!("vek.CSP_ID: \"{id}\" is none of the policy's providers"), FIX);
+            checks.fail(
+                "provider",
+                Class::Policy,
+                format!("vek.CSP_ID: \"{id}\" is none of the policy's providers"),
+                FIX,
+            );
         }
         None => checks.fail("provider", Class::Policy, "vek: a VCEK names no provider".into(), FIX),
     }
@@ -159,7 +166,9 @@ fn listed<const N: usize>(
         }
         Accept::Any => {}
         Accept::OneOf(list) if list.contains(found) => checks.pass(name, Class::Policy, text),
-        Accept::OneOf(_) => checks.fail(name, Class::Policy, format!("{field}: {text} is not in the policy's list"), FIX),
+        Accept::OneOf(_) => {
+            checks.fail(name, Class::Policy, format!("{field}: {text} is not in the policy's list"), FIX)
+        }
     }
 }
 

@@ -187,9 +187,7 @@ impl<'a> Report<'a> {
             None if product == Product::Turin => return Err(ReportError::AmbiguousTurin),
             None => {}
         }
-        let tcb = |bytes: &[u8; 8], offset| {
-            Tcb::decode(product, *bytes).ok_or(ReportError::Reserved { offset })
-        };
+        let tcb = |bytes: &[u8; 8], offset| Tcb::decode(product, *bytes).ok_or(ReportError::Reserved { offset });
         Ok(Self {
             signed,
             product,
@@ -319,7 +317,9 @@ fn check_fields(report: &SignedReport<'_>) -> Result<(u32, Option<Product>), Rep
     if algorithm != 1 {
         return Err(ReportError::Algorithm { found: algorithm });
     }
-    GuestPolicy(report.u64_at::<0x008>()).check_reserved(version).map_err(|bit| ReportError::Bit { field: "POLICY", bit })?;
+    GuestPolicy(report.u64_at::<0x008>())
+        .check_reserved(version)
+        .map_err(|bit| ReportError::Bit { field: "POLICY", bit })?;
     PlatformInfo(report.u64_at::<0x040>())
         .check_reserved(version)
         .map_err(|bit| ReportError::Bit { field: "PLATFORM_INFO", bit })?;
@@ -460,7 +460,9 @@ impl ReportError {
             Self::Version { .. } | Self::Algorithm { .. } | Self::Bit { .. } | Self::Vmpl { .. } => {
                 "if newer firmware made this report, use a newer verifier"
             }
-            Self::SigningKey { .. } | Self::Cpuid { .. } => "if a newer processor made this report, use a newer verifier",
+            Self::SigningKey { .. } | Self::Cpuid { .. } => {
+                "if a newer processor made this report, use a newer verifier"
+            }
             Self::Product { .. } => "give the endorsement certificate of the processor that made the report",
             Self::AmbiguousTurin => "ask the guest for a report of version 3 or later (newer SNP firmware)",
         }

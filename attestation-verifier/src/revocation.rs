@@ -3,8 +3,8 @@
 use evidence::UnixSeconds;
 
 use crate::{
-    CertificateError, Chain, ChainError, Class, Collateral, Crl, CrlError, Crypto, Freshness, Link, Need, Policy, StaleCrl,
-    Unverified, appraisal::Checks, clock,
+    CertificateError, Chain, ChainError, Class, Collateral, Crl, CrlError, Crypto, Freshness, Link, Need, Policy,
+    StaleCrl, Unverified, appraisal::Checks, clock,
 };
 
 /// What the lists say.
@@ -62,12 +62,7 @@ pub(crate) fn consult(
 }
 
 /// Writes the line. `broken` is how the chain failed, if it did.
-pub(crate) fn report(
-    finding: Option<Finding>,
-    broken: Option<&ChainError>,
-    policy: &Policy,
-    checks: &mut Checks,
-) {
+pub(crate) fn report(finding: Option<Finding>, broken: Option<&ChainError>, policy: &Policy, checks: &mut Checks) {
     const NAME: &str = "revocation";
     // A serial number is the root's to give: a certificate that the root did not sign cannot be revoked by it.
     let genuine = match broken {

@@ -82,7 +82,8 @@ impl Common {
             path => {
                 let bytes = files::read("--policy", path.as_ref())?;
                 let fix = "start from policy/strict.toml; the word for the preset is strict";
-                let text = String::from_utf8(bytes).map_err(|_| Usage::new(format!("--policy {path}: not text"), fix))?;
+                let text =
+                    String::from_utf8(bytes).map_err(|_| Usage::new(format!("--policy {path}: not text"), fix))?;
                 Policy::from_toml(&text).map_err(|error| Usage::new(format!("--policy {path}: {error}"), fix))?
             }
         };

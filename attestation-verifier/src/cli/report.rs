@@ -101,8 +101,7 @@ impl Role {
 }
 
 fn report_data(text: &str) -> Result<[u8; 64], String> {
-    hex::decode(text)
-        .ok()
-        .and_then(|bytes| bytes.try_into().ok())
-        .ok_or_else(|| format!("want the 64 bytes of REPORT_DATA as 128 hexadecimal digits, not {} characters", text.len()))
+    hex::decode(text).ok().and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| {
+        format!("want the 64 bytes of REPORT_DATA as 128 hexadecimal digits, not {} characters", text.len())
+    })
 }
