@@ -15,7 +15,7 @@ mod common;
 use std::path::{Path, PathBuf};
 
 use attestation_verifier::{Certificate, clock};
-use common::{Run, Said, read, read_json};
+use common::{Run, Said, negate_s, read, read_json};
 use evidence::UnixSeconds;
 use serde_json::Value;
 
@@ -178,11 +178,7 @@ fn mutate(report: &[u8], mutation: &Value) -> Vec<u8> {
             report[offset] ^= u8::try_from(hex("xor")).unwrap();
         }
         Some(transform) if transform.starts_with("S := n - S") => {
-            let s = &mut report[0x2E8..0x318];
-            s.reverse();
-            let negated = n_minus(s);
-            s.copy_from_slice(&negated);
-            s.reverse();
+            negate_s(&mut report);
         }
         Some(transform) => {
             let length = transform.split(' ').nth(1).unwrap().parse().unwrap();
@@ -190,21 +186,6 @@ fn mutate(report: &[u8], mutation: &Value) -> Vec<u8> {
         }
     }
     report
-}
-
-/// The order of P-384 (FIPS 186-5) less a number below it, both big-endian.
-fn n_minus(number: &[u8]) -> Vec<u8> {
-    let n =
-        hex::decode("ffffffffffffffffffffffffffffffffffffffffffffffffc7634d81f4372ddf581a0db248b0a77aecec196accc52973")
-            .unwrap();
-    let mut borrow = 0;
-    let mut out = vec![0; 48];
-    for at in (0..48).rev() {
-        let digit = i16::from(n[at]) - i16::from(number[at]) - borrow;
-        borrow = i16::from(digit < 0);
-        out[at] = u8::try_from(digit.rem_euclid(256)).unwrap();
-    }
-    out
 }
 
 #[test]

@@ -14,7 +14,6 @@ mod common;
 use std::path::{Path, PathBuf};
 
 use common::{Run, read, read_json, vectors};
-use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 #[test]
@@ -77,7 +76,7 @@ fn run_set(dir: &Path) {
             more: vec![],
         };
         let said = run.judge();
-        if Value::from(said.word()) != case["expect"] || Value::from(said.exit) != case["exit"] {
+        if case["expect"] != said.word() || case["exit"] != said.exit {
             wrong.push(format!(
                 "{} ({}): want {} {}, got {} {}: {:?}",
                 case["id"],
