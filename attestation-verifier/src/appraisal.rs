@@ -190,13 +190,17 @@ fn check_chain<'a>(
             Some(chain)
         }
         Err(error) => {
+            let text = error.to_string();
             for link in LINKS {
-                if link < error.link() {
-                    checks.pass(link.name(), Class::Chain, "holds".into());
-                } else if link == error.link() {
-                    checks.fail(link.name(), Class::Chain, error.to_string(), &error.fix());
+                let name = link.name();
+                if link == error.link() {
+                    // The line says itself which link it is about.
+                    let reason = text.strip_prefix(name).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(&text);
+                    checks.fail(name, Class::Chain, reason.to_owned(), &error.fix());
+                } else if link < error.link() && error.holds_above() {
+                    checks.pass(name, Class::Chain, "holds".into());
                 } else {
-                    checks.open(link.name(), Class::Chain, "the link above does not hold");
+                    checks.open(name, LAST, "the chain was not followed here");
                 }
             }
             checks.fail("chain", Class::Chain, "does not lead to a trusted root".into(), &error.fix());

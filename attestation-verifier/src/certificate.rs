@@ -106,8 +106,8 @@ impl<'a> Certificate<'a> {
         let tbs = &self.parsed.tbs_certificate;
         if tbs.issuer.as_raw() != issuer.subject_der() {
             return Err(CertificateError::Issuer {
-                found: self.issuer().to_owned(),
-                given: issuer.subject().to_owned(),
+                found: full_name(&tbs.issuer),
+                given: full_name(&issuer.parsed.tbs_certificate.subject),
             });
         }
         if !self.outer.is_amd_pss() {
@@ -217,6 +217,12 @@ fn common_name<'n>(name: &'n X509Name<'_>) -> &'n str {
     }
 }
 
+/// Common name and organisation, by which AMD's names and a test root's differ.
+fn full_name(name: &X509Name<'_>) -> String {
+    let organisation = name.iter_organization().next().and_then(|part| part.as_str().ok()).unwrap_or("nobody");
+    format!("{} of {organisation}", common_name(name))
+}
+
 fn intermediate_of(name: &str) -> Option<(Product, VekKind)> {
     let rest = name.strip_prefix("SEV-")?;
     let (kind, product) = match rest.strip_prefix("VLEK-") {
@@ -260,7 +266,7 @@ pub enum CertificateError {
     /// The issuer named is not the subject of the certificate above.
     #[error("issued by \"{found}\", which is not the \"{given}\" given")]
     Issuer {
-        /// As named in the certificate.
+        /// As named in the certificate, with the organisation.
         found: String,
         /// As given.
         given: String,
@@ -314,7 +320,10 @@ impl CertificateError {
                 "give one certificate as DER or PEM, as AMD's key distribution service hands it out"
             }
             Self::Dates { .. } => "name the time the evidence was made with --at, or fetch newer evidence",
-            Self::Issuer { .. } => "give the intermediate of the same product and kind (ASK for VCEK, ASVK for VLEK)",
+            Self::Issuer { .. } => {
+                "give the intermediate of the same product and kind; if the evidence is simulated, name its root with \
+                 --trust-root"
+            }
             _ => "fetch the certificate from AMD's key distribution service again",
         }
     }

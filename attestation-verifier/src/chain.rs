@@ -62,7 +62,7 @@ impl<'a> Chain<'a> {
             return Err(ChainError::Confused { kind, issuer: endorsement.issuer().to_owned() });
         }
         let root = match anchor {
-            TrustAnchor::Test(root) => root.clone(),
+            TrustAnchor::Test(root) => Certificate::clone(root),
             TrustAnchor::Amd => Certificate::parse(roots::ark(product)).map_err(|e| ChainError::at(Link::Root, e))?,
         };
         let intermediate = match (intermediate, anchor, kind) {
@@ -219,13 +219,18 @@ impl ChainError {
         Self::Certificate { link, error }
     }
 
-    /// The link that failed. Links above it hold.
+    /// The link that failed.
     pub fn link(&self) -> Link {
         match self {
-            Self::NotAVek { .. } | Self::Confused { .. } => Link::Root,
+            Self::NotAVek { .. } | Self::Confused { .. } => Link::Vek,
             Self::NoIntermediate { .. } | Self::WrongIntermediate { .. } | Self::NotPinned { .. } => Link::Intermediate,
             Self::Certificate { link, .. } => *link,
         }
+    }
+
+    /// Do the links above the failed one hold? Not if there was nothing to put together.
+    pub fn holds_above(&self) -> bool {
+        !matches!(self, Self::NotAVek { .. } | Self::Confused { .. } | Self::NoIntermediate { .. })
     }
 
     /// What to do about it.

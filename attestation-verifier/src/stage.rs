@@ -9,7 +9,7 @@ pub struct Unverified<T>(pub T);
 /// The same thing after its check. Only this crate's checks make one, so a function that asks for it cannot be called
 /// by someone who forgot the check:
 ///
-/// ```compile_fail
+/// ```compile_fail,E0423
 /// use attestation_verifier::{SignedReport, Verified};
 ///
 /// fn skip_the_check(report: SignedReport<'_>) -> Verified<SignedReport<'_>> {

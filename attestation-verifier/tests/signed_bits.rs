@@ -7,7 +7,7 @@ use attestation_verifier::{
     Certificate, Chain, Collateral, Policy, Question, Ring, SignedReport, TrustAnchor, Unverified, Verdict,
     appraise_report, clock,
 };
-use common::{read, vectors};
+use common::{negate_s, read, vectors};
 
 fn milan() -> (Vec<u8>, Collateral) {
     let dir = vectors().join("registry/sev-8.0.0");
@@ -49,6 +49,16 @@ fn a_report_with_any_unsigned_bit_flipped_is_refused() {
         flipped[byte] ^= 0x10;
         assert_eq!(judge(&flipped, &collateral).word(), "rejected", "byte {byte:#x}");
     }
+}
+
+#[test]
+fn the_other_signature_that_verifies_names_the_same_evidence() {
+    let (report, collateral) = milan();
+    let mut other = report.clone();
+    negate_s(&mut other);
+    assert_ne!(other, report);
+    let (ours, theirs) = (judge(&report, &collateral), judge(&other, &collateral));
+    assert_eq!((theirs.word(), theirs.evidence), ("accepted", ours.evidence));
 }
 
 #[test]

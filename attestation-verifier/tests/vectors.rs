@@ -1,12 +1,19 @@
 //! Every committed set of vectors, through the program.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout, clippy::disallowed_methods, reason = "a test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a test"
+)]
 
 mod common;
 
 use std::path::{Path, PathBuf};
 
 use common::{Run, read, read_json, vectors};
-use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 #[test]
@@ -69,10 +76,16 @@ fn run_set(dir: &Path) {
             more: vec![],
         };
         let said = run.judge();
-        if Value::from(said.word()) != case["expect"] || Value::from(said.exit) != case["exit"] {
+        if case["expect"] != said.word() || case["exit"] != said.exit {
             wrong.push(format!(
                 "{} ({}): want {} {}, got {} {}: {:?}",
-                case["id"], case["why"], case["expect"], case["exit"], said.word(), said.exit, said.failures()
+                case["id"],
+                case["why"],
+                case["expect"],
+                case["exit"],
+                said.word(),
+                said.exit,
+                said.failures()
             ));
         }
     }

@@ -25,7 +25,7 @@ pub(crate) fn complain(what: &str, fix: &str) {
 }
 
 fn table(verdict: &Verdict, moment: Moment, out: &mut impl Write) -> io::Result<()> {
-    writeln!(out, "{}", headline(verdict))?;
+    writeln!(out, "{}", printable(&headline(verdict)))?;
     writeln!(out)?;
     for check in &verdict.checks {
         let outcome = match check.outcome {
@@ -33,7 +33,7 @@ fn table(verdict: &Verdict, moment: Moment, out: &mut impl Write) -> io::Result<
             Outcome::Fail => "FAIL",
             Outcome::NotChecked => "not checked",
         };
-        writeln!(out, "  {outcome:<12} {:<13} {}", check.name, check.detail)?;
+        writeln!(out, "  {outcome:<12} {:<13} {}", check.name, printable(&check.detail))?;
         if let Some(fix) = &check.fix {
             writeln!(out, "  {:<12} {:<13} fix: {fix}", "", "")?;
         }
@@ -48,6 +48,11 @@ fn table(verdict: &Verdict, moment: Moment, out: &mut impl Write) -> io::Result<
     writeln!(out, "\ngrade {}, trust {trust}, judged at {at} ({source})", verdict.grade.name())
 }
 
+/// Names inside certificates are a stranger's: they must not move the cursor of a terminal.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{FFFD}' } else { c }).collect()
+}
+
 /// The verdict and, if it is a rejection, the first reason.
 fn headline(verdict: &Verdict) -> String {
     let Some(class) = verdict.rejection() else { return verdict.word().to_owned() };
@@ -58,5 +63,15 @@ fn headline(verdict: &Verdict) -> String {
     match reason {
         Some(check) => format!("{}: {}: {}", verdict.word(), check.name, check.detail),
         None => verdict.word().to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_do_not_reach_the_terminal() {
+        assert_eq!(printable("SEV-\x1b[2Jaccepted\nMilan"), "SEV-\u{FFFD}[2Jaccepted\u{FFFD}Milan");
     }
 }

@@ -1,5 +1,12 @@
 //! Running the program and reading its verdict.
 #![allow(dead_code, reason = "each test file uses its part")]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a test reads files and may fail loudly"
+)]
 
 use std::{
     path::{Path, PathBuf},
@@ -58,11 +65,9 @@ impl Run {
     pub(crate) fn output(&self) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_attestation-verifier"));
         command.arg("report").arg(&self.report).args(&self.more);
-        for (name, path) in [
-            ("--vek", &self.vek),
-            ("--intermediate", &self.intermediate),
-            ("--trust-root", &self.trust_root),
-        ] {
+        for (name, path) in
+            [("--vek", &self.vek), ("--intermediate", &self.intermediate), ("--trust-root", &self.trust_root)]
+        {
             command.args(path.iter().flat_map(|path| [Path::new(name), path]));
         }
         command.args(self.crl.iter().flat_map(|path| [Path::new("--crl"), path]));
@@ -111,4 +116,28 @@ pub(crate) fn read(path: impl AsRef<Path>) -> Vec<u8> {
 
 pub(crate) fn read_json(path: impl AsRef<Path>) -> Value {
     serde_json::from_slice(&read(&path)).unwrap_or_else(|error| panic!("{}: {error}", path.as_ref().display()))
+}
+
+/// S := n - S in the signature of a report: the other signature that verifies.
+pub(crate) fn negate_s(report: &mut [u8]) {
+    let s = &mut report[0x2E8..0x318];
+    s.reverse();
+    let negated = n_minus(s);
+    s.copy_from_slice(&negated);
+    s.reverse();
+}
+
+/// The order of P-384 (FIPS 186-5) less a number below it, both big-endian.
+fn n_minus(number: &[u8]) -> Vec<u8> {
+    let n =
+        hex::decode("ffffffffffffffffffffffffffffffffffffffffffffffffc7634d81f4372ddf581a0db248b0a77aecec196accc52973")
+            .unwrap();
+    let mut borrow = 0;
+    let mut out = vec![0; 48];
+    for at in (0..48).rev() {
+        let digit = i16::from(n[at]) - i16::from(number[at]) - borrow;
+        borrow = i16::from(digit < 0);
+        out[at] = u8::try_from(digit.rem_euclid(256)).unwrap();
+    }
+    out
 }
