@@ -24,7 +24,7 @@ pub enum Runtime {
     /// Namespaces and seccomp of the host's kernel.
     #[default]
     Runc,
-    /// gVisor: a kernel of its own in user space.
+    /// gVisor: a kernel of its own in user space. Registered with `--ignore-cgroups` it applies no limit of memory and processes.
     Runsc,
 }
 

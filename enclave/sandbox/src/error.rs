@@ -96,7 +96,7 @@ impl SandboxError {
                 "start dockerd without --seccomp-profile=unconfined, on a kernel with CONFIG_SECCOMP_FILTER".into()
             }
             Self::RuntimeNotRegistered { runtime, .. } => format!(
-                "register {runtime} under \"runtimes\" in /etc/docker/daemon.json and reload dockerd, or set runtime = \"runc\""
+                "add {{\"runtimes\": {{\"{runtime}\": {{\"path\": \"/usr/bin/{runtime}\"}}}}}} to /etc/docker/daemon.json and send dockerd a SIGHUP, or set runtime = \"runc\""
             ),
             Self::RunnerImageMissing { .. } | Self::RunnerImageOther { .. } => "run scripts/runner-image".into(),
             Self::ImageOther { .. } => "remove the images named sealgate/server and install again".into(),

@@ -326,6 +326,10 @@ impl Receiver {
         self.stderr.clone()
     }
 
+    pub(crate) fn redactor(&self) -> Arc<Redactor> {
+        self.redactor.clone()
+    }
+
     async fn died(&mut self) -> InstanceError {
         let _ = tokio::time::timeout(CODE_GRACE, self.code.wait_for(Option::is_some)).await;
         let code = *self.code.borrow();

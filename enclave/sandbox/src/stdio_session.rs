@@ -13,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use bridge::Redactor;
 use serde::Deserialize;
 use serde_json::{json, value::RawValue};
 use tokio::{
@@ -128,6 +129,7 @@ struct Shared {
     /// A request ran out of time and nothing was heard since.
     suspect: AtomicBool,
     stderr: Stderr,
+    redactor: Arc<Redactor>,
 }
 
 #[derive(Default)]
@@ -173,6 +175,7 @@ impl Session {
             last_id: AtomicU64::new(0),
             suspect: AtomicBool::new(false),
             stderr: receiver.stderr(),
+            redactor: receiver.redactor(),
         });
         let writer = tokio::spawn(write(sender, queue));
         let reader = tokio::spawn(read(receiver, shared.clone(), outgoing.clone(), guard.clone()));
@@ -187,7 +190,10 @@ impl Session {
         let greeting = match self.request("initialize", Some(&raw(params)), limit).await {
             Ok(Answer::Result(greeting)) => greeting,
             Ok(Answer::Error(error)) => {
-                return Err(SessionError::Handshake(format!("the server refused initialize: {}", error.get())));
+                return Err(SessionError::Handshake(format!(
+                    "the server refused initialize: {}",
+                    self.redact(error.get())
+                )));
             }
             // It never took part in the conversation, so it did not fail at a request either.
             Err(SessionError::NotSent(error)) => return Err(SessionError::Instance(error)),
@@ -201,7 +207,7 @@ impl Session {
         let read: Greeting = serde_json::from_str(greeting.get())
             .map_err(|error| SessionError::Handshake(format!("the answer to initialize: {error}")))?;
         if !VERSIONS.contains(&read.protocol_version.as_str()) {
-            let version = read.protocol_version;
+            let version = self.redact(&read.protocol_version);
             return Err(SessionError::Handshake(format!("the server speaks {version:?}, we speak {VERSIONS:?}")));
         }
         self.say(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}).to_string()).await;
@@ -286,7 +292,10 @@ impl Session {
             let result = match self.request("tools/list", params.as_deref(), limit).await? {
                 Answer::Result(result) => result,
                 Answer::Error(error) => {
-                    return Err(SessionError::Handshake(format!("the server refused tools/list: {}", error.get())));
+                    return Err(SessionError::Handshake(format!(
+                        "the server refused tools/list: {}",
+                        self.redact(error.get())
+                    )));
                 }
             };
             let page: Page<'_> = serde_json::from_str(result.get())
@@ -316,6 +325,12 @@ impl Session {
         let alive = self.request("ping", None, PING_TIMEOUT).await.is_ok();
         self.shared.suspect.store(!alive, Ordering::Relaxed);
         alive
+    }
+
+    /// A text of the server without the secrets it was given. Its answers are handed on as they are; what of them goes into
+    /// an error or a log goes through here.
+    pub fn redact(&self, text: &str) -> String {
+        String::from_utf8_lossy(&self.shared.redactor.whole(text.as_bytes())).into_owned()
     }
 
     /// What the server printed to stderr lately, redacted.

@@ -185,6 +185,23 @@ async fn a_secret_is_nowhere_but_in_the_server() {
 }
 
 #[tokio::test]
+async fn a_server_that_refuses_its_greeting_does_not_get_a_secret_into_the_error() {
+    let bench = bench().await;
+    let text = server_text("initialize: () => { throw new Error('bad token ' + process.env.TOKEN); },");
+    let server = program(&bench.sandbox, "refusing", &text).await;
+    let spec = LaunchSpec {
+        environment: vec![secret("TOKEN", Zeroizing::new("swordfish-8".into()))],
+        ..LaunchSpec::default()
+    };
+    let error = Session::open(bench.sandbox.start(&warrant(), &server, &spec).await.unwrap()).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        r#"handshake: the server refused initialize: {"code":-32000,"message":"Error: bad token [redacted:TOKEN]"}"#
+    );
+    none_left(&bench.sandbox).await;
+}
+
+#[tokio::test]
 async fn nothing_starts_with_a_warrant_for_another_server() {
     let bench = bench().await;
     let server = program(&bench.sandbox, "plain", &server_text("")).await;
