@@ -232,7 +232,8 @@ fn share_processor(state: &Path) {
         let lock = fs::File::create(shared.join("lock")).expect("a lock file");
         lock.lock().expect("the lock");
         if !file.is_file() {
-            SoftwarePsp::create(&shared, Product::Genoa, time::OffsetDateTime::now_utc()).expect("a software processor");
+            SoftwarePsp::create(&shared, Product::Genoa, time::OffsetDateTime::now_utc())
+                .expect("a software processor");
         }
     }
     fs::copy(&file, state.join("software-psp")).expect("the processor is copied");
