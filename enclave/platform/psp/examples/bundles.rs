@@ -21,7 +21,7 @@ use ring::{
     rand::SystemRandom,
     signature::{Ed25519KeyPair, KeyPair},
 };
-use software_psp::{Product, ReportRequest, SoftwarePsp};
+use software_psp::{Authority, Product, ReportRequest, SoftwarePsp};
 use time::macros::datetime;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -41,7 +41,8 @@ fn main() -> ExitCode {
 }
 
 fn make(dir: &std::path::Path) -> Outcome<()> {
-    let psp = SoftwarePsp::generate(Product::Genoa, datetime!(2026-01-01 0:00 UTC), &mut rsa::rand_core::OsRng)?;
+    let (made, rng) = (datetime!(2026-01-01 0:00 UTC), &mut rsa::rand_core::OsRng);
+    let psp = SoftwarePsp::new(Authority::generate(Product::Genoa, made, rng)?, made, rng)?;
     fs::create_dir_all(dir)?;
     fs::write(dir.join("root.der"), psp.ark())?;
     let boot = Boot::new(psp)?;
