@@ -172,7 +172,7 @@ fn call(sample: &Sample) -> String {
         ("result as received", sample::RESULT),
         ("canon(R)", &canon(result(sample::RESULT).value())),
         ("responseHash", &hex::encode(body.execution.response_hash)),
-        ("R of a JSON-RPC error", &canon(ResultObject::of_error(their(sample::ERROR)).value())),
+        ("R of a JSON-RPC error", &canon(ResultObject::of_error(their(sample::ERROR)).unwrap().value())),
         ("principal", sample::PRINCIPAL),
         ("callerRef", &hex::encode(body.caller.unwrap())),
     ])
