@@ -1,5 +1,6 @@
 //! `jq -cjS .` prints the canonical bytes of every document of profile `J` (docs/WIRE.md, P1). The served script
 //! rests on this. Needs `jq` (1.6 or 1.7); only where `SEALGATE_PURE` is set may it be missing.
+#![expect(clippy::disallowed_methods, reason = "the test, never the library, reads its environment")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "tests")]
 
 use std::{

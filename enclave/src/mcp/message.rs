@@ -80,7 +80,11 @@ impl Message {
             None => Value::Object(Vec::new()),
             Some(params @ Value::Object(_)) => params,
             Some(_) => {
-                return wrong(id, "member \"params\" is not an object", "send parameters by name, {} if there are none");
+                return wrong(
+                    id,
+                    "member \"params\" is not an object",
+                    "send parameters by name, {} if there are none",
+                );
             }
         };
         match id {
