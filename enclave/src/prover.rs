@@ -51,27 +51,32 @@ pub(crate) struct Prover {
 /// The newest proofs, by id.
 #[derive(Debug, Default)]
 pub(crate) struct Kept {
-    inner: Mutex<(HashMap<[u8; 32], Envelope>, VecDeque<[u8; 32]>)>,
+    inner: Mutex<Newest>,
+}
+
+#[derive(Debug, Default)]
+struct Newest {
+    by_id: HashMap<[u8; 32], Envelope>,
+    order: VecDeque<[u8; 32]>,
 }
 
 impl Kept {
     /// The proof with this id, without what opens it: that is its caller's.
     pub(crate) fn by_id(&self, id: &[u8; 32]) -> Option<Envelope> {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        inner.0.get(id).cloned()
+        inner.by_id.get(id).cloned()
     }
 
     fn keep(&self, envelope: &Envelope) {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        let (proofs, order) = &mut *inner;
-        if order.len() >= MAX_KEPT
-            && let Some(oldest) = order.pop_front()
+        if inner.order.len() >= MAX_KEPT
+            && let Some(oldest) = inner.order.pop_front()
         {
-            proofs.remove(&oldest);
+            inner.by_id.remove(&oldest);
         }
         let id = envelope.proof.body.id;
-        order.push_back(id);
-        proofs.insert(id, Envelope { proof: envelope.proof.clone(), opening: None });
+        inner.order.push_back(id);
+        inner.by_id.insert(id, Envelope { proof: envelope.proof.clone(), opening: None });
     }
 }
 

@@ -1,5 +1,6 @@
 //! docs/WIRE.md says what these crates do: its worked examples are recomputed here, its tables compared with the code.
 //! `UPDATE_WIRE=1` writes the blocks anew; read the difference before you keep it.
+#![expect(clippy::disallowed_methods, reason = "the test, never the library, reads its environment")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod sample;
