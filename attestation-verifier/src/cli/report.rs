@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use attestation_verifier::{Collateral, CollateralError, Question, Ring, Verdict, appraise_report};
+use attestation_verifier::{
+    Collateral, CollateralError, Question, Ring, Verdict, appraise_report, check_event_log, registers,
+};
 use clap::Args;
 
 use super::{Common, Setting, Usage, files};
@@ -24,6 +26,12 @@ pub(crate) struct ReportArgs {
     /// REPORT_DATA as it must be: 128 hexadecimal digits.
     #[arg(long, value_name = "HEX", value_parser = report_data)]
     report_data: Option<[u8; 64]>,
+    /// Firmware event log of the machine: does it explain the registers of --pcrs?
+    #[arg(long, value_name = "FILE", requires = "pcrs")]
+    eventlog: Option<PathBuf>,
+    /// PCR values as JSON: {"sha256":{"0":"…"}}.
+    #[arg(long, value_name = "FILE", requires = "eventlog")]
+    pcrs: Option<PathBuf>,
     #[command(flatten)]
     common: Common,
 }
@@ -45,7 +53,17 @@ pub(crate) fn run(arguments: ReportArgs) -> Result<(Verdict, Setting), Usage> {
             return Ok((verdict, setting));
         }
     }
-    let verdict = appraise(&setting, &evidence, &collateral, arguments.report_data.as_ref(), &arguments.report)?;
+    let mut verdict = appraise(&setting, &evidence, &collateral, arguments.report_data.as_ref(), &arguments.report)?;
+    if let (Some(log), Some(pcrs)) = (&arguments.eventlog, &arguments.pcrs) {
+        let text = files::read("--pcrs", pcrs)?;
+        let registers = registers(&text).map_err(|error| {
+            Usage::new(
+                format!("--pcrs {}: {error}", pcrs.display()),
+                r#"write {"sha256":{"0":"<64 hexadecimal digits>"}}, a member for each register"#,
+            )
+        })?;
+        check_event_log(&mut verdict, &files::read("--eventlog", log)?, &registers);
+    }
     Ok((verdict, setting))
 }
 
