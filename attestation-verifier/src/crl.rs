@@ -5,8 +5,7 @@ use evidence::UnixSeconds;
 use x509_parser::{extensions::ParsedExtension, prelude::FromDer, revocation_list::CertificateRevocationList};
 
 use crate::{
-    BadSignature, Certificate, CertificateError, Crypto, Unverified, Verified,
-    certificate::seconds,
+    BadSignature, Certificate, CertificateError, Crypto, Unverified, Verified, certificate::seconds,
     signed_object::SignedObject,
 };
 

@@ -1,5 +1,12 @@
 //! Bad input on the command line: a clear error that names the file and the fix, and the right exit code.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods, reason = "a test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a test"
+)]
 
 mod common;
 
@@ -74,7 +81,8 @@ fn arguments_that_make_no_sense_are_usage_errors() {
 
 #[test]
 fn a_verdict_is_a_table_for_people() {
-    let text = says(&milan(), 0, &["accepted\n", "ARK-Milan", "SEV-Milan", "VCEK", "not checked", "code-unknown", "(--at)"]);
+    let text =
+        says(&milan(), 0, &["accepted\n", "ARK-Milan", "SEV-Milan", "VCEK", "not checked", "code-unknown", "(--at)"]);
     assert!(text.lines().count() < 40, "{text}");
     says(&Run { vek: None, ..milan() }, 3, &["rejected: chain: no endorsement certificate given", "--vek"]);
 }
@@ -133,7 +141,8 @@ fn a_policy_can_ask_for_more_and_leaving_a_claim_open_then_rejects() {
     }
     let said = judge("milan = \"any\"", "milan = { bootloader = 3, tee = 0, snp = 8, microcode = 115 }");
     assert_eq!((said.word(), said.outcome("min-tcb")), ("accepted", "pass"));
-    let measurement = "7a1e5c266c0108dbc9bb94fa926951320940915d0aafb42464bd88b579ea158d3e1a0dc39b2c60bd95b9c480cd81841f";
+    let measurement =
+        "7a1e5c266c0108dbc9bb94fa926951320940915d0aafb42464bd88b579ea158d3e1a0dc39b2c60bd95b9c480cd81841f";
     let said = judge("measurements = \"any\"", &format!("measurements = [\"{measurement}\"]"));
     assert_eq!((said.word(), said.outcome("measurement")), ("accepted", "pass"));
 }

@@ -1,6 +1,14 @@
 //! Genuine reports that are not ours to ship, read in place: `SEALGATE_EXTRA_VECTORS` names the folder that holds `snp`.
 //! Without it these tests say that they did not run; with it, a file that is missing is a failure.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout, clippy::disallowed_methods, reason = "a test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a test"
+)]
 
 mod common;
 
@@ -98,9 +106,11 @@ fn every_report_gets_the_verdict_of_the_index() {
 fn policy_is_why_a_genuine_report_is_invalid() {
     let Some(set) = set() else { return };
     let cases = cases(&set);
-    for (id, check) in
-        [("milan-v2-debug-policy", "guest-policy"), ("milan-v3-aws-vlek-vmpl1", "vmpl"), ("v2-aws-vlek-masked-chipid", "vmpl")]
-    {
+    for (id, check) in [
+        ("milan-v2-debug-policy", "guest-policy"),
+        ("milan-v3-aws-vlek-vmpl1", "vmpl"),
+        ("v2-aws-vlek-masked-chipid", "vmpl"),
+    ] {
         let said = find(&cases, id).run.judge();
         assert_eq!((said.exit, said.outcome(check)), (5, "fail"), "{id}");
         assert_eq!(said.failures().len(), 1, "{id}: {:?}", said.failures());
@@ -160,7 +170,8 @@ fn every_mutation_is_told_from_the_report_it_was_made_from() {
 
 fn mutate(report: &[u8], mutation: &Value) -> Vec<u8> {
     let mut report = report.to_vec();
-    let hex = |name: &str| usize::from_str_radix(mutation[name].as_str().unwrap().trim_start_matches("0x"), 16).unwrap();
+    let hex =
+        |name: &str| usize::from_str_radix(mutation[name].as_str().unwrap().trim_start_matches("0x"), 16).unwrap();
     match mutation["transform"].as_str() {
         None => {
             let offset = hex("offset");
@@ -183,7 +194,9 @@ fn mutate(report: &[u8], mutation: &Value) -> Vec<u8> {
 
 /// The order of P-384 (FIPS 186-5) less a number below it, both big-endian.
 fn n_minus(number: &[u8]) -> Vec<u8> {
-    let n = hex::decode("ffffffffffffffffffffffffffffffffffffffffffffffffc7634d81f4372ddf581a0db248b0a77aecec196accc52973").unwrap();
+    let n =
+        hex::decode("ffffffffffffffffffffffffffffffffffffffffffffffffc7634d81f4372ddf581a0db248b0a77aecec196accc52973")
+            .unwrap();
     let mut borrow = 0;
     let mut out = vec![0; 48];
     for at in (0..48).rev() {
@@ -251,7 +264,8 @@ fn other_shapes_of_the_same_evidence_get_the_same_verdict() {
     let cases = cases(&set);
     for case in cases.iter().filter(|case| case.dir.join("hcl-report.bin").is_file()) {
         blobs += 1;
-        let (bare, blob) = (case.run.judge(), Run { report: case.dir.join("hcl-report.bin"), ..case.run.clone() }.judge());
+        let (bare, blob) =
+            (case.run.judge(), Run { report: case.dir.join("hcl-report.bin"), ..case.run.clone() }.judge());
         assert_eq!((blob.word(), blob.exit, &blob.json["evidence"]), (bare.word(), bare.exit, &bare.json["evidence"]));
         if case.expect == "valid" {
             assert_eq!(blob.outcome("runtime-data"), "pass", "{}", case.id);

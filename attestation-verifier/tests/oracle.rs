@@ -1,14 +1,20 @@
 //! The crate `sev`, 8.0.0, as an oracle, where it agrees with the specification: chain and report signatures of reports
 //! that are not masked, and the values of fields. It verifies a re-encoding, so bytes it does not model are left out.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout, clippy::disallowed_methods, reason = "a test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a test"
+)]
 
 mod common;
 
 use std::path::Path;
 
-use attestation_verifier::{
-    Certificate, Chain, Product, Ring, SignedReport, TrustAnchor, Unverified, clock, roots,
-};
+use attestation_verifier::{Certificate, Chain, Product, Ring, SignedReport, TrustAnchor, Unverified, clock, roots};
 use common::{read, vectors};
 use evidence::UnixSeconds;
 use sev::{
@@ -66,7 +72,9 @@ fn we_agree_on_the_milan_report_and_on_what_is_wrong_with_its_mutations() {
     let (report, vek) = (read(dir.join("report_milan.bin")), read(dir.join("vcek_milan.der")));
     assert!(compare(&report, &vek, "as it is"));
     // Fields that the crate models.
-    for offset in [0x04, 0x08, 0x10, 0x20, 0x50, 0x8F, 0x90, 0xC0, 0xE0, 0x110, 0x140, 0x160, 0x180, 0x1A0, 0x1E0, 0x2A0] {
+    for offset in
+        [0x04, 0x08, 0x10, 0x20, 0x50, 0x8F, 0x90, 0xC0, 0xE0, 0x110, 0x140, 0x160, 0x180, 0x1A0, 0x1E0, 0x2A0]
+    {
         let mut flipped = report.clone();
         flipped[offset] ^= 1;
         assert!(!compare(&flipped, &vek, &format!("{offset:#x} flipped")));

@@ -1,5 +1,13 @@
 //! Every committed set of vectors, through the program.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout, clippy::disallowed_methods, reason = "a test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a test"
+)]
 
 mod common;
 
@@ -72,7 +80,13 @@ fn run_set(dir: &Path) {
         if Value::from(said.word()) != case["expect"] || Value::from(said.exit) != case["exit"] {
             wrong.push(format!(
                 "{} ({}): want {} {}, got {} {}: {:?}",
-                case["id"], case["why"], case["expect"], case["exit"], said.word(), said.exit, said.failures()
+                case["id"],
+                case["why"],
+                case["expect"],
+                case["exit"],
+                said.word(),
+                said.exit,
+                said.failures()
             ));
         }
     }

@@ -71,19 +71,17 @@ pub(crate) async fn run(config: Config) -> Result<(), Failure> {
     .map_err(|error| Failure::new("the boot stopped half way", error, "look at the log above"))?;
     let booted = booted?;
     let verdict = crate::self_check::judge(&booted)?;
-    let listener = TcpListener::bind(config.listen)
-        .await
-        .map_err(|error| Failure::new(format!("cannot listen on {}", config.listen), error, "choose another port in listen"))?;
+    let listener = TcpListener::bind(config.listen).await.map_err(|error| {
+        Failure::new(format!("cannot listen on {}", config.listen), error, "choose another port in listen")
+    })?;
     let listening = listener
         .local_addr()
         .map_err(|error| Failure::new("the listener has no address", error, "choose another port in listen"))?;
     let simulated = config.platform == evidence::core::Platform::Simulated;
     let identities = match &config.development_token {
-        Some(token) => Identities::anonymous_only().with_development(
-            token.clone(),
-            simulated,
-            listening.ip().is_loopback(),
-        ),
+        Some(token) => {
+            Identities::anonymous_only().with_development(token.clone(), simulated, listening.ip().is_loopback())
+        }
         None => Identities::anonymous_only(),
     };
     let attested = Arc::clone(&booted.attested);

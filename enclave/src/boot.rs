@@ -99,7 +99,8 @@ pub(crate) fn boot(config: &Config, build: &Build, catalogue: &Catalogue) -> Res
     }
     let sealed = keystore::unseal(&config.tpm_tcti, &config.state_dir)
         .map_err(|error| Failure::new("the keys could not be unsealed", &error, error.fix()))?;
-    let fresh = BootKeys::make().map_err(|error| Failure::new("no keys for this boot", error, "check the machine's entropy"))?;
+    let fresh = BootKeys::make()
+        .map_err(|error| Failure::new("no keys for this boot", error, "check the machine's entropy"))?;
     let chain = sealed.hmac_seed().expose(|seed| HmacChain::new(fresh.instance, seed));
     let tag_key = chain.tag_key(EPOCH).ok_or_else(|| Failure::new("no HMAC key for the first epoch", "", ""))?;
     let vtpm_kind = match config.platform {
@@ -180,7 +181,8 @@ fn pcr_set(config: &Config) -> Result<PcrSet, Failure> {
 fn source(config: &Config) -> Result<Arc<dyn EvidenceSource>, Failure> {
     match config.platform {
         Platform::Simulated => {
-            let development = DevelopmentMode::from_config(true).ok_or_else(|| Failure::new("not in development", "", ""))?;
+            let development =
+                DevelopmentMode::from_config(true).ok_or_else(|| Failure::new("not in development", "", ""))?;
             let simulated = Simulated::open(&config.state_dir, development, time::OffsetDateTime::now_utc())
                 .map_err(|error| Failure::new("the software processor could not be opened", &error, error.fix()))?;
             Ok(Arc::new(simulated))

@@ -138,10 +138,9 @@ impl Catalogue {
 
 impl Listing for Catalogue {
     fn look_up(&self, call: &Call) -> Result<Listed, Refusal> {
-        let server = self.by_id(&call.server).ok_or_else(|| Refusal::UnknownServer {
-            asked: call.server.to_string(),
-            closest: None,
-        })?;
+        let server = self
+            .by_id(&call.server)
+            .ok_or_else(|| Refusal::UnknownServer { asked: call.server.to_string(), closest: None })?;
         let ready = server.ready()?;
         if ready.tools.iter().any(|tool| tool.name == call.tool) {
             Ok(Listed { price: Price::Free })
@@ -161,9 +160,7 @@ impl Server {
     /// # Errors
     /// [`Refusal::ServerUnavailable`] with the reason found at install.
     pub(crate) fn ready(&self) -> Result<&Ready, Refusal> {
-        self.ready
-            .as_ref()
-            .map_err(|why| Refusal::ServerUnavailable { server: self.name.clone(), why: why.clone() })
+        self.ready.as_ref().map_err(|why| Refusal::ServerUnavailable { server: self.name.clone(), why: why.clone() })
     }
 
     /// Its tools; none if it cannot run.

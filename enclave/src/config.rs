@@ -236,16 +236,18 @@ impl Config {
                 "list PCR numbers from 0 to 23, ascending, for instance [4, 7, 11, 12, 13, 14]".to_owned(),
             ));
         }
-        for (name, value) in [
-            ("sandbox.max_instances", raw.sandbox.max_instances),
-            ("limits.calls_at_once", raw.limits.calls_at_once),
-        ] {
+        for (name, value) in
+            [("sandbox.max_instances", raw.sandbox.max_instances), ("limits.calls_at_once", raw.limits.calls_at_once)]
+        {
             if !(1..=100_000).contains(&value) {
                 return Err((format!("{name} = {value}"), "choose 1 to 100000".to_owned()));
             }
         }
         if !(1..=3600).contains(&raw.limits.call_timeout_s) {
-            return Err((format!("limits.call_timeout_s = {}", raw.limits.call_timeout_s), "choose 1 to 3600".to_owned()));
+            return Err((
+                format!("limits.call_timeout_s = {}", raw.limits.call_timeout_s),
+                "choose 1 to 3600".to_owned(),
+            ));
         }
         let servers = raw.server.into_iter().map(ServerEntry::of).collect::<Result<Vec<_>, _>>()?;
         let mut seen: BTreeMap<String, &str> = BTreeMap::new();
@@ -278,7 +280,8 @@ impl Config {
 
 impl ServerEntry {
     fn of(raw: RawServer) -> Result<Self, (String, String)> {
-        let fits = |text: &str, most: usize| !text.is_empty() && text.len() <= most && !text.chars().any(char::is_control);
+        let fits =
+            |text: &str, most: usize| !text.is_empty() && text.len() <= most && !text.chars().any(char::is_control);
         if !fits(&raw.name, 64) || !fits(&raw.package, 214) || !fits(&raw.version, 64) {
             return Err((
                 format!("[[server]] name {:?}, package {:?}, version {:?}", raw.name, raw.package, raw.version),
@@ -288,7 +291,8 @@ impl ServerEntry {
         let id = raw.id.unwrap_or_else(|| {
             uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_URL, format!("npm:{}", raw.package).as_bytes()).to_string()
         });
-        let id = id.parse().map_err(|error| (format!("[[server]] {}: {error}", raw.name), "leave id out".to_owned()))?;
+        let id =
+            id.parse().map_err(|error| (format!("[[server]] {}: {error}", raw.name), "leave id out".to_owned()))?;
         Ok(Self {
             id,
             name: raw.name,

@@ -30,10 +30,7 @@ impl Scope {
 
     /// A name for the scope, by which containers are kept apart.
     pub(crate) fn key(scope: Option<&Self>) -> String {
-        scope.map_or_else(
-            || "anonymous".to_owned(),
-            |scope| format!("{:?}/{:?}", scope.principal, scope.session),
-        )
+        scope.map_or_else(|| "anonymous".to_owned(), |scope| format!("{:?}/{:?}", scope.principal, scope.session))
     }
 }
 

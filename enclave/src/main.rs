@@ -1,5 +1,8 @@
 //! `enclave`: the gateway. `enclave serve`, `enclave keys init`, `enclave doctor`.
-#![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test that panics has failed"))]
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test that panics has failed")
+)]
 
 mod app;
 mod boot;
@@ -70,8 +73,12 @@ fn main() -> ExitCode {
     }
     let arguments = Arguments::parse();
     let filter = tracing_subscriber::EnvFilter::try_from_env("SEALGATE_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal()).init();
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,tss_esapi=warn"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
     let outcome = match arguments.command {
         Command::Serve { config } => Config::read(&config).map_err(boot::Failure::from).and_then(run),
         Command::Keys { command: KeysCommand::Init { config } } => {

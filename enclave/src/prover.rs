@@ -135,7 +135,10 @@ impl Prover {
                 key_source: "tpm-sealed".to_owned(),
                 tag_key_id: format!("hmac:{}:{}", hex::encode(self.instance.get(..8).unwrap_or_default()), self.epoch),
                 signature: self.proof_key.sign(tag::PROOF, &[&self.core, &bytes]),
-                signature_key_id: format!("proof:{}", hex::encode(self.proof_key.public().get(..8).unwrap_or_default())),
+                signature_key_id: format!(
+                    "proof:{}",
+                    hex::encode(self.proof_key.public().get(..8).unwrap_or_default())
+                ),
                 body,
             },
             opening: Some(Opening::of_seed(&seed)),

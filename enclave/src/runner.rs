@@ -96,18 +96,13 @@ impl Runner {
             .install(&warrant, &PackageSpec::Npm(package), &registry)
             .await
             .map_err(|error| say(&error, error.fix()))?;
-        let launch = LaunchSpec {
-            arguments: entry.args.clone(),
-            environment: Vec::new(),
-            writable: entry.scratch_dirs.clone(),
-        };
-        let list = self
-            .sandbox
-            .inspect(&warrant, &installed, &launch)
-            .await
-            .map_err(|error| say(&error, error.fix()))?;
+        let launch =
+            LaunchSpec { arguments: entry.args.clone(), environment: Vec::new(), writable: entry.scratch_dirs.clone() };
+        let list =
+            self.sandbox.inspect(&warrant, &installed, &launch).await.map_err(|error| say(&error, error.fix()))?;
         let tools = tools(&list)?;
-        let digests = Digests::of(&installed).ok_or("the record of the installed package holds no digests; reinstall it")?;
+        let digests =
+            Digests::of(&installed).ok_or("the record of the installed package holds no digests; reinstall it")?;
         Ok(Ready { installed, launch, tools, digests })
     }
 
@@ -250,13 +245,16 @@ fn deployment(config: &Config) -> String {
 
 /// The tools of a list, as the server defined them.
 fn tools(list: &RawValue) -> Result<Vec<Tool>, String> {
-    let value = json::parse(list.get().as_bytes(), &Limits::THEIRS).map_err(|error| format!("its tools/list: {error}"))?;
+    let value =
+        json::parse(list.get().as_bytes(), &Limits::THEIRS).map_err(|error| format!("its tools/list: {error}"))?;
     let items = value.member("tools").and_then(Value::as_array).ok_or("its tools/list has no array \"tools\"")?;
     items
         .iter()
         .map(|definition| {
             let name = definition.member("name").and_then(Value::as_str);
-            let name = name.filter(|name| is_tool_name(name)).ok_or("a tool's name is missing or not 1 to 128 letters, digits, _ . -")?;
+            let name = name
+                .filter(|name| is_tool_name(name))
+                .ok_or("a tool's name is missing or not 1 to 128 letters, digits, _ . -")?;
             Ok(Tool { name: name.to_owned(), definition: definition.clone() })
         })
         .collect()
@@ -264,5 +262,6 @@ fn tools(list: &RawValue) -> Result<Vec<Tool>, String> {
 
 /// Tool names of MCP 2026-07-28: `[A-Za-z0-9_.-]{1,128}`.
 fn is_tool_name(name: &str) -> bool {
-    (1..=128).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
+    (1..=128).contains(&name.len())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
 }

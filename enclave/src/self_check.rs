@@ -85,8 +85,9 @@ pub(crate) fn judge_proof(
 fn anchor(test_root: Option<&[u8]>) -> Result<TrustAnchor<'_>, Failure> {
     match test_root {
         None => Ok(TrustAnchor::Amd),
-        Some(der) => TrustAnchor::named(der)
-            .map_err(|error| Failure::new("the software processor's root is unusable", error, "remove it from state_dir")),
+        Some(der) => TrustAnchor::named(der).map_err(|error| {
+            Failure::new("the software processor's root is unusable", error, "remove it from state_dir")
+        }),
     }
 }
 

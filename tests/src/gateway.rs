@@ -58,7 +58,7 @@ impl Default for Settings {
             more: EVERYTHING.to_owned(),
             pcrs: "[4, 7, 11, 12, 13, 14]".to_owned(),
             development: "[development]\ntoken = \"scenario\"\n".to_owned(),
-            log: "info".to_owned(),
+            log: "info,tss_esapi=warn".to_owned(),
             installed: true,
         }
     }
@@ -148,6 +148,23 @@ impl Gateway {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
+    /// Path of a server's own MCP endpoint.
+    ///
+    /// # Panics
+    /// It has no server of this name.
+    pub fn endpoint(&self, server: &str) -> String {
+        format!("/mcp/server/{}", self.id(server))
+    }
+
+    /// The id of a server.
+    ///
+    /// # Panics
+    /// It has no server of this name.
+    pub fn id(&self, server: &str) -> String {
+        let found = self.anonymous().get(&format!("/api/servers/{server}")).json();
+        found["id"].as_str().unwrap_or_else(|| panic!("no server {server}: {found}")).to_owned()
+    }
+
     /// An anonymous client.
     pub fn anonymous(&self) -> Client {
         Client::new(&self.base)
@@ -187,7 +204,7 @@ impl Gateway {
                 }
             }
         });
-        // A first install fetches packages; ten minutes is the engine's worst day.
+        // A first install fetches packages; ten minutes is the engine's worst day. One that ends is heard at once.
         match address.recv_timeout(Duration::from_secs(600)) {
             Ok(address) => {
                 self.base = format!("http://{address}");

@@ -58,11 +58,9 @@ impl Run {
     pub(crate) fn output(&self) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_attestation-verifier"));
         command.arg("report").arg(&self.report).args(&self.more);
-        for (name, path) in [
-            ("--vek", &self.vek),
-            ("--intermediate", &self.intermediate),
-            ("--trust-root", &self.trust_root),
-        ] {
+        for (name, path) in
+            [("--vek", &self.vek), ("--intermediate", &self.intermediate), ("--trust-root", &self.trust_root)]
+        {
             command.args(path.iter().flat_map(|path| [Path::new(name), path]));
         }
         command.args(self.crl.iter().flat_map(|path| [Path::new("--crl"), path]));

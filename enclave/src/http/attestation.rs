@@ -85,13 +85,7 @@ fn security_of(app: &App) -> Value {
                 ("tls", false.into()),
             ]),
         ),
-        (
-            "identities",
-            object([
-                ("anonymous", true.into()),
-                ("development", app.identities.has_development().into()),
-            ]),
-        ),
+        ("identities", object([("anonymous", true.into()), ("development", app.identities.has_development().into())])),
         ("witness", "none".into()),
         ("log", Value::Null),
         ("notProven", app.not_proven.clone()),

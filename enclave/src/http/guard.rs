@@ -61,7 +61,9 @@ mod tests {
         for name in ["localhost", "localhost:80", "127.0.0.1:8402", "[::1]:1", "[::1]"] {
             assert!(is_loopback(name), "{name}");
         }
-        for name in ["localhost.evil.example", "evil.example:80", "127.0.0.1.evil.example", "::1", "", "localhost:80:80"] {
+        for name in
+            ["localhost.evil.example", "evil.example:80", "127.0.0.1.evil.example", "::1", "", "localhost:80:80"]
+        {
             assert!(!is_loopback(name), "{name}");
         }
     }

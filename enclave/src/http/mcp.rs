@@ -78,11 +78,8 @@ async fn answer(app: &App, headers: &HeaderMap, body: Body, server: Option<&Serv
         Err(problem) => return problem.into_response(),
     };
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let mcp_headers = McpHeaders {
-        version: text("mcp-protocol-version"),
-        method: text("mcp-method"),
-        name: text("mcp-name"),
-    };
+    let mcp_headers =
+        McpHeaders { version: text("mcp-protocol-version"), method: text("mcp-method"), name: text("mcp-name") };
     let era = match Era::of(&request, mcp_headers) {
         Ok(era) => era,
         Err(error) => {
@@ -186,8 +183,7 @@ impl Asker<'_> {
                 let refusal = Refusal::ArgumentsNotAnObject { found: arguments.kind() };
                 return Answer::refusal(era, &id, &refusal);
             }
-            if let Some(result) =
-                meta_tools::call(&name, &arguments, &self.app.catalogue, &self.app.enablement, scope)
+            if let Some(result) = meta_tools::call(&name, &arguments, &self.app.catalogue, &self.app.enablement, scope)
             {
                 return Answer::result(era, &id, result, Cache::No);
             }
@@ -204,13 +200,7 @@ impl Asker<'_> {
             );
             return Answer::error(200, &id, -32602, &text, None);
         }
-        let call = Call {
-            server: server.id.clone(),
-            tool,
-            arguments,
-            challenge,
-            credential: credential(self.headers),
-        };
+        let call = Call { server: server.id.clone(), tool, arguments, challenge, credential: credential(self.headers) };
         match pipeline::serve(self.app, Unverified(call), self.scope.as_ref()).await {
             Ok(reply) => Answer::settled(era, &id, reply.result, &reply.envelope),
             Err(refusal) => Answer::refusal(era, &id, &refusal),

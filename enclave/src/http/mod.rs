@@ -25,7 +25,7 @@ use problem::Problem;
 /// All routes.
 pub(crate) fn router(app: Arc<App>) -> Router {
     Router::new()
-        .route("/health", get(attestation::health))
+        .route("/health", get(attestation::health).fallback(only_get))
         .route("/mcp", post(mcp::gateway).fallback(only_post))
         .route("/mcp/server/{id}", post(mcp::one_server).fallback(only_post))
         .route("/api/servers", get(rest::servers).fallback(only_get))

@@ -41,7 +41,12 @@ impl Problem {
     }
 
     pub(crate) fn json(error: &JsonError) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "BAD_JSON", error.to_string(), "send one JSON text (RFC 8259) without duplicate names")
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "BAD_JSON",
+            error.to_string(),
+            "send one JSON text (RFC 8259) without duplicate names",
+        )
     }
 
     pub(crate) fn internal(part: &'static str) -> Self {

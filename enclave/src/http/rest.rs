@@ -29,7 +29,8 @@ pub(crate) async fn servers(State(app): State<Arc<App>>, Query(filters): Filters
     let known = ["q", "search", "category", "registry", "deploymentType", "gatewayCompatible", "limit", "offset"];
     if let Some(unknown) = filters.keys().find(|name| !known.contains(&name.as_str())) {
         let what = format!("query parameter {unknown:?} is unknown");
-        return Problem::new(StatusCode::BAD_REQUEST, "BAD_QUERY", what, format!("use some of {known:?}")).into_response();
+        return Problem::new(StatusCode::BAD_REQUEST, "BAD_QUERY", what, format!("use some of {known:?}"))
+            .into_response();
     }
     let number = |name: &str, default: usize, most: usize| match filters.get(name) {
         None => Ok(default),
@@ -127,7 +128,8 @@ async fn call_inner(app: &App, id: &str, tool: String, headers: &HeaderMap, body
     };
     let principal = app.identities.identify(&call.credential).map_err(|refusal| Problem::from(&refusal))?;
     let scope = Scope::of(&principal, session(headers)?);
-    let reply = pipeline::serve(app, Unverified(call), scope.as_ref()).await.map_err(|refusal| Problem::from(&refusal))?;
+    let reply =
+        pipeline::serve(app, Unverified(call), scope.as_ref()).await.map_err(|refusal| Problem::from(&refusal))?;
     let mut answer = reply.result.into_value();
     if let Value::Object(members) = &mut answer {
         members.push(("proof".to_owned(), reply.envelope.to_value()));
@@ -140,7 +142,8 @@ pub(crate) async fn proof(State(app): State<Arc<App>>, Path(id): Path<String>) -
     let bytes = hex::decode(&id).ok().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
     let Some(bytes) = bytes else {
         let what = "a proof's id is 64 hexadecimal digits".to_owned();
-        return Problem::new(StatusCode::BAD_REQUEST, "BAD_ID", what, "send proof.id as the answer gave it").into_response();
+        return Problem::new(StatusCode::BAD_REQUEST, "BAD_ID", what, "send proof.id as the answer gave it")
+            .into_response();
     };
     match app.prover.kept.by_id(&bytes) {
         Some(envelope) => json(StatusCode::OK, &envelope.to_value()),
@@ -170,7 +173,8 @@ async fn verify_inner(app: &Arc<App>, headers: &HeaderMap, body: Body) -> Result
     let limits = Limits { bytes: MAX_VERIFY_BYTES, ..Limits::THEIRS };
     let value = tree::parse(&body, &limits).map_err(|error| Problem::json(&error))?;
     let bad = |what: String| {
-        let fix = "send {\"proof\":…,\"opening\":…} as the call gave it, or {\"envelope\":…,\"request\":…,\"response\":…}";
+        let fix =
+            "send {\"proof\":…,\"opening\":…} as the call gave it, or {\"envelope\":…,\"request\":…,\"response\":…}";
         Problem::new(StatusCode::BAD_REQUEST, "BAD_PROOF", what, fix)
     };
     let wrapped = value.member("envelope");

@@ -46,10 +46,8 @@ impl Answer {
 
     /// An error.
     pub(crate) fn error(status: u16, id: &Value, code: i64, message: &str, data: Option<Value>) -> Self {
-        let mut members = vec![
-            ("code".to_owned(), Value::Number(code.to_string())),
-            ("message".to_owned(), message.into()),
-        ];
+        let mut members =
+            vec![("code".to_owned(), Value::Number(code.to_string())), ("message".to_owned(), message.into())];
         members.extend(data.map(|data| ("data".to_owned(), data)));
         Self {
             status,
@@ -92,7 +90,9 @@ impl Answer {
             ("remediation", object([("action", remedy.action.into()), ("text", remedy.text.as_str().into())])),
         ]);
         match refusal {
-            Refusal::BadCredential => Self::error(401, id, -31_401, &format!("{refusal}; {}", remedy.text), Some(details)),
+            Refusal::BadCredential => {
+                Self::error(401, id, -31_401, &format!("{refusal}; {}", remedy.text), Some(details))
+            }
             Refusal::UnknownServer { .. }
             | Refusal::UnknownTool { .. }
             | Refusal::ArgumentsNotAnObject { .. }

@@ -68,7 +68,9 @@ impl Era {
             return Err(EraError::new(
                 400,
                 -32602,
-                format!("params._meta[{VERSION_META:?}] is missing: send the protocol version, {MODERN:?}, with every request"),
+                format!(
+                    "params._meta[{VERSION_META:?}] is missing: send the protocol version, {MODERN:?}, with every request"
+                ),
             ));
         };
         let Some(version) = said.as_str() else {
@@ -105,11 +107,10 @@ fn unsupported(version: &str) -> EraError {
     EraError {
         status: 400,
         code: -32022,
-        message: format!("protocol version {version:?} is not supported: use {MODERN:?}, or initialize with {LEGACY:?}"),
-        data: Some(object([
-            ("supported", Value::Array(vec![MODERN.into()])),
-            ("requested", version.into()),
-        ])),
+        message: format!(
+            "protocol version {version:?} is not supported: use {MODERN:?}, or initialize with {LEGACY:?}"
+        ),
+        data: Some(object([("supported", Value::Array(vec![MODERN.into()])), ("requested", version.into())])),
     }
 }
 
@@ -132,15 +133,10 @@ mod tests {
     use super::*;
 
     fn request(method: &str, params: &str) -> Request {
-        Request {
-            id: 1_u64.into(),
-            method: method.into(),
-            params: parse(params.as_bytes(), &Limits::THEIRS).unwrap(),
-        }
+        Request { id: 1_u64.into(), method: method.into(), params: parse(params.as_bytes(), &Limits::THEIRS).unwrap() }
     }
 
-    const META: &str =
-        r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}"#;
+    const META: &str = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}"#;
 
     fn modern<'a>(method: &'a str) -> McpHeaders<'a> {
         McpHeaders { version: Some(MODERN), method: Some(method), name: None }

@@ -44,12 +44,14 @@ impl Message {
         };
         let Value::Object(members) = value else {
             return match value {
-                Value::Array(_) => wrong(
+                Value::Array(_) => {
+                    wrong(None, "a batch of messages is not taken here", "send one JSON-RPC message in each POST")
+                }
+                _ => wrong(
                     None,
-                    "a batch of messages is not taken here",
-                    "send one JSON-RPC message in each POST",
+                    "the body is not a JSON-RPC message",
+                    "send {\"jsonrpc\":\"2.0\",\"id\":1,\"method\":…}",
                 ),
-                _ => wrong(None, "the body is not a JSON-RPC message", "send {\"jsonrpc\":\"2.0\",\"id\":1,\"method\":…}"),
             };
         };
         let (mut id, mut method, mut params, mut version) = (None, None, None, None);
@@ -67,7 +69,9 @@ impl Message {
         }
         let method = match method {
             Some(Value::String(method)) => method,
-            Some(_) => return wrong(id, "member \"method\" is not a string", "name one method, for instance \"tools/list\""),
+            Some(_) => {
+                return wrong(id, "member \"method\" is not a string", "name one method, for instance \"tools/list\"");
+            }
             // A response to something that we never asked: nothing to say to it.
             None if id.is_some() => return Ok(Self::Silent),
             None => return wrong(id, "member \"method\" is missing", "name one method, for instance \"tools/list\""),
@@ -75,12 +79,22 @@ impl Message {
         let params = match params {
             None => Value::Object(Vec::new()),
             Some(params @ Value::Object(_)) => params,
-            Some(_) => return wrong(id, "member \"params\" is not an object", "send parameters by name, {} if there are none"),
+            Some(_) => {
+                return wrong(
+                    id,
+                    "member \"params\" is not an object",
+                    "send parameters by name, {} if there are none",
+                );
+            }
         };
         match id {
             None => Ok(Self::Silent),
             Some(id) if is_id(&id) => Ok(Self::Request(Request { id, method, params })),
-            Some(_) => wrong(None, "member \"id\" is neither a string nor an integer", "give every request a string or integer id"),
+            Some(_) => wrong(
+                None,
+                "member \"id\" is neither a string nor an integer",
+                "give every request a string or integer id",
+            ),
         }
     }
 }
@@ -127,10 +141,9 @@ mod tests {
 
     #[test]
     fn notifications_and_responses_are_silent() {
-        for body in [
-            r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#,
-            r#"{"jsonrpc":"2.0","id":1,"result":{}}"#,
-        ] {
+        for body in
+            [r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#, r#"{"jsonrpc":"2.0","id":1,"result":{}}"#]
+        {
             assert!(matches!(Message::read(body.as_bytes()), Ok(Message::Silent)));
         }
     }

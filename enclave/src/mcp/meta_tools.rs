@@ -76,7 +76,14 @@ pub(crate) fn definitions(catalogue: &Catalogue) -> Vec<Value> {
             ]),
             false,
         ),
-        tool(enable, format!("Switch a server on, so that its tools appear in tools/list as <server>__<tool>. Servers: {behind}."), which(), true),
+        tool(
+            enable,
+            format!(
+                "Switch a server on, so that its tools appear in tools/list as <server>__<tool>. Servers: {behind}."
+            ),
+            which(),
+            true,
+        ),
         tool(disable, "Switch a server off again.".to_owned(), which(), true),
         tool(
             list,
@@ -84,7 +91,12 @@ pub(crate) fn definitions(catalogue: &Catalogue) -> Vec<Value> {
             object([("type", "object".into()), ("properties", object([]))]),
             false,
         ),
-        tool(info, format!("Everything about one server, with its tools and their schemas. Servers: {behind}."), which(), false),
+        tool(
+            info,
+            format!("Everything about one server, with its tools and their schemas. Servers: {behind}."),
+            which(),
+            false,
+        ),
     ]
 }
 
@@ -131,9 +143,10 @@ fn bad(text: impl Into<String>) -> Said {
 fn with_scope(scope: Option<&Scope>) -> Result<&Scope, Said> {
     scope.ok_or_else(|| Said {
         code: "NEEDS_A_SCOPE",
-        text: "an anonymous caller has no place to keep this: send a header X-MCP-Session with a random string of yours \
+        text:
+            "an anonymous caller has no place to keep this: send a header X-MCP-Session with a random string of yours \
                in every request, or call the server's own endpoint /mcp/server/:serverId, where nothing needs enabling"
-            .to_owned(),
+                .to_owned(),
     })
 }
 
@@ -208,9 +221,7 @@ fn list(catalogue: &Catalogue, switches: &Enablement, scope: Option<&Scope>) -> 
 /// The object of one server, tools included.
 pub(crate) fn info(server: &Server) -> Value {
     let mut members = server.summary();
-    members.push((
-        "tools".to_owned(),
-        Value::Array(server.tools().iter().map(|tool| tool.definition.clone()).collect()),
-    ));
+    members
+        .push(("tools".to_owned(), Value::Array(server.tools().iter().map(|tool| tool.definition.clone()).collect())));
     Value::Object(members)
 }
