@@ -106,7 +106,7 @@ fn a_configuration_that_cannot_be_meant_is_refused_with_its_line() {
         ("[[server]]", "[limits]\ncall_timeout_s = 0\n[[server]]", &["limits.call_timeout_s = 0"]),
         ("[[server]]", "[limits]\ncall_timeout_s = -1\n[[server]]", &["call_timeout_s"]),
         ("version = \"2026.8.31\"", "", &["version"]),
-        ("categories = [\"reference\"]", "id = \"42\"", &["42"]),
+        ("categories = [\"reference\"]", "id = \"42\"", &["server id", "UUID"]),
         (
             "[[server]]",
             "[[server]]\nname = \"everything\"\npackage = \"a\"\nversion = \"1.0.0\"\n[[server]]",
@@ -147,7 +147,7 @@ fn the_doctor_says_what_is_here_and_what_that_proves() {
     let text = gateway.doctor(&[]);
     assert!(text.status.success());
     let text = String::from_utf8_lossy(&text.stdout).into_owned();
-    says(&text, &["sev-guest", "configfs-tsm", "TPM", "proves:"]);
+    says(&text, &["sev-guest", "configfs-tsm", "tpm", "proves:"]);
     let json = gateway.doctor(&["--json"]);
     let found: Value = serde_json::from_slice(&json.stdout).unwrap();
     let findings = found["findings"].as_array().unwrap();
@@ -162,7 +162,7 @@ fn the_doctor_says_what_is_here_and_what_that_proves() {
     }
     let tpm = |found: &Value| {
         let findings = found["findings"].as_array().unwrap().clone();
-        findings.into_iter().find(|finding| finding["subject"].as_str().unwrap().contains("TPM")).unwrap()
+        findings.into_iter().find(|finding| finding["subject"] == "tpm").unwrap()
     };
     assert_eq!(tpm(&found)["state"], "found", "{found}");
     gateway.tpm.stop();

@@ -4,12 +4,14 @@ mod attestation;
 mod guard;
 mod mcp;
 mod problem;
+mod query;
 mod rest;
 
-use std::sync::Arc;
+use std::{error::Error as _, sync::Arc};
 
 use axum::{
     Router,
+    body::HttpBody as _,
     extract::DefaultBodyLimit,
     http::{HeaderMap, Method, StatusCode, header},
     middleware,
@@ -98,6 +100,9 @@ fn session(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     })
 }
 
+/// How long a body may take to arrive.
+const BODY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
+
 /// The request body, if it is JSON and not longer than `limit` bytes.
 async fn json_body(headers: &HeaderMap, body: axum::body::Body, limit: usize) -> Result<Vec<u8>, Problem> {
     let kind = headers.get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or_default());
@@ -113,18 +118,33 @@ async fn json_body(headers: &HeaderMap, body: axum::body::Body, limit: usize) ->
             "send Content-Type: application/json",
         ));
     }
-    match tokio::time::timeout(std::time::Duration::from_secs(30), axum::body::to_bytes(body, limit)).await {
-        Ok(Ok(bytes)) => Ok(bytes.to_vec()),
-        Ok(Err(_)) => Err(Problem::new(
+    let too_long = || {
+        Problem::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "BODY_TOO_LONG",
-            format!("the body is longer than {limit} bytes, or the connection broke"),
+            format!("the body is longer than {limit} bytes"),
             format!("send at most {limit} bytes"),
+        )
+    };
+    // What is announced too long is not waited for.
+    if body.size_hint().lower() > limit as u64 {
+        return Err(too_long());
+    }
+    match tokio::time::timeout(BODY_TIMEOUT, axum::body::to_bytes(body, limit)).await {
+        Ok(Ok(bytes)) => Ok(bytes.to_vec()),
+        Ok(Err(error)) if error.source().is_some_and(|source| source.is::<http_body_util::LengthLimitError>()) => {
+            Err(too_long())
+        }
+        Ok(Err(error)) => Err(Problem::new(
+            StatusCode::BAD_REQUEST,
+            "BODY_CUT",
+            format!("the body could not be read to its end: {error}"),
+            "send all bytes that Content-Length announces, or whole chunks",
         )),
         Err(_) => Err(Problem::new(
             StatusCode::REQUEST_TIMEOUT,
             "BODY_TOO_SLOW",
-            "the body did not arrive within 30 s".to_owned(),
+            format!("the body did not arrive within {} s", BODY_TIMEOUT.as_secs()),
             "send it faster",
         )),
     }
