@@ -7,11 +7,11 @@ mod problem;
 mod query;
 mod rest;
 
-use std::{error::Error as _, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     Router,
-    body::HttpBody as _,
+    body::{Body, HttpBody as _},
     extract::DefaultBodyLimit,
     http::{HeaderMap, Method, StatusCode, header},
     middleware,
@@ -20,6 +20,7 @@ use axum::{
 };
 use evidence::json::Value;
 use gate::Credential;
+use http_body_util::BodyExt as _;
 
 use crate::{app::App, enablement::MAX_SESSION_BYTES};
 use problem::Problem;
@@ -104,7 +105,7 @@ fn session(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
 const BODY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
 
 /// The request body, if it is JSON and not longer than `limit` bytes.
-async fn json_body(headers: &HeaderMap, body: axum::body::Body, limit: usize) -> Result<Vec<u8>, Problem> {
+async fn json_body(headers: &HeaderMap, body: Body, limit: usize) -> Result<Vec<u8>, Problem> {
     let kind = headers.get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or_default());
     let is_json = kind.is_some_and(|kind| {
         let kind = kind.split(';').next().unwrap_or_default().trim();
@@ -118,24 +119,15 @@ async fn json_body(headers: &HeaderMap, body: axum::body::Body, limit: usize) ->
             "send Content-Type: application/json",
         ));
     }
-    let too_long = || {
-        Problem::new(
+    match tokio::time::timeout(BODY_TIMEOUT, read(body, limit)).await {
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(Unread::TooLong)) => Err(Problem::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "BODY_TOO_LONG",
             format!("the body is longer than {limit} bytes"),
             format!("send at most {limit} bytes"),
-        )
-    };
-    // What is announced too long is not waited for.
-    if body.size_hint().lower() > limit as u64 {
-        return Err(too_long());
-    }
-    match tokio::time::timeout(BODY_TIMEOUT, axum::body::to_bytes(body, limit)).await {
-        Ok(Ok(bytes)) => Ok(bytes.to_vec()),
-        Ok(Err(error)) if error.source().is_some_and(|source| source.is::<http_body_util::LengthLimitError>()) => {
-            Err(too_long())
-        }
-        Ok(Err(error)) => Err(Problem::new(
+        )),
+        Ok(Err(Unread::Cut(error))) => Err(Problem::new(
             StatusCode::BAD_REQUEST,
             "BODY_CUT",
             format!("the body could not be read to its end: {error}"),
@@ -148,4 +140,31 @@ async fn json_body(headers: &HeaderMap, body: axum::body::Body, limit: usize) ->
             "send it faster",
         )),
     }
+}
+
+/// Why a body is not to be had.
+enum Unread {
+    TooLong,
+    Cut(axum::Error),
+}
+
+/// A body of up to `limit` bytes. What is longer is read to its end before it is refused, so that whoever sends it hears
+/// why instead of a broken connection; what is very much longer is not.
+async fn read(mut body: Body, limit: usize) -> Result<Vec<u8>, Unread> {
+    let patience = limit.saturating_mul(4);
+    if body.size_hint().lower() > patience as u64 {
+        return Err(Unread::TooLong);
+    }
+    let (mut bytes, mut seen) = (Vec::new(), 0_usize);
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(Unread::Cut)?.into_data() else { continue };
+        seen = seen.saturating_add(data.len());
+        if seen > patience {
+            return Err(Unread::TooLong);
+        }
+        if seen <= limit {
+            bytes.extend_from_slice(&data);
+        }
+    }
+    if seen > limit { Err(Unread::TooLong) } else { Ok(bytes) }
 }
