@@ -1,10 +1,13 @@
 //! The running gateway.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use evidence::json::Value;
 use gate::Identities;
-use tokio::{net::TcpListener, sync::Semaphore};
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, oneshot},
+};
 
 use crate::{
     boot::{self, Failure},
@@ -118,10 +121,36 @@ pub(crate) async fn run(config: Config) -> Result<(), Failure> {
         config,
     });
     tracing::info!(address = %listening, platform = app.config.platform.as_str(), "the gateway serves");
-    let stopped = axum::serve(listener, http::router(Arc::clone(&app))).with_graceful_shutdown(interrupted()).await;
+    let stopped = serve(listener, &app).await;
     app.runner.stop().await;
     tracing::info!("the gateway has stopped");
     stopped.map_err(|error| Failure::new("the listener failed", error, "start again"))
+}
+
+/// How long calls that run may finish after the process is asked to end. Whoever holds a connection open and says nothing
+/// is not waited for any longer.
+const DRAIN: Duration = Duration::from_secs(10);
+
+async fn serve(listener: TcpListener, app: &Arc<App>) -> std::io::Result<()> {
+    let (ending, asked) = oneshot::channel();
+    let serving = axum::serve(listener, http::router(Arc::clone(app))).with_graceful_shutdown(async move {
+        interrupted().await;
+        let _served_already = ending.send(());
+    });
+    let drained = async {
+        match asked.await {
+            Ok(()) => tokio::time::sleep(DRAIN).await,
+            // The listener failed before anybody asked.
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        ended = serving.into_future() => ended,
+        () = drained => {
+            tracing::warn!(seconds = DRAIN.as_secs(), "connections were still open and are cut");
+            Ok(())
+        }
+    }
 }
 
 /// Ends when the process is asked to: Ctrl-C or SIGTERM.

@@ -101,6 +101,17 @@ impl Client {
         answer.get("result").unwrap_or_else(|| panic!("no result: {answer}")).clone()
     }
 
+    /// One legacy tool call by the whole request; the answer as it came, and the proof in it.
+    ///
+    /// # Panics
+    /// There is no proof in the answer.
+    pub fn proven(&self, path: &str, request: &Value) -> (Answer, Value) {
+        let answer = self.post(path, request);
+        let proof = answer.json()["result"]["_meta"]["io.sealgate/proof"].clone();
+        assert!(proof.is_object(), "no proof in {}", answer.json());
+        (answer, proof)
+    }
+
     /// One modern request (2026-07-28), headers and all.
     pub fn modern(&self, path: &str, method: &str, mut params: Value) -> Answer {
         let meta = json!({

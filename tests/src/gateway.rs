@@ -4,16 +4,16 @@ use std::{
     fs,
     io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command, Output, Stdio},
     sync::mpsc,
     thread,
     time::Duration,
 };
 
-use software_psp::{Product, SoftwarePsp};
+use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
-use crate::{Client, Swtpm, program, repository, run};
+use crate::{Client, Swtpm, docker, program, run, shared};
 
 /// The protocol's reference server.
 pub const EVERYTHING: &str = r#"
@@ -44,11 +44,30 @@ pub struct Settings {
     pub more: String,
     /// PCRs under which the keys are sealed.
     pub pcrs: String,
+    /// The section `[development]`.
+    pub development: String,
+    /// Words of the log: `info`, `debug`.
+    pub log: String,
+    /// Whether the servers were installed before, as on a machine's second start.
+    pub installed: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { more: EVERYTHING.to_owned(), pcrs: "[4, 7, 11, 12, 13, 14]".to_owned() }
+        Self {
+            more: EVERYTHING.to_owned(),
+            pcrs: "[4, 7, 11, 12, 13, 14]".to_owned(),
+            development: "[development]\ntoken = \"scenario\"\n".to_owned(),
+            log: "info,tss_esapi=warn".to_owned(),
+            installed: true,
+        }
+    }
+}
+
+impl Settings {
+    /// The reference server, and these lines of TOML before it.
+    pub fn everything_with(more: &str) -> Self {
+        Self { more: format!("{more}\n{EVERYTHING}"), ..Self::default() }
     }
 }
 
@@ -57,6 +76,7 @@ pub struct Gateway {
     child: Option<Child>,
     log: PathBuf,
     base: String,
+    words: String,
     directory: TempDir,
     /// Its TPM.
     pub tpm: Swtpm,
@@ -86,18 +106,21 @@ impl Gateway {
         let tpm = Swtpm::start();
         let state = directory.path().join("state");
         fs::create_dir(&state).expect("a state directory");
-        share_processor(&state);
+        shared::processor(&state);
+        if settings.installed {
+            shared::servers(&state);
+        }
         let config = format!(
-            "listen = \"127.0.0.1:0\"\nstate_dir = {:?}\nplatform = \"simulated\"\n[development]\ntoken = \"scenario\"\n\
-             [tpm]\ntcti = {:?}\npcrs = {}\n{}",
+            "listen = \"127.0.0.1:0\"\nstate_dir = {:?}\nplatform = \"simulated\"\n{}[tpm]\ntcti = {:?}\npcrs = {}\n{}",
             state,
+            settings.development,
             tpm.tcti(),
             settings.pcrs,
             settings.more
         );
         fs::write(directory.path().join("enclave.toml"), config).expect("the configuration is written");
         let log = directory.path().join("gateway.log");
-        Self { child: None, log, base: String::new(), directory, tpm }
+        Self { child: None, log, base: String::new(), words: settings.log.clone(), directory, tpm }
     }
 
     /// Its configuration file.
@@ -125,6 +148,23 @@ impl Gateway {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
+    /// Path of a server's own MCP endpoint.
+    ///
+    /// # Panics
+    /// It has no server of this name.
+    pub fn endpoint(&self, server: &str) -> String {
+        format!("/mcp/server/{}", self.id(server))
+    }
+
+    /// The id of a server.
+    ///
+    /// # Panics
+    /// It has no server of this name.
+    pub fn id(&self, server: &str) -> String {
+        let found = self.anonymous().get(&format!("/api/servers/{server}")).json();
+        found["id"].as_str().unwrap_or_else(|| panic!("no server {server}: {found}")).to_owned()
+    }
+
     /// An anonymous client.
     pub fn anonymous(&self) -> Client {
         Client::new(&self.base)
@@ -146,7 +186,7 @@ impl Gateway {
         fs::write(self.config(), config.replace(&tcti, &format!("tcti = {:?}", self.tpm.tcti()))).expect("written");
         let mut child = Command::new(program("enclave"))
             .args(["serve", "--config", &self.config()])
-            .env("TSS2_LOG", "all+NONE")
+            .env("SEALGATE_LOG", &self.words)
             .stdin(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
@@ -164,7 +204,7 @@ impl Gateway {
                 }
             }
         });
-        // A first install fetches packages; ten minutes is the engine's worst day.
+        // A first install fetches packages; ten minutes is the engine's worst day. One that ends is heard at once.
         match address.recv_timeout(Duration::from_secs(600)) {
             Ok(address) => {
                 self.base = format!("http://{address}");
@@ -205,6 +245,44 @@ impl Gateway {
         }
     }
 
+    /// `enclave doctor` with its configuration.
+    pub fn doctor(&self, more: &[&str]) -> Output {
+        let config = self.config();
+        let mut arguments = vec!["doctor", "--config", &config];
+        arguments.extend(more);
+        run("enclave", &arguments)
+    }
+
+    /// `enclave serve` of a gateway that must refuse to start: what it says about it.
+    ///
+    /// # Panics
+    /// It starts.
+    pub fn refusal(&mut self) -> String {
+        match self.serve() {
+            Ok(()) => panic!("the gateway should not have started:\n{}", self.log()),
+            Err(log) => log,
+        }
+    }
+
+    /// Changes its configuration file.
+    ///
+    /// # Panics
+    /// The text to replace is not in it.
+    pub fn reconfigure(&self, from: &str, to: &str) {
+        let config = fs::read_to_string(self.config()).expect("the configuration");
+        assert!(config.contains(from), "{from:?} is not in the configuration:\n{config}");
+        fs::write(self.config(), config.replacen(from, to, 1)).expect("the configuration is written");
+    }
+
+    /// Ids of its containers, running or not.
+    pub fn containers(&self) -> Vec<String> {
+        let state = fs::canonicalize(self.state()).expect("the state directory");
+        let digest = Sha256::digest(state.as_os_str().as_encoded_bytes());
+        let deployment = hex::encode(digest.get(..8).expect("32 bytes"));
+        let listed = docker(&["ps", "-aq", "--filter", &format!("label=io.sealgate.deployment={deployment}")]);
+        listed.lines().map(str::to_owned).collect()
+    }
+
     /// The test root of its simulated processor, saved as a PEM file.
     pub fn test_root(&self) -> PathBuf {
         let report = self.anonymous().get("/api/attestation/report").json();
@@ -221,20 +299,4 @@ impl Drop for Gateway {
         }
         self.stop();
     }
-}
-
-/// Two RSA-4096 keys take seconds to make, so all scenarios of a build share one software processor.
-fn share_processor(state: &Path) {
-    let shared = repository().join("target/shared-processor");
-    fs::create_dir_all(&shared).expect("a folder in target");
-    let file = shared.join("software-psp");
-    if !file.is_file() {
-        let lock = fs::File::create(shared.join("lock")).expect("a lock file");
-        lock.lock().expect("the lock");
-        if !file.is_file() {
-            SoftwarePsp::create(&shared, Product::Genoa, time::OffsetDateTime::now_utc())
-                .expect("a software processor");
-        }
-    }
-    fs::copy(&file, state.join("software-psp")).expect("the processor is copied");
 }

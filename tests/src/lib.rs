@@ -2,11 +2,16 @@
 #![expect(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "a scenario that panics has failed")]
 
 mod client;
+mod docker;
 mod gateway;
 mod program;
+mod saved;
+mod shared;
 mod tpm;
 
 pub use client::{Answer, Client};
+pub use docker::docker;
 pub use gateway::{EVERYTHING, FILESYSTEM, Gateway, Settings};
 pub use program::{program, repository, run, run_with_env};
+pub use saved::{Judged, Saved, verify};
 pub use tpm::Swtpm;

@@ -40,6 +40,9 @@ const STDERR_IN_ERROR: usize = 2 << 10;
 const GARBAGE_IN_ERROR: usize = 200;
 /// A container that was told to end is removed after this.
 const STOP_GRACE: Duration = Duration::from_secs(3);
+
+/// How long the engine may take to remove a container.
+const REMOVAL_GRACE: Duration = Duration::from_secs(10);
 /// After the streams ended, the exit code follows at once; this long we wait for it.
 const CODE_GRACE: Duration = Duration::from_secs(2);
 
@@ -390,8 +393,21 @@ async fn remove(docker: &Docker, id: &str) {
     match docker.remove_container(id, Some(options)).await {
         Ok(()) => {}
         // AutoRemove was faster.
-        Err(error) if is_missing(&error) || is_conflict(&error) => {}
+        Err(error) if is_missing(&error) => {}
+        Err(error) if is_conflict(&error) => removed(docker, id).await,
         Err(error) => tracing::warn!(container = %id, %error, "a container could not be removed"),
+    }
+}
+
+/// Waits until a container whose removal is under way is gone: who stops a gateway relies on that nothing of it is left.
+async fn removed(docker: &Docker, id: &str) {
+    let gone = async {
+        while docker.inspect_container(id, None).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    if tokio::time::timeout(REMOVAL_GRACE, gone).await.is_err() {
+        tracing::warn!(container = %id, "the engine is still removing a container");
     }
 }
 

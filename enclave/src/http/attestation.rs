@@ -1,9 +1,9 @@
 //! `/api/attestation*` and `/health`: evidence, and what the gateway says about itself, read from its running state.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
-    extract::{Query, State},
+    extract::State,
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
@@ -15,13 +15,15 @@ use evidence::{
 };
 use platform::Evidence;
 
-use super::{json, problem::Problem};
+use super::{
+    json,
+    problem::Problem,
+    query::{NoQuery, Query},
+};
 use crate::{app::App, desk::DeskError, served_script};
 
-type Filters = Query<HashMap<String, String>>;
-
 /// `GET /api/attestation`: what the gateway says about itself, and where to find what proves it.
-pub(crate) async fn summary(State(app): State<Arc<App>>) -> Response {
+pub(crate) async fn summary(State(app): State<Arc<App>>, _: NoQuery) -> Response {
     let attested = app.desk.attested();
     let hash = app.build.code_hash.as_ref().map_or(Value::Null, |hash| to_hex(hash));
     json(
@@ -52,7 +54,7 @@ pub(crate) async fn summary(State(app): State<Arc<App>>) -> Response {
 }
 
 /// `GET /api/attestation/security`
-pub(crate) async fn security(State(app): State<Arc<App>>) -> Response {
+pub(crate) async fn security(State(app): State<Arc<App>>, _: NoQuery) -> Response {
     json(StatusCode::OK, &security_of(&app))
 }
 
@@ -93,7 +95,7 @@ fn security_of(app: &App) -> Value {
 }
 
 /// `GET /api/attestation/report?nonce=HEX`: the raw report and its certificates.
-pub(crate) async fn report(State(app): State<Arc<App>>, Query(query): Filters, headers: HeaderMap) -> Response {
+pub(crate) async fn report(State(app): State<Arc<App>>, query: Query, headers: HeaderMap) -> Response {
     let fresh = match fresh(&app, &query).await {
         Ok(fresh) => fresh,
         Err(problem) => return problem.into_response(),
@@ -131,7 +133,7 @@ pub(crate) async fn report(State(app): State<Arc<App>>, Query(query): Filters, h
 }
 
 /// `GET /api/attestation/bundle?nonce=HEX`: everything offline verification needs, with a script that does it.
-pub(crate) async fn bundle(State(app): State<Arc<App>>, Query(query): Filters) -> Response {
+pub(crate) async fn bundle(State(app): State<Arc<App>>, query: Query) -> Response {
     let fresh = match fresh(&app, &query).await {
         Ok(fresh) => fresh,
         Err(problem) => return problem.into_response(),
@@ -152,7 +154,7 @@ pub(crate) async fn bundle(State(app): State<Arc<App>>, Query(query): Filters) -
 }
 
 /// `GET /api/attestation/build-info`
-pub(crate) async fn build_info(State(app): State<Arc<App>>) -> Response {
+pub(crate) async fn build_info(State(app): State<Arc<App>>, _: NoQuery) -> Response {
     json(StatusCode::OK, &build_of(&app))
 }
 
@@ -172,7 +174,7 @@ fn build_of(app: &App) -> Value {
 }
 
 /// `GET /api/attestation/provenance`: what was built from what. Unsigned until releases exist, and it says so.
-pub(crate) async fn provenance(State(app): State<Arc<App>>) -> Response {
+pub(crate) async fn provenance(State(app): State<Arc<App>>, _: NoQuery) -> Response {
     let build = &app.build;
     let hex = |bytes: Option<&[u8]>| bytes.map_or(Value::Null, to_hex);
     let packages = app.catalogue.servers().iter().filter_map(|server| {
@@ -263,11 +265,8 @@ pub(crate) async fn health(State(app): State<Arc<App>>) -> Response {
 }
 
 /// The answer to `?nonce=`, if there is one.
-async fn fresh(app: &App, query: &HashMap<String, String>) -> Result<Option<(FreshReport, Evidence)>, Problem> {
-    if let Some(unknown) = query.keys().find(|name| *name != "nonce") {
-        let what = format!("query parameter {unknown:?} is unknown");
-        return Err(Problem::new(StatusCode::BAD_REQUEST, "BAD_QUERY", what, "send nonce=<hex> only"));
-    }
+async fn fresh(app: &App, query: &Query) -> Result<Option<(FreshReport, Evidence)>, Problem> {
+    query.only(&["nonce"])?;
     let Some(nonce) = query.get("nonce") else { return Ok(None) };
     let nonce = Nonce::from_hex(nonce).map_err(|error| {
         Problem::new(StatusCode::BAD_REQUEST, "BAD_NONCE", error.to_string(), "send nonce=$(openssl rand -hex 32)")

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use axum::{
     body::Body,
-    extract::{Path, State},
+    extract::State,
     http::{HeaderMap, StatusCode},
     response::{IntoResponse as _, Response},
 };
 use evidence::json::{Value, object};
 use gate::{Call, Challenge, Refusal, Unverified};
 
-use super::{credential, json, json_body, problem::Problem, session};
+use super::{credential, json, json_body, problem::Problem, query::Place, session};
 use crate::{
     app::App,
     catalogue::Server,
@@ -33,7 +33,7 @@ pub(crate) async fn gateway(State(app): State<Arc<App>>, headers: HeaderMap, bod
 /// One server's endpoint: its tools under their own names, nothing to switch on.
 pub(crate) async fn one_server(
     State(app): State<Arc<App>>,
-    Path(id): Path<String>,
+    Place(id): Place<String>,
     headers: HeaderMap,
     body: Body,
 ) -> Response {

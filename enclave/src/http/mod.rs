@@ -4,12 +4,14 @@ mod attestation;
 mod guard;
 mod mcp;
 mod problem;
+mod query;
 mod rest;
 
 use std::sync::Arc;
 
 use axum::{
     Router,
+    body::{Body, HttpBody as _},
     extract::DefaultBodyLimit,
     http::{HeaderMap, Method, StatusCode, header},
     middleware,
@@ -18,6 +20,7 @@ use axum::{
 };
 use evidence::json::Value;
 use gate::Credential;
+use http_body_util::BodyExt as _;
 
 use crate::{app::App, enablement::MAX_SESSION_BYTES};
 use problem::Problem;
@@ -25,7 +28,7 @@ use problem::Problem;
 /// All routes.
 pub(crate) fn router(app: Arc<App>) -> Router {
     Router::new()
-        .route("/health", get(attestation::health))
+        .route("/health", get(attestation::health).fallback(only_get))
         .route("/mcp", post(mcp::gateway).fallback(only_post))
         .route("/mcp/server/{id}", post(mcp::one_server).fallback(only_post))
         .route("/api/servers", get(rest::servers).fallback(only_get))
@@ -98,8 +101,11 @@ fn session(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     })
 }
 
+/// How long a body may take to arrive.
+const BODY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
+
 /// The request body, if it is JSON and not longer than `limit` bytes.
-async fn json_body(headers: &HeaderMap, body: axum::body::Body, limit: usize) -> Result<Vec<u8>, Problem> {
+async fn json_body(headers: &HeaderMap, body: Body, limit: usize) -> Result<Vec<u8>, Problem> {
     let kind = headers.get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or_default());
     let is_json = kind.is_some_and(|kind| {
         let kind = kind.split(';').next().unwrap_or_default().trim();
@@ -113,19 +119,52 @@ async fn json_body(headers: &HeaderMap, body: axum::body::Body, limit: usize) ->
             "send Content-Type: application/json",
         ));
     }
-    match tokio::time::timeout(std::time::Duration::from_secs(30), axum::body::to_bytes(body, limit)).await {
-        Ok(Ok(bytes)) => Ok(bytes.to_vec()),
-        Ok(Err(_)) => Err(Problem::new(
+    match tokio::time::timeout(BODY_TIMEOUT, read(body, limit)).await {
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(Unread::TooLong)) => Err(Problem::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "BODY_TOO_LONG",
-            format!("the body is longer than {limit} bytes, or the connection broke"),
+            format!("the body is longer than {limit} bytes"),
             format!("send at most {limit} bytes"),
+        )),
+        Ok(Err(Unread::Cut(error))) => Err(Problem::new(
+            StatusCode::BAD_REQUEST,
+            "BODY_CUT",
+            format!("the body could not be read to its end: {error}"),
+            "send all bytes that Content-Length announces, or whole chunks",
         )),
         Err(_) => Err(Problem::new(
             StatusCode::REQUEST_TIMEOUT,
             "BODY_TOO_SLOW",
-            "the body did not arrive within 30 s".to_owned(),
+            format!("the body did not arrive within {} s", BODY_TIMEOUT.as_secs()),
             "send it faster",
         )),
     }
+}
+
+/// Why a body is not to be had.
+enum Unread {
+    TooLong,
+    Cut(axum::Error),
+}
+
+/// A body of up to `limit` bytes. What is longer is read to its end before it is refused, so that whoever sends it hears
+/// why instead of a broken connection; what is very much longer is not.
+async fn read(mut body: Body, limit: usize) -> Result<Vec<u8>, Unread> {
+    let patience = limit.saturating_mul(4);
+    if body.size_hint().lower() > patience as u64 {
+        return Err(Unread::TooLong);
+    }
+    let (mut bytes, mut seen) = (Vec::new(), 0_usize);
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(Unread::Cut)?.into_data() else { continue };
+        seen = seen.saturating_add(data.len());
+        if seen > patience {
+            return Err(Unread::TooLong);
+        }
+        if seen <= limit {
+            bytes.extend_from_slice(&data);
+        }
+    }
+    if seen > limit { Err(Unread::TooLong) } else { Ok(bytes) }
 }

@@ -1,10 +1,10 @@
 //! `/api/servers`, `/api/proofs`, `/api/verify`.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     body::Body,
-    extract::{Path, Query, State},
+    extract::State,
     http::{HeaderMap, StatusCode},
     response::{IntoResponse as _, Response},
 };
@@ -16,21 +16,22 @@ use evidence::{
 };
 use gate::{Call, Challenge, MAX_ARGUMENT_BYTES, Unverified};
 
-use super::{credential, json, json_body, problem::Problem, session};
+use super::{
+    credential, json, json_body,
+    problem::Problem,
+    query::{NoQuery, Place, Query},
+    session,
+};
 use crate::{app::App, enablement::Scope, mcp::meta_tools::info, pipeline, self_check};
 
 /// Most servers of one page, as clients of this ecosystem ask for.
 const MAX_PAGE: usize = 5000;
 
-type Filters = Query<HashMap<String, String>>;
-
 /// `GET /api/servers?q|search&registry&deploymentType&gatewayCompatible&limit&offset`
-pub(crate) async fn servers(State(app): State<Arc<App>>, Query(filters): Filters) -> Response {
+pub(crate) async fn servers(State(app): State<Arc<App>>, filters: Query) -> Response {
     let known = ["q", "search", "category", "registry", "deploymentType", "gatewayCompatible", "limit", "offset"];
-    if let Some(unknown) = filters.keys().find(|name| !known.contains(&name.as_str())) {
-        let what = format!("query parameter {unknown:?} is unknown");
-        return Problem::new(StatusCode::BAD_REQUEST, "BAD_QUERY", what, format!("use some of {known:?}"))
-            .into_response();
+    if let Err(problem) = filters.only(&known) {
+        return problem.into_response();
     }
     let number = |name: &str, default: usize, most: usize| match filters.get(name) {
         None => Ok(default),
@@ -44,7 +45,7 @@ pub(crate) async fn servers(State(app): State<Arc<App>>, Query(filters): Filters
         Ok(page) => page,
         Err(problem) => return problem.into_response(),
     };
-    let compatible = match filters.get("gatewayCompatible").map(String::as_str) {
+    let compatible = match filters.get("gatewayCompatible") {
         None => None,
         Some("true") => Some(true),
         Some("false") => Some(false),
@@ -53,10 +54,10 @@ pub(crate) async fn servers(State(app): State<Arc<App>>, Query(filters): Filters
             return Problem::new(StatusCode::BAD_REQUEST, "BAD_QUERY", what, "send true or false").into_response();
         }
     };
-    let query = filters.get("q").or_else(|| filters.get("search")).map(String::as_str).unwrap_or_default();
+    let query = filters.get("q").or_else(|| filters.get("search")).unwrap_or_default();
     let found: Vec<Value> = app
         .catalogue
-        .search(query, filters.get("category").map(String::as_str))
+        .search(query, filters.get("category"))
         .into_iter()
         .filter(|server| filters.get("registry").is_none_or(|registry| registry == server.registry))
         .filter(|_| filters.get("deploymentType").is_none_or(|kind| kind == "local_tool"))
@@ -77,7 +78,7 @@ pub(crate) async fn servers(State(app): State<Arc<App>>, Query(filters): Filters
 }
 
 /// `GET /api/servers/:id`: by id, name, slug or package name.
-pub(crate) async fn server(State(app): State<Arc<App>>, Path(id): Path<String>) -> Response {
+pub(crate) async fn server(State(app): State<Arc<App>>, Place(id): Place<String>, _: NoQuery) -> Response {
     match app.catalogue.find(&id) {
         Ok(server) => json(StatusCode::OK, &info(server)),
         Err(refusal) => Problem::from(&refusal).into_response(),
@@ -85,7 +86,7 @@ pub(crate) async fn server(State(app): State<Arc<App>>, Path(id): Path<String>) 
 }
 
 /// `GET /api/servers/:id/tools`
-pub(crate) async fn tools(State(app): State<Arc<App>>, Path(id): Path<String>) -> Response {
+pub(crate) async fn tools(State(app): State<Arc<App>>, Place(id): Place<String>, _: NoQuery) -> Response {
     let tools = app.catalogue.find(&id).and_then(|server| server.ready());
     match tools {
         Ok(ready) => {
@@ -99,7 +100,7 @@ pub(crate) async fn tools(State(app): State<Arc<App>>, Path(id): Path<String>) -
 /// `POST /api/servers/:id/tools/:name`: the body is the argument object.
 pub(crate) async fn call(
     State(app): State<Arc<App>>,
-    Path((id, tool)): Path<(String, String)>,
+    Place((id, tool)): Place<(String, String)>,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
@@ -138,7 +139,7 @@ async fn call_inner(app: &App, id: &str, tool: String, headers: &HeaderMap, body
 }
 
 /// `GET /api/proofs/:id`: the proof with this id, without what opens it.
-pub(crate) async fn proof(State(app): State<Arc<App>>, Path(id): Path<String>) -> Response {
+pub(crate) async fn proof(State(app): State<Arc<App>>, Place(id): Place<String>, _: NoQuery) -> Response {
     let bytes = hex::decode(&id).ok().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
     let Some(bytes) = bytes else {
         let what = "a proof's id is 64 hexadecimal digits".to_owned();
@@ -181,6 +182,14 @@ async fn verify_inner(app: &Arc<App>, headers: &HeaderMap, body: Body) -> Result
     let envelope = wrapped.unwrap_or(&value);
     if envelope.member("proof").is_none() {
         return Err(bad("the body holds no member \"proof\"".to_owned()));
+    }
+    if let (Some(_), Value::Object(members)) = (wrapped, &value) {
+        // A misspelled part would not be judged, and the verdict would not say why.
+        let known = ["envelope", "request", "response", "nonce"];
+        if let Some((unknown, _)) = members.iter().find(|(name, _)| !known.contains(&name.as_str())) {
+            let unknown: String = unknown.chars().take(64).collect();
+            return Err(bad(format!("member {unknown:?} is unknown")));
+        }
     }
     let part = |name: &str| wrapped.and_then(|_| value.member(name)).map(Value::to_text);
     let nonce = match wrapped.and_then(|_| value.member("nonce")) {
