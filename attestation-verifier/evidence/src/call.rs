@@ -104,7 +104,8 @@ impl ResultObject {
     /// made explicit, an empty `_meta` absent. Doing it twice changes nothing.
     ///
     /// # Errors
-    /// The value is not an object, its `_meta` is not one, or `isError` is not a boolean.
+    /// The value is not an object, its `_meta` is not one, `isError` is not a boolean, or there is a member `error`: that
+    /// is how [`Self::of_error`] writes a JSON-RPC error, and a result must not be taken for one.
     pub fn of(result: Value) -> Result<Self, ResultFault> {
         let Value::Object(members) = result else { return Err(ResultFault::NotAnObject) };
         let mut kept = Vec::with_capacity(members.len() + 1);
@@ -123,6 +124,7 @@ impl ResultObject {
                     kept.push((name, value));
                 }
                 ("isError", _) => return Err(ResultFault::IsError),
+                ("error", _) => return Err(ResultFault::Error),
                 (added, _) if ADDED_MEMBERS.contains(&added) => {}
                 (_, value) => kept.push((name, value)),
             }
@@ -134,7 +136,7 @@ impl ResultObject {
     }
 
     /// `{"error":…}`, isError true: what stands for the result when the server answered with a JSON-RPC error. Members of
-    /// `error.data` that are the gateway's to write are left out, an empty `data` is absent.
+    /// the error and of its `data` that are the gateway's to write are left out, an empty `data` is absent.
     ///
     /// # Errors
     /// The error is not an object.
@@ -149,6 +151,7 @@ impl ResultObject {
                         kept.push((name, Value::Object(data)));
                     }
                 }
+                (own, _) if is_reserved(own) => {}
                 (_, value) => kept.push((name, value)),
             }
         }
@@ -187,6 +190,8 @@ pub enum ResultFault {
     Meta,
     /// `isError` is not a boolean.
     IsError,
+    /// A result has a member `error`, and could be taken for a JSON-RPC error.
+    Error,
 }
 
 impl std::fmt::Display for ResultFault {
@@ -195,6 +200,7 @@ impl std::fmt::Display for ResultFault {
             Self::NotAnObject => "the result is not an object",
             Self::Meta => "result._meta is not an object",
             Self::IsError => "result.isError is not a boolean",
+            Self::Error => "result.error: a result and an error at once",
         })
     }
 }
@@ -230,6 +236,29 @@ mod tests {
         assert_eq!(result("[]"), Err(ResultFault::NotAnObject));
         assert_eq!(result(r#"{"_meta":1}"#), Err(ResultFault::Meta));
         assert_eq!(result(r#"{"isError":"no"}"#), Err(ResultFault::IsError));
+    }
+
+    /// Otherwise one digest would stand for two answers, and a client would be shown an error that was proven as a result.
+    #[test]
+    fn a_result_cannot_pass_for_an_error() {
+        let error = ResultObject::of_error(parse(br#"{"code":1,"message":"no"}"#, &Limits::THEIRS).unwrap()).unwrap();
+        assert_eq!(error.value().to_text(), r#"{"error":{"code":1,"message":"no"},"isError":true}"#);
+        for text in [
+            r#"{"error":{"code":1,"message":"no"},"isError":true}"#,
+            r#"{"content":[{"type":"text","text":"paid"}],"error":{"code":1,"message":"no"}}"#,
+            r#"{"error":null}"#,
+        ] {
+            assert_eq!(result(text), Err(ResultFault::Error), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_the_gateway_adds_to_an_error_is_not_part_of_it() {
+        let of = |text: &str| ResultObject::of_error(parse(text.as_bytes(), &Limits::THEIRS).unwrap()).unwrap();
+        let bare = of(r#"{"code":1,"message":"no","data":"scalar"}"#);
+        assert_eq!(of(r#"{"code":1,"message":"no","data":"scalar","io.sealgate/proof":{}}"#), bare);
+        let bare = of(r#"{"code":1,"message":"no"}"#);
+        assert_eq!(of(r#"{"code":1,"message":"no","data":{"io.sealgate/proof":{}}}"#), bare);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use gate::Refusal;
 
 use super::era::{Era, MODERN};
 
-/// Where a proof sits in `_meta` of a result, and in `data` of an error.
+/// Where a proof sits in `_meta` of a result, in `data` of an error, and beside a `data` that is no object.
 pub(crate) const PROOF_META: &str = "io.sealgate/proof";
 
 /// One answer to one request.
@@ -66,8 +66,8 @@ impl Answer {
             if let Value::Object(error) = &mut error {
                 match error.iter_mut().find(|(name, _)| name == "data") {
                     Some((_, Value::Object(data))) => data.push(proof),
-                    // A scalar has no room; `GET /api/proofs/:id` serves it to whoever asks with the id of the log.
-                    Some(_) => {}
+                    // A scalar has no room, and a server must not get rid of the proof by sending one.
+                    Some(_) => error.push(proof),
                     None => error.push(("data".to_owned(), Value::Object(vec![proof]))),
                 }
             }
