@@ -34,7 +34,7 @@ registry! {
     ChipMasked "chip-masked" "The report names no chip: it may come from any chip whose key signed it."
     NoNonce "no-nonce" "No expectation of REPORT_DATA was given: the evidence may be old, or made for somebody else."
     ChannelUnbound "channel-unbound" "Nothing says that the other end of your connection is this guest."
-    NoChallenge "no-challenge" "The call carried no challenge: the proof may be older than your question."
+    NoChallenge "no-challenge" "The call is not known to have carried a challenge of yours: the proof may be older than your question."
     TimeHostClock "time-host-clock" "Times come from a clock that the host sets."
     NotLogged "not-logged" "Nothing shows that this was entered in a public log."
     NotWitnessed "not-witnessed" "No independent witness has cosigned: a forked or rewound log would not show."
