@@ -402,3 +402,72 @@ fn check_code(policy: &Policy, verdict: &mut Verdict, checks: &mut Checks) {
 pub(crate) fn short(digest: &Digest) -> String {
     hex::encode(digest.get(..8).unwrap_or_default())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the claim `code` makes of a verdict that is otherwise good.
+    fn judged(trust: Option<Trust>, wanted: Grade) -> Verdict {
+        let at = UnixSeconds(0);
+        let mut verdict = Verdict { trust, grade: Grade::Hardware, checks: vec![], ..malformed("x", String::new(), "", at) };
+        let mut checks = Checks::default();
+        check_code(&Policy { code: wanted, ..Policy::strict() }, &mut verdict, &mut checks);
+        verdict.checks = checks.into_inner();
+        verdict
+    }
+
+    #[test]
+    fn under_amds_root_the_open_claim_about_the_code_rejects_unless_the_policy_takes_it() {
+        assert!(Policy::strict().code > Grade::None, "the strict policy wants to know the code");
+        for wanted in [Grade::Host, Grade::Vendor, Grade::Hardware] {
+            let verdict = judged(Some(Trust::Amd), wanted);
+            assert_eq!((verdict.word(), verdict.exit_code()), ("rejected", 5));
+            assert_eq!(verdict.check("code").map(|check| check.outcome), Some(Outcome::NotChecked));
+        }
+        let verdict = judged(Some(Trust::Amd), Grade::None);
+        assert_eq!((verdict.word(), verdict.exit_code(), verdict.grade), ("accepted", 0, Grade::None));
+        assert!(verdict.not_proven.contains(&NotProven::CodeUnknown));
+    }
+
+    #[test]
+    fn a_named_test_root_waives_the_grade_and_never_says_plainly_accepted() {
+        let verdict = judged(Some(Trust::Test), Grade::Hardware);
+        assert_eq!((verdict.word(), verdict.grade), ("accepted (test root)", Grade::None));
+        assert_eq!(judged(None, Grade::None).exit_code(), 3);
+    }
+
+    #[test]
+    fn what_the_core_says_of_its_platform_must_fit_the_root() {
+        for (platform, trust, outcome) in [
+            (Platform::Simulated, Some(Trust::Test), Outcome::Pass),
+            (Platform::Simulated, Some(Trust::Amd), Outcome::Fail),
+            (Platform::Azure, Some(Trust::Amd), Outcome::Pass),
+            (Platform::Azure, Some(Trust::Test), Outcome::Fail),
+            (Platform::Azure, None, Outcome::NotChecked),
+        ] {
+            let mut checks = Checks::default();
+            check_platform(&core_of(platform), trust, &mut checks);
+            assert_eq!(checks.into_inner().first().map(|check| check.outcome), Some(outcome), "{platform:?} {trust:?}");
+        }
+    }
+
+    fn core_of(platform: Platform) -> Core {
+        Core {
+            instance: [0; 32],
+            lineage: [0; 32],
+            platform,
+            boot: "software",
+            vtpm: evidence::core::Vtpm { kind: "none", ak_name: None, ak_spki: None, ek_name: None },
+            claims: evidence::core::Claims::default(),
+            proof_key: evidence::Ed25519Public::new([3; 32]).unwrap(),
+            peer_key: [0; 32],
+            hmac_anchor: [0; 32],
+            hmac_length: evidence::hmac_chain::LENGTH,
+            release_keys: vec![],
+            recovery: evidence::core::Recovery { kind: "none", keys: vec![] },
+            sealing_pcrs: vec![],
+            sealing_floor: 0,
+        }
+    }
+}

@@ -67,4 +67,15 @@ mod tests {
         }
         assert_eq!(NotProven::ALL.len(), 27);
     }
+
+    #[test]
+    fn the_page_of_threats_has_a_row_for_every_code_and_for_no_other() {
+        let page = include_str!("../../docs/THREATS.md");
+        let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+        let mut listed: Vec<&str> = rows.map(|(code, _)| code).collect();
+        let mut known: Vec<&str> = NotProven::ALL.iter().map(|entry| entry.code()).collect();
+        listed.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(listed, known);
+    }
 }
