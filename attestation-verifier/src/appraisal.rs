@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Class of a check that an earlier failure kept from being made: the earlier one decides the exit code.
-const LAST: Class = Class::Proof;
+pub(crate) const LAST: Class = Class::Proof;
 
 /// What is to be appraised, and against which expectations.
 #[derive(Clone, Copy, Debug)]
@@ -387,6 +387,11 @@ impl Checks {
     /// Not checked, and nobody asked for it.
     pub(crate) fn note(&mut self, name: &'static str, class: Class, detail: &str) {
         self.push(name, Outcome::NotChecked, detail.to_owned(), None, class, false);
+    }
+
+    /// The check of that name, to be put into other words.
+    pub(crate) fn row(&mut self, name: &str) -> Option<&mut Check> {
+        self.0.iter_mut().find(|check| check.name == name)
     }
 
     fn has(&self, name: &str) -> bool {

@@ -2,18 +2,20 @@
 
 use evidence::{
     Digest, UnixSeconds,
-    bundle::{Bundle, FreshReport},
+    bundle::{Bundle, CarriedReport, FreshReport},
     core::{Core, Platform, core_digest},
     merkle,
-    report_data::{report_data, report_data_without_nonce},
+    report_data::{Purpose, report_data, report_data_without_nonce},
     state::{State, evidence_message, state_digest, state_message},
 };
 
 use sha2::Digest as _;
 
 use crate::{
-    Class, Collateral, Crypto, EvidenceId, Grade, NotProven, Policy, Question, Trust, TrustAnchor, Verdict,
-    appraisal::{Checks, appraise_report, malformed},
+    Class, Collateral, Crl, Crypto, EvidenceId, Grade, NotProven, Outcome, Policy, Question, SignedReport, Trust,
+    TrustAnchor, VekKind, Verdict,
+    appraisal::{Checks, LAST, appraise_report, malformed},
+    policy::Need,
 };
 
 /// What is to be appraised, and against which expectations.
@@ -58,46 +60,28 @@ pub fn appraise_bundle(
     at: UnixSeconds,
     crypto: &impl Crypto,
 ) -> BundleAppraisal {
-    let unread =
-        |name, detail: String, fix| BundleAppraisal { verdict: malformed(name, detail, fix, at), attested: None };
-    const FETCH: &str = "fetch /api/attestation/bundle again and save the whole answer";
-    let bundle = match Bundle::from_bytes(question.bundle) {
-        Ok(bundle) => bundle,
-        Err(error) => return unread("bundle", error.to_string(), FETCH),
-    };
-    let core = match Core::from_bytes(&bundle.core) {
-        Ok(core) => core,
-        Err(error) => return unread("core", error.to_string(), FETCH),
-    };
-    let mut states = Vec::with_capacity(bundle.states.len());
-    for carried in &bundle.states {
-        match State::from_bytes(&carried.bytes) {
-            Ok(state) => states.push(state),
-            Err(error) => return unread("states", format!("bundle.states[{}]: {error}", states.len()), FETCH),
+    let (bundle, core, states) = match read(question.bundle) {
+        Ok(parts) => parts,
+        Err((name, detail)) => {
+            const FETCH: &str = "fetch /api/attestation/bundle again and save the whole answer";
+            return BundleAppraisal { verdict: malformed(name, detail, FETCH, at), attested: None };
         }
-    }
+    };
     let c = core_digest(&bundle.core);
     let heads: Vec<Digest> = bundle.states.iter().map(|carried| state_digest(&c, &carried.bytes)).collect();
     let first = heads.first().copied().unwrap_or(c);
+    let found = Attested { core_digest: c, core, states: heads, boot_report: boot_report(&bundle) };
+    let judge = Judge { bundle: &bundle, found: &found, question, policy, at, crypto };
 
     let rd = report_data_without_nonce(&c, &first);
-    let mut verdict = appraise_one(&bundle, &bundle.boot.report, &bundle.boot.vek, &rd, question, policy, at, crypto).0;
-    // The row speaks of a comparison that this function made itself: RD of the carried core and state.
-    if let Some(row) = verdict.checks.iter_mut().find(|check| check.name == "report-data") {
-        row.name = "core";
-        if row.outcome == crate::Outcome::Pass {
-            row.detail = format!("REPORT_DATA names core {} and state 0", short(&c));
-        } else if row.outcome == crate::Outcome::Fail {
-            row.detail = "report.REPORT_DATA is not the digest of the carried core and state 0".to_owned();
-            row.fix = Some("core, states and report are of different boots; fetch the bundle again".to_owned());
-        }
-    }
+    let Judged { mut verdict, guest } = judge.report(&bundle.boot, &rd);
     let mut checks = Checks::continuing(std::mem::take(&mut verdict.checks));
-    let found = Attested { core_digest: c, core, states: heads, boot_report: boot_report(&bundle) };
+    name_core(&c, &mut checks);
+    judge.check_certificates(guest.as_ref(), &mut checks);
     check_platform(&found.core, verdict.trust, &mut checks);
-    check_states(&bundle, &states, &found, crypto, &mut checks);
-    check_possession(&bundle, &found, &rd, crypto, &mut checks);
-    check_nonce(&bundle, &found, question, policy, at, crypto, &mut checks, &mut verdict);
+    judge.check_states(&states, &mut checks);
+    judge.check_possession(&rd, &mut checks);
+    judge.check_nonce(guest.as_ref(), &mut checks, &mut verdict);
     check_code(policy, &mut verdict, &mut checks);
     checks.note(
         "log",
@@ -121,176 +105,281 @@ pub fn appraise_bundle(
     BundleAppraisal { verdict, attested: Some(found) }
 }
 
-/// One report of the bundle against the data it must carry: the verdict, and REPORT_ID if the report holds.
-#[expect(clippy::too_many_arguments, reason = "a report, what it must say, and the question it is part of")]
-fn appraise_one(
-    bundle: &Bundle,
-    report: &[u8],
-    vek: &[u8],
-    rd: &[u8; 64],
-    question: BundleQuestion<'_>,
-    policy: &Policy,
-    at: UnixSeconds,
-    crypto: &impl Crypto,
-) -> (Verdict, Option<[u8; 32]>) {
-    let crls = bundle.crls.iter().chain(question.crls).cloned().collect();
-    let collateral =
-        Collateral { vek: Some(vek.to_vec()), intermediate: Some(bundle.intermediate.clone()), crls, host_crl: None };
-    let question =
-        Question { evidence: report, collateral: &collateral, anchor: question.anchor, report_data: Some(rd) };
-    let appraisal = appraise_report(question, policy, at, crypto);
-    let id = appraisal.report.map(|report| *report.report_id());
-    (appraisal.verdict, id)
+/// Bundle, core and states, or which of them is none, and why.
+fn read(bytes: &[u8]) -> Result<(Bundle, Core, Vec<State>), (&'static str, String)> {
+    let bundle = Bundle::from_bytes(bytes).map_err(|error| ("bundle", error.to_string()))?;
+    let fresh = bundle.fresh.as_ref().map(|fresh| (&fresh.report, "bundle.fresh.report"));
+    for (carried, path) in std::iter::once((&bundle.boot, "bundle.boot.report")).chain(fresh) {
+        // Wrappers of reports are for reports alone: a bundle has one place for each thing.
+        if carried.report.len() != SignedReport::LENGTH {
+            let length = carried.report.len();
+            return Err(("bundle", format!("{path}: want the {} bytes of a report, found {length}", SignedReport::LENGTH)));
+        }
+    }
+    for (at, crl) in bundle.crls.iter().enumerate() {
+        Crl::parse(crl).map_err(|error| ("bundle", format!("bundle.certificates.crls[{at}]: {error}")))?;
+    }
+    let core = Core::from_bytes(&bundle.core).map_err(|error| ("core", error.to_string()))?;
+    let mut states = Vec::with_capacity(bundle.states.len());
+    for (at, carried) in bundle.states.iter().enumerate() {
+        let state = State::from_bytes(&carried.bytes);
+        states.push(state.map_err(|error| ("states", format!("bundle.states[{at}]: {error}")))?);
+    }
+    Ok((bundle, core, states))
 }
 
 fn boot_report(bundle: &Bundle) -> EvidenceId {
-    EvidenceId(sha2::Sha256::digest(bundle.boot.report.get(..0x2A0).unwrap_or_default()).into())
+    EvidenceId(sha2::Sha256::digest(bundle.boot.report.get(..SignedReport::SIGNED).unwrap_or_default()).into())
+}
+
+/// The row that compares REPORT_DATA speaks of a comparison that this module made itself: RD of core and state 0.
+fn name_core(c: &Digest, checks: &mut Checks) {
+    let Some(row) = checks.row("report-data") else {
+        checks.open("core", Class::Binding, "no verified report that could name it");
+        return;
+    };
+    row.name = "core";
+    match row.outcome {
+        Outcome::Pass => row.detail = format!("REPORT_DATA names core {} and state 0", short(c)),
+        Outcome::Fail => {
+            row.detail = "report.REPORT_DATA is not the digest of the carried core and state 0".to_owned();
+            row.fix = Some("core, states and report are of different boots; fetch the bundle again".to_owned());
+        }
+        Outcome::NotChecked => {}
+    }
+}
+
+/// A bundle under judgement, and by what.
+struct Judge<'a, C> {
+    bundle: &'a Bundle,
+    found: &'a Attested,
+    question: BundleQuestion<'a>,
+    policy: &'a Policy,
+    at: UnixSeconds,
+    crypto: &'a C,
+}
+
+/// One report of the bundle, judged.
+struct Judged {
+    verdict: Verdict,
+    /// `None` if chain or signature do not hold.
+    guest: Option<Guest>,
+}
+
+/// What all reports of one guest on one chip have in common, and the certificates above them.
+struct Guest {
+    report_id: [u8; 32],
+    chip_id: [u8; 64],
+    measurement: [u8; 48],
+    host_data: [u8; 32],
+    kind: VekKind,
+    root: Vec<u8>,
+}
+
+impl Guest {
+    /// The first field in which two reports are of different guests.
+    fn difference(&self, other: &Self) -> Option<&'static str> {
+        [
+            (self.report_id == other.report_id, "REPORT_ID"),
+            (self.chip_id == other.chip_id, "CHIP_ID"),
+            (self.measurement == other.measurement, "MEASUREMENT"),
+            (self.host_data == other.host_data, "HOST_DATA"),
+        ]
+        .into_iter()
+        .find_map(|(same, name)| (!same).then_some(name))
+    }
+}
+
+impl<C: Crypto> Judge<'_, C> {
+    /// A report of the bundle against the data that it must carry.
+    fn report(&self, carried: &CarriedReport, rd: &[u8; 64]) -> Judged {
+        let collateral = Collateral {
+            vek: Some(carried.vek.clone()),
+            intermediate: Some(self.bundle.intermediate.clone()),
+            crls: self.bundle.crls.iter().chain(self.question.crls).cloned().collect(),
+            host_crl: None,
+        };
+        let question = Question {
+            evidence: &carried.report,
+            collateral: &collateral,
+            anchor: self.question.anchor,
+            report_data: Some(rd),
+        };
+        let appraisal = appraise_report(question, self.policy, self.at, self.crypto);
+        let guest = appraisal.report.zip(appraisal.chain).map(|(report, chain)| Guest {
+            report_id: *report.report_id(),
+            chip_id: *report.chip_id(),
+            measurement: *report.measurement(),
+            host_data: *report.host_data(),
+            kind: chain.kind(),
+            root: chain.root().der().to_vec(),
+        });
+        Judged { verdict: appraisal.verdict, guest }
+    }
+
+    /// What the bundle says of its certificates must be so: readers may show it.
+    fn check_certificates(&self, guest: Option<&Guest>, checks: &mut Checks) {
+        let Some(guest) = guest else {
+            checks.open("certificates", LAST, "the chain or the report does not hold");
+            return;
+        };
+        let says = self.bundle.vek_kind.as_str();
+        if !says.eq_ignore_ascii_case(guest.kind.name()) {
+            let detail = format!("bundle.certificates.vekKind says {says}, the key is a {}", guest.kind);
+            checks.fail("certificates", Class::Binding, detail, "fetch the bundle again");
+        } else if self.bundle.root != guest.root {
+            let detail = "bundle.certificates.root is not the root that the chain ends in".to_owned();
+            checks.fail("certificates", Class::Chain, detail, "fetch the bundle again, or name the root it carries");
+        } else {
+            let detail = format!("the bundle carries the root that you trust, and names a {}", guest.kind);
+            checks.pass("certificates", Class::Binding, detail);
+        }
+    }
+
+    fn check_states(&self, states: &[State], checks: &mut Checks) {
+        let mut prev = self.found.core_digest;
+        let links = states.iter().zip(&self.bundle.states).zip(&self.found.states);
+        for (seq, ((state, carried), head)) in (0_u64..).zip(links) {
+            let message = state_message(&self.found.core_digest, &carried.bytes);
+            let wrong = if state.core != self.found.core_digest {
+                Some("names another core")
+            } else if state.seq != seq {
+                Some("is out of sequence")
+            } else if state.prev != prev {
+                Some("does not follow from the one before")
+            } else if !self.signed_by_core(&message, &carried.signature) {
+                Some("is not signed by the core's proof key")
+            } else {
+                None
+            };
+            if let Some(wrong) = wrong {
+                let detail = format!("bundle.states[{seq}] {wrong}");
+                let fix = "states belong to another boot or were altered; fetch again";
+                checks.fail("states", Class::Binding, detail, fix);
+                return;
+            }
+            prev = *head;
+        }
+        let detail = format!("{} signed by the core's proof key, head {}", states.len(), short(&prev));
+        checks.pass("states", Class::Binding, detail);
+    }
+
+    fn check_possession(&self, rd: &[u8; 64], checks: &mut Checks) {
+        let message = evidence_message(&self.found.core_digest, rd);
+        if self.signed_by_core(&message, &self.bundle.boot.possession) {
+            let detail = "the holder of the core's proof key signed core and report data".to_owned();
+            checks.pass("possession", Class::Binding, detail);
+        } else {
+            let detail = "bundle.boot.possession is not by the core's proof key".to_owned();
+            let fix = "whoever served this does not hold the key; ask the gateway itself";
+            checks.fail("possession", Class::Binding, detail, fix);
+        }
+    }
+
+    fn signed_by_core(&self, message: &[u8], signature: &[u8; 64]) -> bool {
+        self.crypto.ed25519(self.found.core.proof_key.as_bytes(), message, signature).is_ok()
+    }
+
+    /// The fresh report, which is judged whoever asked for it, and whether it answers the nonce of this question.
+    fn check_nonce(&self, boot: Option<&Guest>, checks: &mut Checks, verdict: &mut Verdict) {
+        const ASK: &str = "fetch /api/attestation/bundle?nonce=<hex> with a nonce of your own";
+        let mut holds = false;
+        if let Some(fresh) = &self.bundle.fresh {
+            match self.check_fresh(fresh, boot, verdict) {
+                Ok(detail) => {
+                    checks.pass("fresh", Class::Binding, detail);
+                    holds = true;
+                }
+                Err((class, detail)) => checks.fail("fresh", class, detail, ASK),
+            }
+        }
+        match (self.question.nonce, &self.bundle.fresh) {
+            (Some(_), None) => checks.fail("nonce", Class::Binding, "the bundle answers no nonce".to_owned(), ASK),
+            (Some(nonce), Some(fresh)) if nonce != fresh.nonce.as_bytes() => {
+                checks.fail("nonce", Class::Binding, "the bundle answers another nonce".to_owned(), ASK);
+            }
+            (Some(_), Some(_)) if !holds => checks.open("nonce", LAST, "the report that answers it does not hold"),
+            (Some(_), Some(_)) => {
+                checks.pass("nonce", Class::Binding, "yours: the fresh report was made after you gave it".to_owned());
+            }
+            (None, fresh) => {
+                verdict.leaves_open(NotProven::NoNonce);
+                let detail = match fresh {
+                    None => "none asked for: the evidence may be old",
+                    Some(_) => "the bundle answers a nonce; --nonce says whether it is yours",
+                };
+                if self.policy.report_data == Need::Required {
+                    checks.open("nonce", Class::Policy, &format!("{detail}; the policy wants report data of yours"));
+                } else {
+                    checks.note("nonce", Class::Binding, detail);
+                }
+            }
+        }
+    }
+
+    /// What passes, in words, or what is wrong with the fresh report. What it leaves open, the verdict leaves open.
+    fn check_fresh(
+        &self,
+        fresh: &FreshReport,
+        boot: Option<&Guest>,
+        verdict: &mut Verdict,
+    ) -> Result<String, (Class, String)> {
+        let binding = |detail: &str| Err((Class::Binding, format!("bundle.fresh{detail}")));
+        if fresh.purpose != Purpose::Client {
+            return binding(".purpose: not a nonce of a caller; others are judged by those who gave them");
+        }
+        let (index, count) = (u64::from(fresh.index), u64::from(fresh.count));
+        let Some(root) = merkle::root_from(fresh.nonce.leaf(fresh.purpose), index, count, &fresh.path) else {
+            return binding(".path has not the length that index and count ask for");
+        };
+        let head = self.found.states.last().copied().unwrap_or(self.found.core_digest);
+        let rd = report_data(&root, fresh.count, &self.found.core_digest, &head);
+        let judged = self.report(&fresh.report, &rd);
+        if let Some((class, row)) = judged.verdict.reason() {
+            let detail = if row.name == "report-data" {
+                "REPORT_DATA is not the digest of nonce, core and newest state".to_owned()
+            } else {
+                format!("{}: {}", row.name, row.detail)
+            };
+            return Err((class, format!("bundle.fresh.report: {detail}")));
+        }
+        for code in judged.verdict.not_proven {
+            verdict.leaves_open(code);
+        }
+        let (Some(guest), Some(boot)) = (judged.guest, boot) else {
+            return binding(".report: there is no verified boot report to compare it with");
+        };
+        if let Some(field) = guest.difference(boot) {
+            return binding(&format!(".report is of another guest than the boot report ({field})"));
+        }
+        if guest.root != boot.root || guest.kind != boot.kind {
+            return binding(".vek is of another kind than that of the boot report");
+        }
+        if !self.signed_by_core(&evidence_message(&self.found.core_digest, &rd), &fresh.report.possession) {
+            return binding(".possession is not by the core's proof key");
+        }
+        Ok(format!("a second report of the same guest names core and newest state, nonce {} of {count}", index + 1))
+    }
 }
 
 fn check_platform(core: &Core, trust: Option<Trust>, checks: &mut Checks) {
     let says = core.platform.as_str();
     match (core.platform, trust) {
-        (_, None) => checks.open("platform", Class::Binding, "nothing vouches for the core"),
+        (_, None) => checks.open("core-platform", Class::Binding, "nothing vouches for the core"),
         (Platform::Simulated, Some(Trust::Amd)) => {
             let detail = "the core says \"simulated\", the report is signed by AMD's silicon".to_owned();
-            checks.fail("platform", Class::Binding, detail, "the gateway is misconfigured; ask its operator");
+            checks.fail("core-platform", Class::Binding, detail, "the gateway is misconfigured; ask its operator");
         }
-        (_, Some(Trust::Amd)) => checks.pass("platform", Class::Binding, format!("{says}, on AMD's silicon")),
+        (_, Some(Trust::Amd)) => checks.pass("core-platform", Class::Binding, format!("{says}, on AMD's silicon")),
+        (Platform::Simulated, Some(Trust::Test)) => {
+            let detail = "simulated, under a test root: no hardware stands behind it".to_owned();
+            checks.pass("core-platform", Class::Binding, detail);
+        }
         (_, Some(Trust::Test)) => {
-            checks.pass("platform", Class::Binding, format!("{says}, under a test root: no hardware stands behind it"));
+            let detail = format!("the core says \"{says}\", and the chain ends in a test root");
+            checks.fail("core-platform", Class::Binding, detail, "only a gateway that says \"simulated\" has a test root");
         }
     }
-}
-
-fn check_states(bundle: &Bundle, states: &[State], found: &Attested, crypto: &impl Crypto, checks: &mut Checks) {
-    let key = found.core.proof_key.as_bytes();
-    let mut prev = found.core_digest;
-    let links = states.iter().zip(&bundle.states).zip(&found.states);
-    for (seq, ((state, carried), head)) in (0_u64..).zip(links) {
-        let wrong = if state.core != found.core_digest {
-            Some("names another core")
-        } else if state.seq != seq {
-            Some("is out of sequence")
-        } else if state.prev != prev {
-            Some("does not follow from the one before")
-        } else if crypto.ed25519(key, &state_message(&found.core_digest, &carried.bytes), &carried.signature).is_err() {
-            Some("is not signed by the core's proof key")
-        } else {
-            None
-        };
-        if let Some(wrong) = wrong {
-            let detail = format!("bundle.states[{seq}] {wrong}");
-            checks.fail("states", Class::Binding, detail, "states belong to another boot or were altered; fetch again");
-            return;
-        }
-        prev = *head;
-    }
-    match states.len() {
-        0 => checks.fail("states", Class::Malformed, "the bundle has no state".to_owned(), "fetch the bundle again"),
-        count => checks.pass(
-            "states",
-            Class::Binding,
-            format!("{count} signed by the core's proof key, head {}", short(&prev)),
-        ),
-    }
-}
-
-fn check_possession(bundle: &Bundle, found: &Attested, rd: &[u8; 64], crypto: &impl Crypto, checks: &mut Checks) {
-    let message = evidence_message(&found.core_digest, rd);
-    match crypto.ed25519(found.core.proof_key.as_bytes(), &message, &bundle.boot.possession) {
-        Ok(()) => {
-            checks.pass("possession", Class::Binding, "whoever served this holds the core's proof key".to_owned())
-        }
-        Err(_) => checks.fail(
-            "possession",
-            Class::Binding,
-            "bundle.boot.possession is not by the core's proof key".to_owned(),
-            "whoever served this does not hold the key; ask the gateway itself",
-        ),
-    }
-}
-
-#[expect(clippy::too_many_arguments, reason = "the fresh report is judged by everything the boot report was")]
-fn check_nonce(
-    bundle: &Bundle,
-    found: &Attested,
-    question: BundleQuestion<'_>,
-    policy: &Policy,
-    at: UnixSeconds,
-    crypto: &impl Crypto,
-    checks: &mut Checks,
-    verdict: &mut Verdict,
-) {
-    const ASK: &str = "fetch /api/attestation/bundle?nonce=<hex> with a nonce of your own";
-    let fail = |checks: &mut Checks, detail: String| checks.fail("nonce", Class::Binding, detail, ASK);
-    let Some(fresh) = &bundle.fresh else {
-        match question.nonce {
-            Some(_) => fail(checks, "the bundle answers no nonce".to_owned()),
-            None => {
-                checks.note("nonce", Class::Binding, "none asked for: the evidence may be old");
-                verdict.leaves_open(NotProven::NoNonce);
-            }
-        }
-        return;
-    };
-    if let Some(wrong) = wrong_with(fresh, bundle, found, question, policy, at, crypto) {
-        fail(checks, wrong);
-        return;
-    }
-    match question.nonce {
-        Some(nonce) if nonce == fresh.nonce.as_bytes() => {
-            let detail = format!("answered by a report of its own, {} of {}", fresh.index + 1, fresh.count);
-            checks.pass("nonce", Class::Binding, detail);
-        }
-        Some(_) => fail(checks, "the bundle answers another nonce".to_owned()),
-        None => {
-            let text = "the bundle answers a nonce, but --nonce does not say whether it is yours";
-            checks.note("nonce", Class::Binding, text);
-            verdict.leaves_open(NotProven::NoNonce);
-        }
-    }
-}
-
-/// What is wrong with the fresh report, if anything is.
-fn wrong_with(
-    fresh: &FreshReport,
-    bundle: &Bundle,
-    found: &Attested,
-    question: BundleQuestion<'_>,
-    policy: &Policy,
-    at: UnixSeconds,
-    crypto: &impl Crypto,
-) -> Option<String> {
-    let leaf = fresh.nonce.leaf(fresh.purpose);
-    let root = merkle::root_from(leaf, u64::from(fresh.index), u64::from(fresh.count), &fresh.path);
-    let Some(root) = root else {
-        return Some("bundle.fresh.path has not the length that index and count ask for".to_owned());
-    };
-    let head = found.states.last().copied().unwrap_or(found.core_digest);
-    let rd = report_data(&root, fresh.count, &found.core_digest, &head);
-    let (verdict, id) =
-        appraise_one(bundle, &fresh.report.report, &fresh.report.vek, &rd, question, policy, at, crypto);
-    if verdict.rejection().is_some() {
-        let row = verdict.checks.iter().find(|check| check.outcome == crate::Outcome::Fail);
-        let why = row.map_or_else(|| "it is not accepted".to_owned(), |row| format!("{}: {}", row.name, row.detail));
-        return Some(format!("bundle.fresh.report: {why}"));
-    }
-    let (_, boot) = appraise_one(
-        bundle,
-        &bundle.boot.report,
-        &bundle.boot.vek,
-        &report_data_without_nonce(&found.core_digest, found.states.first().unwrap_or(&found.core_digest)),
-        question,
-        policy,
-        at,
-        crypto,
-    );
-    if id != boot {
-        return Some("bundle.fresh.report is of another guest than bundle.boot.report (REPORT_ID)".to_owned());
-    }
-    let message = evidence_message(&found.core_digest, &rd);
-    let possession = crypto.ed25519(found.core.proof_key.as_bytes(), &message, &fresh.report.possession);
-    possession.is_err().then(|| "bundle.fresh.possession is not by the core's proof key".to_owned())
 }
 
 /// The claim `code` (docs/WIRE.md, section 1). Neither quotes nor release manifests are built, so it is never checked.
@@ -312,4 +401,73 @@ fn check_code(policy: &Policy, verdict: &mut Verdict, checks: &mut Checks) {
 /// The first eight bytes, for people.
 pub(crate) fn short(digest: &Digest) -> String {
     hex::encode(digest.get(..8).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the claim `code` makes of a verdict that is otherwise good.
+    fn judged(trust: Option<Trust>, wanted: Grade) -> Verdict {
+        let at = UnixSeconds(0);
+        let mut verdict = Verdict { trust, grade: Grade::Hardware, checks: vec![], ..malformed("x", String::new(), "", at) };
+        let mut checks = Checks::default();
+        check_code(&Policy { code: wanted, ..Policy::strict() }, &mut verdict, &mut checks);
+        verdict.checks = checks.into_inner();
+        verdict
+    }
+
+    #[test]
+    fn under_amds_root_the_open_claim_about_the_code_rejects_unless_the_policy_takes_it() {
+        assert!(Policy::strict().code > Grade::None, "the strict policy wants to know the code");
+        for wanted in [Grade::Host, Grade::Vendor, Grade::Hardware] {
+            let verdict = judged(Some(Trust::Amd), wanted);
+            assert_eq!((verdict.word(), verdict.exit_code()), ("rejected", 5));
+            assert_eq!(verdict.check("code").map(|check| check.outcome), Some(Outcome::NotChecked));
+        }
+        let verdict = judged(Some(Trust::Amd), Grade::None);
+        assert_eq!((verdict.word(), verdict.exit_code(), verdict.grade), ("accepted", 0, Grade::None));
+        assert!(verdict.not_proven.contains(&NotProven::CodeUnknown));
+    }
+
+    #[test]
+    fn a_named_test_root_waives_the_grade_and_never_says_plainly_accepted() {
+        let verdict = judged(Some(Trust::Test), Grade::Hardware);
+        assert_eq!((verdict.word(), verdict.grade), ("accepted (test root)", Grade::None));
+        assert_eq!(judged(None, Grade::None).exit_code(), 3);
+    }
+
+    #[test]
+    fn what_the_core_says_of_its_platform_must_fit_the_root() {
+        for (platform, trust, outcome) in [
+            (Platform::Simulated, Some(Trust::Test), Outcome::Pass),
+            (Platform::Simulated, Some(Trust::Amd), Outcome::Fail),
+            (Platform::Azure, Some(Trust::Amd), Outcome::Pass),
+            (Platform::Azure, Some(Trust::Test), Outcome::Fail),
+            (Platform::Azure, None, Outcome::NotChecked),
+        ] {
+            let mut checks = Checks::default();
+            check_platform(&core_of(platform), trust, &mut checks);
+            assert_eq!(checks.into_inner().first().map(|check| check.outcome), Some(outcome), "{platform:?} {trust:?}");
+        }
+    }
+
+    fn core_of(platform: Platform) -> Core {
+        Core {
+            instance: [0; 32],
+            lineage: [0; 32],
+            platform,
+            boot: "software",
+            vtpm: evidence::core::Vtpm { kind: "none", ak_name: None, ak_spki: None, ek_name: None },
+            claims: evidence::core::Claims::default(),
+            proof_key: evidence::Ed25519Public::new([3; 32]).unwrap(),
+            peer_key: [0; 32],
+            hmac_anchor: [0; 32],
+            hmac_length: evidence::hmac_chain::LENGTH,
+            release_keys: vec![],
+            recovery: evidence::core::Recovery { kind: "none", keys: vec![] },
+            sealing_pcrs: vec![],
+            sealing_floor: 0,
+        }
+    }
 }

@@ -34,7 +34,7 @@ registry! {
     ChipMasked "chip-masked" "The report names no chip: it may come from any chip whose key signed it."
     NoNonce "no-nonce" "No expectation of REPORT_DATA was given: the evidence may be old, or made for somebody else."
     ChannelUnbound "channel-unbound" "Nothing says that the other end of your connection is this guest."
-    NoChallenge "no-challenge" "The call carried no challenge: the proof may be older than your question."
+    NoChallenge "no-challenge" "The call is not known to have carried a challenge of yours: the proof may be older than your question."
     TimeHostClock "time-host-clock" "Times come from a clock that the host sets."
     NotLogged "not-logged" "Nothing shows that this was entered in a public log."
     NotWitnessed "not-witnessed" "No independent witness has cosigned: a forked or rewound log would not show."
@@ -66,5 +66,16 @@ mod tests {
             assert!(NotProven::ALL.iter().skip(at + 1).all(|later| later.code() != entry.code()), "{entry:?}");
         }
         assert_eq!(NotProven::ALL.len(), 27);
+    }
+
+    #[test]
+    fn the_page_of_threats_has_a_row_for_every_code_and_for_no_other() {
+        let page = include_str!("../../docs/THREATS.md");
+        let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+        let mut listed: Vec<&str> = rows.map(|(code, _)| code).collect();
+        let mut known: Vec<&str> = NotProven::ALL.iter().map(|entry| entry.code()).collect();
+        listed.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(listed, known);
     }
 }

@@ -9,7 +9,7 @@ use evidence::{
 };
 
 use crate::{
-    Attested, BundleQuestion, Class, Crypto, NotProven, Policy, Trust, Verdict, appraisal::Checks, appraise_bundle,
+    Attested, BundleQuestion, Class, Crypto, NotProven, Outcome, Policy, Trust, Verdict, appraisal::Checks, appraise_bundle,
     bundle::short,
 };
 
@@ -24,6 +24,8 @@ pub struct ProofQuestion<'a> {
     pub request: Option<&'a [u8]>,
     /// The answer: a JSON-RPC response, a bare result, or the REST answer.
     pub response: Option<&'a [u8]>,
+    /// The challenge that the call must have carried. Without it, the one in the request's `_meta`, if there is one.
+    pub challenge: Option<&'a [u8]>,
     /// The epoch's HMAC key, which only the gateway has while the epoch is open.
     pub tag_key: Option<(u32, &'a TagKey)>,
 }
@@ -43,7 +45,6 @@ pub fn appraise_proof(question: ProofQuestion<'_>, policy: &Policy, at: UnixSeco
         }
     }
     for code in [
-        NotProven::HmacNotRevealed,
         NotProven::TimeHostClock,
         NotProven::NotLogged,
         NotProven::NotWitnessed,
@@ -52,6 +53,9 @@ pub fn appraise_proof(question: ProofQuestion<'_>, policy: &Policy, at: UnixSeco
         NotProven::RemoteServices,
     ] {
         verdict.leaves_open(code);
+    }
+    if checks.row("hmac").is_none_or(|row| row.outcome != Outcome::Pass) {
+        verdict.leaves_open(NotProven::HmacNotRevealed);
     }
     verdict.checks = checks.into_inner();
     verdict
@@ -95,23 +99,21 @@ fn walk(
         };
         let fix = "use the proof as the gateway gave it, with the bundle of the same boot";
         checks.fail("proof", Class::Proof, detail, fix);
-        for name in ["claims", "request", "response"] {
+        for name in ["claims", "hmac", "request", "response", "challenge"] {
             checks.open(name, Class::Proof, "nothing vouches for the proof");
         }
+        verdict.leaves_open(NotProven::NoChallenge);
         return;
     }
     checks.pass("proof", Class::Proof, "signed (Ed25519) by the core's proof key".to_owned());
     check_claims(proof, attested, verdict.trust, checks);
     check_tag(proof, &body, c, question.tag_key, checks);
-    check_request(envelope, question.request, checks);
+    let request = question.request.map(Request::read);
+    check_request(envelope, request.as_ref(), checks);
     check_response(envelope, question.response, checks);
-    match &proof.body.execution.challenge {
-        Some(challenge) => checks.pass("challenge", Class::Proof, hex::encode(challenge)),
-        None => {
-            checks.note("challenge", Class::Proof, "the call carried none");
-            verdict.leaves_open(NotProven::NoChallenge);
-        }
-    }
+    let expected = question.challenge.map(<[u8]>::to_vec);
+    let expected = expected.or_else(|| request.and_then(|request| request.ok()?.challenge()));
+    check_challenge(proof.body.execution.challenge.as_deref(), expected.as_deref(), checks, verdict);
     verdict.times.claimed = Some(UnixSeconds(proof.body.execution.timestamp / 1000));
 }
 
@@ -139,9 +141,11 @@ fn check_claims(proof: &Proof, attested: &Attested, trust: Option<Trust>, checks
             "core, state, code, platform and report as the bundle shows them".to_owned(),
         ),
     }
+    // Nobody here knows which package or image was wanted, so this compares nothing.
     let server = &body.server;
-    let lock = if server.lock_digest.is_some() { "its lock and image named" } else { "no lock named" };
-    checks.pass("server", Class::Proof, format!("{} under {}, {lock}", server.package, server.runtime));
+    let lock = if server.lock_digest.is_some() { "with the digests of its lock and image" } else { "no lock named" };
+    let detail = format!("the gateway names {} under {}, {lock}: hold them against your own", server.package, server.runtime);
+    checks.note("server", Class::Proof, &detail);
 }
 
 fn check_tag(proof: &Proof, body: &[u8], core: &Digest, key: Option<(u32, &TagKey)>, checks: &mut Checks) {
@@ -154,65 +158,132 @@ fn check_tag(proof: &Proof, body: &[u8], core: &Digest, key: Option<(u32, &TagKe
                 checks.fail("hmac", Class::Proof, detail, "use the proof as the gateway gave it");
             }
         }
-        _ => checks.note("hmac", Class::Proof, "the key of its epoch is not revealed; the Ed25519 twin was checked"),
+        Some((epoch, _)) => {
+            let detail = format!("of epoch {}, the key at hand is of epoch {epoch}", proof.body.epoch);
+            checks.note("hmac", Class::Proof, &detail);
+        }
+        None => checks.note("hmac", Class::Proof, "the key of its epoch is not revealed; the Ed25519 twin was checked"),
     }
 }
 
-fn check_request(envelope: &Envelope, request: Option<&[u8]>, checks: &mut Checks) {
-    let body = &envelope.proof.body;
-    compare("request", request, envelope, Opened::Request, checks, |bytes, salt| {
+/// A request as it was kept. Its shape decides how it is read, so that one file cannot be two requests.
+enum Request {
+    /// A JSON-RPC `tools/call`: its parameters.
+    Message(Value),
+    /// The bare argument object, as REST takes it.
+    Arguments(Value),
+}
+
+impl Request {
+    fn read(bytes: &[u8]) -> Result<Self, String> {
         let value = json::parse(bytes, &Limits::THEIRS).map_err(|error| error.to_string())?;
-        let hash = |arguments: &Value| request_hash(salt, &body.server.id, &body.execution.tool, arguments);
-        if hash(&value) == body.execution.request_hash {
-            return Ok(true);
+        if value.member("jsonrpc").is_none() {
+            return Ok(Self::Arguments(value));
         }
-        let Some(params) = value.member("params") else { return Ok(false) };
+        match (value.member("method").and_then(Value::as_str), value.member("params")) {
+            (Some("tools/call"), Some(params @ Value::Object(_))) => Ok(Self::Message(params.clone())),
+            (Some("tools/call"), _) => Err("the JSON-RPC message has no params".to_owned()),
+            _ => Err("the JSON-RPC message is no tools/call".to_owned()),
+        }
+    }
+
+    /// Whether it names this tool. At the gateway's own endpoint a tool's name is behind its server's: server__tool.
+    fn names(&self, tool: &str) -> bool {
+        let Self::Message(params) = self else { return true };
         let name = params.member("name").and_then(Value::as_str).unwrap_or_default();
-        // At the gateway's own endpoint a tool's name is behind its server's: <server>__<tool>.
-        let named =
-            name == body.execution.tool || name.split_once("__").is_some_and(|(_, tool)| tool == body.execution.tool);
-        let none = Value::Object(Vec::new());
-        let arguments = params.member("arguments").filter(|value| **value != Value::Null).unwrap_or(&none);
-        Ok(named && hash(arguments) == body.execution.request_hash)
-    });
+        name == tool || name.split_once("__").is_some_and(|(server, behind)| !server.is_empty() && behind == tool)
+    }
+
+    fn arguments(&self) -> Value {
+        match self {
+            Self::Arguments(arguments) => arguments.clone(),
+            Self::Message(params) => {
+                let arguments = params.member("arguments").filter(|arguments| **arguments != Value::Null);
+                arguments.cloned().unwrap_or(Value::Object(Vec::new()))
+            }
+        }
+    }
+
+    fn challenge(&self) -> Option<Vec<u8>> {
+        let Self::Message(params) = self else { return None };
+        hex::decode(params.member("_meta")?.member("io.sealgate/challenge")?.as_str()?).ok()
+    }
+}
+
+fn check_request(envelope: &Envelope, request: Option<&Result<Request, String>>, checks: &mut Checks) {
+    let body = &envelope.proof.body;
+    let (server, tool) = (&body.server.id, &body.execution.tool);
+    let is_proven = |request: &Request, salt: &Digest| {
+        request.names(tool) && request_hash(salt, server, tool, &request.arguments()) == body.execution.request_hash
+    };
+    let what = format!("the arguments are those of the proven call, {tool} of server {server}");
+    compare("request", request, envelope, Opened::Request, checks, is_proven, what);
 }
 
 fn check_response(envelope: &Envelope, response: Option<&[u8]>, checks: &mut Checks) {
     let body = &envelope.proof.body;
-    compare("response", response, envelope, Opened::Response, checks, |bytes, salt| {
-        let value = json::parse(bytes, &Limits::THEIRS).map_err(|error| error.to_string())?;
-        let matches = |result: &ResultObject| {
-            response_hash(salt, result) == body.execution.response_hash && result.is_error() == body.execution.is_error
-        };
-        let bare = ResultObject::of(value.clone()).ok();
-        let result = value.member("result").and_then(|result| ResultObject::of(result.clone()).ok());
-        let error = value.member("error").and_then(|error| ResultObject::of_error(error.clone()).ok());
-        Ok([bare, result, error].iter().flatten().any(matches))
-    });
+    let response = response.map(read_response);
+    let is_proven = |result: &ResultObject, salt: &Digest| {
+        response_hash(salt, result) == body.execution.response_hash && result.is_error() == body.execution.is_error
+    };
+    let what = if body.execution.is_error { "it is the proven one, an error" } else { "it is the proven one" };
+    compare("response", response.as_ref(), envelope, Opened::Response, checks, is_proven, what.to_owned());
 }
 
-fn compare(
+/// The result in a response as it was kept: a JSON-RPC message, or the bare result with or without what REST adds.
+fn read_response(bytes: &[u8]) -> Result<ResultObject, String> {
+    let value = json::parse(bytes, &Limits::THEIRS).map_err(|error| error.to_string())?;
+    let result = match (value.member("jsonrpc"), value.member("result"), value.member("error")) {
+        (None, ..) => ResultObject::of(value),
+        (Some(_), Some(result), None) => ResultObject::of(result.clone()),
+        (Some(_), None, Some(error)) => ResultObject::of_error(error.clone()),
+        // Whoever reads the one must not be shown the other.
+        (Some(_), ..) => return Err("a JSON-RPC response has a result or an error, this one has not one of them".to_owned()),
+    };
+    result.map_err(|fault| fault.to_string())
+}
+
+fn check_challenge(carried: Option<&[u8]>, expected: Option<&[u8]>, checks: &mut Checks, verdict: &mut Verdict) {
+    const FIX: &str = "take the proof of the call that carried your challenge";
+    let fail = |checks: &mut Checks, detail: &str| checks.fail("challenge", Class::Proof, detail.to_owned(), FIX);
+    match (carried, expected) {
+        (Some(carried), Some(expected)) if carried == expected => {
+            checks.pass("challenge", Class::Proof, "yours: the call was made after you chose it".to_owned());
+            return;
+        }
+        (Some(_), Some(_)) => fail(checks, "the proven call carried another challenge"),
+        (None, Some(_)) => fail(checks, "the proven call carried no challenge"),
+        (Some(_), None) => {
+            checks.note("challenge", Class::Proof, "the call carried one; --challenge or --request says whether it is yours");
+        }
+        (None, None) => checks.note("challenge", Class::Proof, "the call carried none"),
+    }
+    verdict.leaves_open(NotProven::NoChallenge);
+}
+
+fn compare<T>(
     name: &'static str,
-    given: Option<&[u8]>,
+    given: Option<&Result<T, String>>,
     envelope: &Envelope,
     what: Opened,
     checks: &mut Checks,
-    matches: impl Fn(&[u8], &Digest) -> Result<bool, String>,
+    is_proven: impl Fn(&T, &Digest) -> bool,
+    passes: String,
 ) {
     let salt = envelope.opening.as_ref().and_then(|opening| opening.salt(what));
     match (given, salt) {
         (None, _) => checks.note(name, Class::Proof, "not given: only its salted digest is proven"),
-        (Some(_), None) => {
+        (Some(Err(error)), _) => {
+            checks.fail(name, Class::Malformed, error.clone(), "give the JSON as it was sent or received");
+        }
+        (Some(Ok(_)), None) => {
             let detail = "the proof carries nothing that opens its digest; use the envelope that the caller got";
             checks.open(name, Class::Proof, detail);
         }
-        (Some(bytes), Some(salt)) => match matches(bytes, &salt) {
-            Ok(true) => checks.pass(name, Class::Proof, "is the one that was proven".to_owned()),
-            Ok(false) => {
-                let detail = format!("the file is not the {name} that was proven");
-                checks.fail(name, Class::Proof, detail, "give the file of this very call, unchanged");
-            }
-            Err(error) => checks.fail(name, Class::Proof, error, "give the JSON as it was sent or received"),
-        },
+        (Some(Ok(given)), Some(salt)) if is_proven(given, &salt) => checks.pass(name, Class::Proof, passes),
+        (Some(Ok(_)), Some(_)) => {
+            let detail = format!("the file is not the {name} that was proven");
+            checks.fail(name, Class::Proof, detail, "give the file of this very call, unchanged");
+        }
     }
 }

@@ -142,14 +142,21 @@ pub struct Verdict {
 impl Verdict {
     /// The class that rejects; `None` if all that is required passes, nothing fails, and a root vouches for it.
     pub fn rejection(&self) -> Option<Class> {
+        let class = self.reason().map(|(class, _)| class);
+        // Whatever the checks say, nothing is accepted on nobody's word.
+        class.or(if self.trust.is_none() { Some(Class::Chain) } else { None })
+    }
+
+    /// The class that rejects, and the first check of that class that does. Earlier classes outrank later ones.
+    pub fn reason(&self) -> Option<(Class, &Check)> {
         let stands_in_the_way = |check: &&Check| match check.outcome {
             Outcome::Pass => false,
             Outcome::Fail => true,
             Outcome::NotChecked => check.required,
         };
-        let class = self.checks.iter().filter(stands_in_the_way).map(|check| check.class).min();
-        // Whatever the checks say, nothing is accepted on nobody's word.
-        class.or(if self.trust.is_none() { Some(Class::Chain) } else { None })
+        // Of several smallest ones, `min_by_key` gives the first.
+        let check = self.checks.iter().filter(stands_in_the_way).min_by_key(|check| check.class)?;
+        Some((check.class, check))
     }
 
     /// `accepted`, `accepted (test root)` or `rejected`.

@@ -4,10 +4,11 @@
 mod common;
 
 use attestation_verifier::{
-    Certificate, Collateral, Container, Crl, HostTable, Policy, Question, Report, Ring, SignedReport, TrustAnchor,
-    appraise_report, clock,
+    BundleQuestion, Certificate, Collateral, Container, Crl, HostTable, Policy, ProofQuestion, Question, Report, Ring,
+    SignedReport, TrustAnchor, appraise_bundle, appraise_proof, appraise_report, clock,
 };
 use common::{read, vectors};
+use evidence::{bundle::Bundle, proof::Envelope};
 use proptest::prelude::*;
 
 fn registry(path: &str) -> Vec<u8> {
@@ -22,6 +23,33 @@ fn rejected(evidence: &[u8], collateral: &Collateral) -> bool {
 
 fn with_vek(der: Vec<u8>) -> Collateral {
     Collateral { vek: Some(der), ..Collateral::default() }
+}
+
+/// Exit codes of a bundle, and of a proof with request and answer beside a bundle.
+fn exits(bundle: &[u8], envelope: &[u8], request: &[u8], response: &[u8]) -> (u8, u8) {
+    let at = clock::parse("2026-12-01T00:00:00Z").unwrap();
+    let root = attestation_verifier::one_certificate(&read(vectors().join("demo/test-root.pem"))).unwrap();
+    let anchor = TrustAnchor::named(&root).unwrap();
+    let bundle = BundleQuestion { bundle, anchor: &anchor, nonce: Some(&[7; 16]), crls: &[] };
+    let (request, response) = (Some(request), Some(response));
+    let proof = ProofQuestion { envelope, bundle, request, response, challenge: None, tag_key: None };
+    let judged = appraise_bundle(bundle, &Policy::strict(), at, &Ring).verdict;
+    (judged.exit_code(), appraise_proof(proof, &Policy::strict(), at, &Ring).exit_code())
+}
+
+fn recorded(name: &str) -> Vec<u8> {
+    read(vectors().join("demo").join(name))
+}
+
+#[test]
+fn nesting_however_deep_makes_no_panic() {
+    for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
+        for depth in [15, 16, 17, 63, 64, 65, 100_000] {
+            let text = format!("{}1{}", open.repeat(depth), close.repeat(depth)).into_bytes();
+            assert_eq!(exits(&text, &text, &text, &text), (2, 2));
+            assert_ne!(exits(&recorded("bundle.json"), &recorded("proof.json"), &text, &text).1, 0);
+        }
+    }
 }
 
 #[test]
@@ -90,5 +118,35 @@ proptest! {
             let _ = hcl.claims(&[0; 64]);
         }
         prop_assert!(rejected(&blob, &Collateral::default()));
+    }
+
+    #[test]
+    fn no_bytes_are_a_bundle_or_a_proof(bytes in proptest::collection::vec(any::<u8>(), 0..2000), text in "\\PC{0,300}") {
+        for bytes in [&bytes[..], text.as_bytes()] {
+            prop_assert!(Bundle::from_bytes(bytes).is_err());
+            prop_assert!(Envelope::from_bytes(bytes).is_err());
+            prop_assert_eq!(exits(bytes, bytes, bytes, bytes), (2, 2));
+            let (_, proof) = exits(&recorded("bundle.json"), &recorded("proof.json"), bytes, bytes);
+            prop_assert_ne!(proof, 0);
+        }
+    }
+
+    #[test]
+    fn a_damaged_bundle_or_proof_is_refused_and_no_panic(
+        at in any::<prop::sample::Index>(),
+        with in 1u8..=255,
+        cut in proptest::option::of(any::<prop::sample::Index>()),
+    ) {
+        for name in ["bundle.json", "proof.json", "answer.json"] {
+            let mut bytes = recorded(name);
+            let length = bytes.len();
+            bytes[at.index(length)] ^= with;
+            if let Some(cut) = cut {
+                bytes.truncate(cut.index(length));
+            }
+            let _ = (Bundle::from_bytes(&bytes), Envelope::from_bytes(&bytes));
+            // The bundle's nonce is none of ours, so every bundle here is refused.
+            prop_assert_ne!(exits(&bytes, &bytes, &bytes, &bytes).0, 0);
+        }
     }
 }

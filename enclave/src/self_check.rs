@@ -77,6 +77,7 @@ pub(crate) fn judge_proof(
         bundle: BundleQuestion { bundle: &bundle, anchor: &anchor, nonce: None, crls: &[] },
         request,
         response,
+        challenge: None,
         tag_key: Some((app.prover.epoch, &app.prover.tag_key)),
     };
     Ok(appraise_proof(question, &policy(), UnixSeconds(now()?.0), &Ring))

@@ -25,6 +25,9 @@ pub(crate) struct ProofArgs {
     /// The answer: the JSON-RPC message, the bare result, or the REST answer.
     #[arg(long, value_name = "FILE")]
     response: Option<PathBuf>,
+    /// The challenge that the call must have carried: 2 to 128 hexadecimal digits. Without it, the request's own.
+    #[arg(long, value_name = "HEX", value_parser = challenge)]
+    challenge: Option<Challenge>,
     /// The nonce that the bundle must answer.
     #[arg(long, value_name = "HEX", value_parser = nonce)]
     nonce: Option<Nonce>,
@@ -33,6 +36,15 @@ pub(crate) struct ProofArgs {
     crl: Vec<PathBuf>,
     #[command(flatten)]
     common: Common,
+}
+
+/// Bytes of a challenge.
+#[derive(Clone)]
+struct Challenge(Vec<u8>);
+
+fn challenge(text: &str) -> Result<Challenge, String> {
+    let bytes = hex::decode(text).ok().filter(|bytes| (1..=64).contains(&bytes.len()));
+    bytes.map(Challenge).ok_or_else(|| "want 2 to 128 hexadecimal digits, an even number".to_owned())
 }
 
 pub(crate) fn run(arguments: ProofArgs) -> Result<(Verdict, Setting), Usage> {
@@ -56,11 +68,17 @@ pub(crate) fn run(arguments: ProofArgs) -> Result<(Verdict, Setting), Usage> {
         },
         request: request.as_deref(),
         response: response.as_deref(),
+        challenge: arguments.challenge.as_ref().map(|challenge| challenge.0.as_slice()),
         tag_key: None,
     };
     let mut verdict = appraise_proof(question, &setting.policy, setting.moment.at, &Ring);
     super::name_file(&mut verdict, "bundle", &arguments.bundle);
     super::name_file(&mut verdict, "proof", &arguments.proof);
+    for (check, path) in [("request", &arguments.request), ("response", &arguments.response)] {
+        if let Some(path) = path {
+            super::name_file(&mut verdict, check, path);
+        }
+    }
     drop(anchor);
     Ok((verdict, setting))
 }
