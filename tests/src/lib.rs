@@ -1,5 +1,11 @@
 //! What scenarios share: the real programs on loopback, each ended by its own process id.
-#![expect(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "a scenario that panics has failed")]
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a scenario that panics has failed"
+)]
 
 mod client;
 mod docker;
