@@ -182,7 +182,7 @@ impl Runner {
                 object([
                     ("memoryBytes", limits.memory.into()),
                     ("milliCpus", u64::from(limits.milli_cpus).into()),
-                    ("processes", u64::from(limits.processes).into()),
+                    ("processes", u64::from(limits.host_processes(self.sandbox.runtime())).into()),
                     ("temporaryBytes", limits.temporary.into()),
                 ]),
             ),

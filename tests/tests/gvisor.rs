@@ -46,7 +46,9 @@ fn with_runtime_runsc_servers_run_under_gvisor_and_the_proof_says_so() {
     let data = client.call(&wide, "write_file", json!({"path": "/data/note", "content": "x"}));
     assert_eq!(data["isError"], false, "{data}");
     for container in gateway.containers() {
-        assert_eq!(docker(&["inspect", "--format", "{{.HostConfig.Runtime}}", &container]).trim(), "runsc");
+        let seen = docker(&["inspect", "--format", "{{.HostConfig.Runtime}} {{.HostConfig.PidsLimit}}", &container]);
+        let said = client.get("/api/attestation/security").json()["sandbox"]["limits"]["processes"].clone();
+        assert_eq!(seen.trim(), format!("runsc {said}"));
     }
     gateway.stop();
     assert!(gateway.containers().is_empty());

@@ -41,7 +41,7 @@ impl Runtime {
 impl Runtime {
     /// Threads that the runtime itself needs inside the container's limit: gVisor's kernel is a process among them, and
     /// dies when it gets no thread.
-    fn own_threads(self) -> i64 {
+    fn own_threads(self) -> u32 {
         match self {
             Self::Runc => 0,
             Self::Runsc => 192,
@@ -62,6 +62,13 @@ pub struct Limits {
     pub temporary: u64,
     /// Open files per process.
     pub files: u32,
+}
+
+impl Limits {
+    /// What the engine is told: processes and threads as the host counts them.
+    pub fn host_processes(&self, runtime: Runtime) -> u32 {
+        self.processes.saturating_add(runtime.own_threads())
+    }
 }
 
 impl Default for Limits {
@@ -111,7 +118,7 @@ pub(crate) fn body(
         privileged: Some(false),
         network_mode: Some("none".to_owned()),
         ipc_mode: Some("private".to_owned()),
-        pids_limit: Some(i64::from(limits.processes) + config.runtime.own_threads()),
+        pids_limit: Some(limits.host_processes(config.runtime).into()),
         memory: Some(memory),
         memory_swap: Some(memory),
         nano_cpus: Some(i64::from(limits.milli_cpus) * 1_000_000),
