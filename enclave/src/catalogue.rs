@@ -168,11 +168,9 @@ impl Server {
         self.ready.as_ref().map_or(&[], |ready| &ready.tools)
     }
 
-    /// The slug in front of its tools' names: lower case, a leading `@` dropped, `/ . _` and blanks turned to `-`.
+    /// The slug in front of its tools' names.
     pub(crate) fn prefix(&self) -> String {
-        let lower = self.name.to_lowercase();
-        let bare = lower.strip_prefix('@').unwrap_or(&lower);
-        bare.chars().map(|c| if matches!(c, '/' | '.' | '_') || c.is_whitespace() { '-' } else { c }).collect()
+        slug(&self.name)
     }
 
     /// `name@version` of its package.
@@ -237,6 +235,13 @@ impl Server {
             Some(score + best)
         })
     }
+}
+
+/// A server's name as tools carry it: lower case, a leading `@` dropped, `/ . _` and blanks turned to `-`.
+pub(crate) fn slug(name: &str) -> String {
+    let lower = name.to_lowercase();
+    let bare = lower.strip_prefix('@').unwrap_or(&lower);
+    bare.chars().map(|c| if matches!(c, '/' | '.' | '_') || c.is_whitespace() { '-' } else { c }).collect()
 }
 
 /// The name closest to what was asked, if it is close enough to be a slip.

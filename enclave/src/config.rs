@@ -10,6 +10,8 @@ use std::{
 use evidence::{ServerId, core::Platform};
 use serde::Deserialize;
 
+use crate::catalogue::slug;
+
 /// What was typed.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -249,10 +251,17 @@ impl Config {
                 "choose 1 to 3600".to_owned(),
             ));
         }
+        if raw.development.as_ref().and_then(|development| development.token.as_deref()).is_some_and(str::is_empty) {
+            return Err((
+                "development.token is empty: everybody could show it".to_owned(),
+                "write a token, or leave the line away".to_owned(),
+            ));
+        }
         let servers = raw.server.into_iter().map(ServerEntry::of).collect::<Result<Vec<_>, _>>()?;
         let mut seen: BTreeMap<String, &str> = BTreeMap::new();
         for server in &servers {
-            for key in [server.id.to_string(), server.name.to_lowercase()] {
+            // Names that differ in `.` and `_` alone would give their tools the same names.
+            for key in [server.id.to_string(), slug(&server.name)] {
                 if let Some(other) = seen.insert(key.clone(), &server.name) {
                     let fix = "give each [[server]] its own name, and its own id if two share a package".to_owned();
                     return Err((format!("servers {other:?} and {:?} share {key:?}", server.name), fix));
@@ -286,6 +295,14 @@ impl ServerEntry {
             return Err((
                 format!("[[server]] name {:?}, package {:?}, version {:?}", raw.name, raw.package, raw.version),
                 "each is 1 to 64 characters (a package 214) without control characters".to_owned(),
+            ));
+        }
+        // The slug becomes part of its tools' names, which MCP 2026-07-28 spells in ASCII.
+        let prefix = slug(&raw.name);
+        if prefix.is_empty() || !prefix.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+            return Err((
+                format!("[[server]] name {:?} cannot stand in front of a tool's name", raw.name),
+                "use letters and digits of ASCII, and @ / . _ - or blanks between them".to_owned(),
             ));
         }
         let id = raw.id.unwrap_or_else(|| {

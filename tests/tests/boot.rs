@@ -106,6 +106,13 @@ fn a_configuration_that_cannot_be_meant_is_refused_with_its_line() {
         ("[[server]]", "[limits]\ncall_timeout_s = 0\n[[server]]", &["limits.call_timeout_s = 0"]),
         ("[[server]]", "[limits]\ncall_timeout_s = -1\n[[server]]", &["call_timeout_s"]),
         ("version = \"2026.8.31\"", "", &["version"]),
+        ("token = \"scenario\"", "token = \"\"", &["development.token is empty"]),
+        ("name = \"everything\"", "name = \"(everything)\"", &["cannot stand in front of a tool's name"]),
+        (
+            "[[server]]",
+            "[[server]]\nname = \"a_b\"\npackage = \"a\"\nversion = \"1.0.0\"\n[[server]]\nname = \"A.b\"\npackage = \"b\"\nversion = \"1.0.0\"\n[[server]]",
+            &["\"a_b\"", "\"A.b\"", "share"],
+        ),
         ("categories = [\"reference\"]", "id = \"42\"", &["server id", "UUID"]),
         (
             "[[server]]",
@@ -137,6 +144,17 @@ fn a_configuration_that_cannot_be_meant_is_refused_with_its_line() {
         assert_eq!(output.status.code(), Some(1), "{name}");
         says(&String::from_utf8_lossy(&output.stderr), &[name, "fix:"]);
     }
+    // A folder that is a file, and a port that is taken.
+    fs::write(gateway.config(), config.replacen("/state\"", "/enclave.toml\"", 1)).unwrap();
+    let output = run("enclave", &["keys", "init", "--config", &gateway.config()]);
+    assert_eq!(output.status.code(), Some(1));
+    says(&String::from_utf8_lossy(&output.stderr), &["/enclave.toml", "fix:"]);
+    let held = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = held.local_addr().unwrap().to_string();
+    let mut second = Gateway::prepared(&bare());
+    assert!(keys_init(&second).0);
+    second.reconfigure("127.0.0.1:0", &taken);
+    says(&second.refusal(), &[&format!("cannot listen on {taken}"), "fix:"]);
     let output = run("enclave", &["serve", "--config", "/nowhere/enclave.toml"]);
     says(&String::from_utf8_lossy(&output.stderr), &["/nowhere/enclave.toml", "cannot be read", "fix:"]);
 }

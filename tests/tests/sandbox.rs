@@ -8,6 +8,8 @@
 )]
 
 use std::{
+    io::Write as _,
+    net::TcpStream,
     thread,
     time::{Duration, Instant},
 };
@@ -71,6 +73,25 @@ fn a_slow_a_dead_and_a_killed_server_cost_one_clear_error_and_the_next_call_work
     failed(&waiting.join().unwrap(), "CONNECTION_FAILED");
     echoes(&client, &endpoint);
 
+    // Somebody who hangs up in the middle of it: the server goes on for the others.
+    let running = gateway.containers();
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call",
+        "params": {"name": "trigger-long-running-operation", "arguments": long}});
+    let body = body.to_string();
+    let host = gateway.base().trim_start_matches("http://");
+    let mut caller = TcpStream::connect(host).unwrap();
+    let length = body.len();
+    let head = format!(
+        "POST {endpoint} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+    );
+    caller.write_all(format!("{head}{body}").as_bytes()).unwrap();
+    thread::sleep(Duration::from_millis(300));
+    drop(caller);
+    echoes(&client, &endpoint);
+    thread::sleep(Duration::from_millis(2500));
+    echoes(&client, &endpoint);
+    assert_eq!(gateway.containers(), running, "it was not ended for it");
+
     // Dead on arrival: its neighbours do not notice.
     let dead = gateway.endpoint("dead");
     for _ in 0..2 {
@@ -110,6 +131,25 @@ fn many_first_calls_start_one_container_and_stopping_leaves_none() {
     assert_eq!(gateway.containers().len(), 4);
     gateway.stop();
     assert!(gateway.containers().is_empty());
+}
+
+#[test]
+fn more_calls_at_once_than_are_allowed_are_told_to_come_back() {
+    let gateway = Gateway::with(&Settings::everything_with("[limits]\ncalls_at_once = 1\n"));
+    let endpoint = gateway.endpoint("everything");
+    let client = gateway.anonymous();
+    echoes(&client, &endpoint);
+    let long = json!({"duration": 2, "steps": 2});
+    thread::scope(|scope| {
+        let first = scope.spawn(|| client.call(&endpoint, "trigger-long-running-operation", long));
+        thread::sleep(Duration::from_millis(700));
+        failed(&client.call(&endpoint, "echo", json!({"message": "a"})), "BUSY");
+        let over_rest = client.post("/api/servers/everything/tools/echo", &json!({"message": "a"}));
+        assert_eq!((over_rest.status, &over_rest.json()["error"]), (429, &json!("BUSY")));
+        assert!(over_rest.header("retry-after").unwrap().parse::<u32>().unwrap() >= 1);
+        assert_eq!(first.join().unwrap()["isError"], false, "who was first is served");
+    });
+    echoes(&client, &endpoint);
 }
 
 #[test]
