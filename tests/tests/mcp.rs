@@ -183,6 +183,10 @@ fn servers_are_switched_on_for_those_who_switched_them_on_and_for_nobody_else() 
         let said = page(query);
         assert_eq!((&said["total"], said["servers"].as_array().unwrap().len()), (&json!(total), shown), "{query}");
     }
+    for name in [&gateway.id("filesystem"), "FileSystem", "@modelcontextprotocol%2Fserver-filesystem"] {
+        let found = anonymous.get(&format!("/api/servers/{name}")).json();
+        assert_eq!(found["package"], "@modelcontextprotocol/server-filesystem", "{name}");
+    }
     let tools = anonymous.get(&format!("/api/servers/{}/tools", gateway.id("everything"))).json();
     assert!(
         tools["tools"].as_array().unwrap().iter().any(|tool| tool["name"] == "echo" && tool["inputSchema"].is_object())
