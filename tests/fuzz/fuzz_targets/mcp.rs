@@ -3,10 +3,9 @@
 #![no_main]
 
 #[allow(dead_code, reason = "the encoder's side is not fuzzed")]
+#[path = "../../../enclave/src/mcp"]
 mod mcp {
-    #[path = "../../../../enclave/src/mcp/era.rs"]
     pub(crate) mod era;
-    #[path = "../../../../enclave/src/mcp/message.rs"]
     pub(crate) mod message;
 }
 
