@@ -66,11 +66,12 @@ impl Catalogue {
     /// # Errors
     /// A name in it does not fit the profile of our documents.
     pub(crate) fn new(servers: Vec<Server>) -> Result<Self, JsonError> {
-        let document = Value::Array(servers.iter().map(Server::commitment).collect());
-        Ok(Self { digest: hash(tag::CATALOGUE, &[&j(&document)?]), servers })
+        let parts = servers.iter().map(|server| j(&server.commitment())).collect::<Result<Vec<_>, _>>()?;
+        let parts: Vec<&[u8]> = parts.iter().map(AsRef::as_ref).collect();
+        Ok(Self { digest: hash(tag::CATALOGUE, &parts), servers })
     }
 
-    /// `H("sealgate/catalogue/v1", J(catalogue))`, named in the state.
+    /// `H("sealgate/catalogue/v1", J(server)…)`, a part for each server, named in the state.
     pub(crate) fn digest(&self) -> Digest {
         self.digest
     }
@@ -168,11 +169,9 @@ impl Server {
         self.ready.as_ref().map_or(&[], |ready| &ready.tools)
     }
 
-    /// The slug in front of its tools' names: lower case, a leading `@` dropped, `/ . _` and blanks turned to `-`.
+    /// The slug in front of its tools' names.
     pub(crate) fn prefix(&self) -> String {
-        let lower = self.name.to_lowercase();
-        let bare = lower.strip_prefix('@').unwrap_or(&lower);
-        bare.chars().map(|c| if matches!(c, '/' | '.' | '_') || c.is_whitespace() { '-' } else { c }).collect()
+        slug(&self.name)
     }
 
     /// `name@version` of its package.
@@ -239,6 +238,13 @@ impl Server {
     }
 }
 
+/// What stands in front of the names of a server's tools: lower case, a leading `@` dropped, `/ . _` and blanks turned to `-`.
+pub(crate) fn slug(name: &str) -> String {
+    let lower = name.to_lowercase();
+    let bare = lower.strip_prefix('@').unwrap_or(&lower);
+    bare.chars().map(|c| if matches!(c, '/' | '.' | '_') || c.is_whitespace() { '-' } else { c }).collect()
+}
+
 /// The name closest to what was asked, if it is close enough to be a slip.
 fn closest<'a>(asked: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
     let asked: Vec<char> = asked.to_lowercase().chars().take(64).collect();
@@ -298,6 +304,13 @@ mod tests {
         assert!(refusal.remedy().text.contains("everything"));
         let refusal = catalogue().find("weather").unwrap_err();
         assert!(!refusal.remedy().text.contains("did you mean"));
+    }
+
+    #[test]
+    fn a_long_catalogue_has_a_digest_and_each_server_changes_it() {
+        let of = |count: usize| Catalogue::new((0..count).map(|_| server("everything", &"p".repeat(214))).collect());
+        let (long, longer) = (of(1000).unwrap(), of(1001).unwrap());
+        assert_ne!(long.digest(), longer.digest());
     }
 
     #[test]
