@@ -21,6 +21,9 @@ use crate::{
     runner::Runner,
 };
 
+/// Proofs judged at once by `/api/verify`: a body of 16 MiB is a tree of many times that.
+const VERIFICATIONS: usize = 2;
+
 /// Everything that requests share.
 pub(crate) struct App {
     /// The configuration.
@@ -35,6 +38,8 @@ pub(crate) struct App {
     pub(crate) enablement: Enablement,
     /// Tool calls that may run at once.
     pub(crate) slots: Semaphore,
+    /// Proofs that may be judged at once.
+    pub(crate) verifications: Semaphore,
     /// Runs servers.
     pub(crate) runner: Runner,
     /// Proves calls.
@@ -93,6 +98,7 @@ pub(crate) async fn run(config: Config) -> Result<(), Failure> {
         identities,
         enablement: Enablement::default(),
         slots: Semaphore::new(config.calls_at_once),
+        verifications: Semaphore::new(VERIFICATIONS),
         prover: Prover {
             core: attested.core,
             state: attested.state_head,

@@ -66,11 +66,12 @@ impl Catalogue {
     /// # Errors
     /// A name in it does not fit the profile of our documents.
     pub(crate) fn new(servers: Vec<Server>) -> Result<Self, JsonError> {
-        let document = Value::Array(servers.iter().map(Server::commitment).collect());
-        Ok(Self { digest: hash(tag::CATALOGUE, &[&j(&document)?]), servers })
+        let parts = servers.iter().map(|server| j(&server.commitment())).collect::<Result<Vec<_>, _>>()?;
+        let parts: Vec<&[u8]> = parts.iter().map(AsRef::as_ref).collect();
+        Ok(Self { digest: hash(tag::CATALOGUE, &parts), servers })
     }
 
-    /// `H("sealgate/catalogue/v1", J(catalogue))`, named in the state.
+    /// `H("sealgate/catalogue/v1", J(server)…)`, a part for each server, named in the state.
     pub(crate) fn digest(&self) -> Digest {
         self.digest
     }
@@ -303,6 +304,13 @@ mod tests {
         assert!(refusal.remedy().text.contains("everything"));
         let refusal = catalogue().find("weather").unwrap_err();
         assert!(!refusal.remedy().text.contains("did you mean"));
+    }
+
+    #[test]
+    fn a_long_catalogue_has_a_digest_and_each_server_changes_it() {
+        let of = |count: usize| Catalogue::new((0..count).map(|_| server("everything", &"p".repeat(214))).collect());
+        let (long, longer) = (of(1000).unwrap(), of(1001).unwrap());
+        assert_ne!(long.digest(), longer.digest());
     }
 
     #[test]

@@ -260,8 +260,13 @@ impl Config {
         let servers = raw.server.into_iter().map(ServerEntry::of).collect::<Result<Vec<_>, _>>()?;
         let mut seen: BTreeMap<String, &str> = BTreeMap::new();
         for server in &servers {
-            // Names that differ in `.` and `_` alone would give their tools the same names.
-            for key in [server.id.to_string(), slug(&server.name)] {
+            // The slug stands before the tools' names on /mcp: two servers of one slug could not be told apart there.
+            let slug = crate::catalogue::slug(&server.name);
+            if slug == "gateway" {
+                let fix = "choose another name: the gateway's own tools begin with gateway__".to_owned();
+                return Err((format!("server {:?} would stand before the gateway's own tools", server.name), fix));
+            }
+            for key in [server.id.to_string(), slug] {
                 if let Some(other) = seen.insert(key.clone(), &server.name) {
                     let fix = "give each [[server]] its own name, and its own id if two share a package".to_owned();
                     return Err((format!("servers {other:?} and {:?} share {key:?}", server.name), fix));
@@ -368,6 +373,13 @@ mod tests {
         ] {
             let error = read(&GOOD.replace(from, to)).unwrap_err();
             assert!(error.contains(said) && error.contains("fix: "), "{from} -> {to}: {error}");
+        }
+        for (name, said) in [("Gateway", "the gateway's own tools"), ("@every/thing", "share")] {
+            let other = &GOOD[GOOD.find("[[server]]").unwrap()..];
+            let other = other.replace("everything", name).replace("@modelcontextprotocol/server-", "");
+            let good = GOOD.replace("name = \"everything\"", "name = \"every.thing\"");
+            let error = read(&format!("{good}{other}")).unwrap_err();
+            assert!(error.contains(said) && error.contains("fix: "), "{name}: {error}");
         }
         let twice = format!("{GOOD}{}", &GOOD[GOOD.find("[[server]]").unwrap()..]);
         assert!(read(&twice).unwrap_err().contains("share"));

@@ -1,6 +1,9 @@
 //! Installs and runs servers: the one place where the gateway talks to `sandbox`.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
 
 use evidence::{
     Digest, ResultObject,
@@ -18,6 +21,10 @@ use crate::{
     catalogue::{Catalogue, Ready, Server, Tool},
     config::{Config, ServerEntry},
 };
+
+/// Most tools of one server: their names must fit one document of ours (64 KiB), or no gateway that lists the server
+/// could start.
+const MAX_TOOLS: usize = 400;
 
 /// Containers and what they run.
 pub(crate) struct Runner {
@@ -162,31 +169,31 @@ impl Runner {
         }
     }
 
-    /// How servers are locked in, as it is configured and in force.
+    /// How servers are locked in: read from the order that the engine gets for each container.
     pub(crate) fn posture(&self) -> Value {
         let engine = self.sandbox.engine();
-        let limits = &self.limits;
+        let hard = self.sandbox.hardening();
         object([
             ("runtime", self.sandbox.runtime().name().into()),
             ("engine", engine.version.as_str().into()),
             ("engineApi", engine.api.as_str().into()),
-            ("readOnlyRoot", true.into()),
-            ("tmpNoexec", true.into()),
-            ("capabilities", "none".into()),
-            ("noNewPrivileges", true.into()),
-            ("user", "10001:10001".into()),
-            ("network", "none".into()),
-            ("logDriver", "none".into()),
+            ("readOnlyRoot", hard.read_only_root.into()),
+            ("tmpNoexec", hard.writable_noexec.into()),
+            ("capabilities", if hard.no_capabilities { "none".into() } else { Value::Null }),
+            ("noNewPrivileges", hard.no_new_privileges.into()),
+            ("user", hard.user.into()),
+            ("network", hard.network.into()),
+            ("logDriver", hard.log_driver.into()),
             (
                 "limits",
                 object([
-                    ("memoryBytes", limits.memory.into()),
-                    ("milliCpus", u64::from(limits.milli_cpus).into()),
-                    ("processes", u64::from(limits.host_processes(self.sandbox.runtime())).into()),
-                    ("temporaryBytes", limits.temporary.into()),
+                    ("memoryBytes", hard.memory.into()),
+                    ("milliCpus", hard.milli_cpus.into()),
+                    ("processes", hard.processes.into()),
+                    ("temporaryBytes", self.limits.temporary.into()),
                 ]),
             ),
-            ("secretsInContainerConfiguration", false.into()),
+            ("secretsInContainerConfiguration", (hard.variables_in_configuration > 0).into()),
         ])
     }
 
@@ -248,6 +255,10 @@ fn tools(list: &RawValue) -> Result<Vec<Tool>, String> {
     let value =
         json::parse(list.get().as_bytes(), &Limits::THEIRS).map_err(|error| format!("its tools/list: {error}"))?;
     let items = value.member("tools").and_then(Value::as_array).ok_or("its tools/list has no array \"tools\"")?;
+    if items.len() > MAX_TOOLS {
+        return Err(format!("it lists {} tools, the limit is {MAX_TOOLS}", items.len()));
+    }
+    let mut seen = HashSet::new();
     items
         .iter()
         .map(|definition| {
@@ -255,6 +266,9 @@ fn tools(list: &RawValue) -> Result<Vec<Tool>, String> {
             let name = name
                 .filter(|name| is_tool_name(name))
                 .ok_or("a tool's name is missing or not 1 to 128 letters, digits, _ . -")?;
+            if !seen.insert(name) {
+                return Err(format!("it lists two tools named {name:?}"));
+            }
             Ok(Tool { name: name.to_owned(), definition: definition.clone() })
         })
         .collect()
@@ -264,4 +278,29 @@ fn tools(list: &RawValue) -> Result<Vec<Tool>, String> {
 fn is_tool_name(name: &str) -> bool {
     (1..=128).contains(&name.len())
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(names: impl Iterator<Item = String>) -> Box<RawValue> {
+        let tools: Vec<String> = names.map(|name| format!("{{\"name\":\"{name}\"}}")).collect();
+        RawValue::from_string(format!("{{\"tools\":[{}]}}", tools.join(","))).unwrap()
+    }
+
+    #[test]
+    fn a_server_with_too_many_tools_is_refused_and_the_most_it_may_have_fit_one_document() {
+        let name = |n: usize| format!("{n:0128}");
+        let most = tools(&list((0..MAX_TOOLS).map(name))).unwrap();
+        let names = Value::Array(most.iter().map(|tool| tool.name.as_str().into()).collect());
+        assert!(evidence::profile::j(&names).unwrap().len() < Limits::OURS.bytes - 2048);
+        assert!(tools(&list((0..=MAX_TOOLS).map(name))).unwrap_err().contains("the limit is"));
+    }
+
+    #[test]
+    fn two_tools_of_one_name_are_refused() {
+        let twice = ["echo", "echo"].into_iter().map(str::to_owned);
+        assert!(tools(&list(twice)).unwrap_err().contains("two tools named"));
+    }
 }

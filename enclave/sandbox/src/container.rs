@@ -88,6 +88,58 @@ pub struct LaunchSpec {
     pub writable: Vec<String>,
 }
 
+/// How containers are locked in, read from the very order that the engine is given for each of them.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Hardening {
+    /// The root file system is read-only.
+    pub read_only_root: bool,
+    /// Every writable directory is a tmpfs from which nothing can be executed.
+    pub writable_noexec: bool,
+    /// All capabilities are dropped and none is added.
+    pub no_capabilities: bool,
+    /// No process gains privileges, and the container itself has none.
+    pub no_new_privileges: bool,
+    /// User and group.
+    pub user: String,
+    /// Network mode of the engine: `none`.
+    pub network: String,
+    /// Where the engine writes what servers print: `none`.
+    pub log_driver: String,
+    /// Bytes of memory, swap included.
+    pub memory: u64,
+    /// Processors, in thousandths.
+    pub milli_cpus: u64,
+    /// Processes and threads, those of the runtime included.
+    pub processes: u64,
+    /// Variables in the container's configuration, which the engine writes to disk.
+    pub variables_in_configuration: usize,
+}
+
+impl Hardening {
+    pub(crate) fn of(body: &ContainerCreateBody) -> Self {
+        let host = body.host_config.clone().unwrap_or_default();
+        let number = |value: Option<i64>| value.and_then(|value| u64::try_from(value).ok()).unwrap_or_default();
+        let (tmpfs, memory) = (host.tmpfs.unwrap_or_default(), number(host.memory));
+        let noexec = |options: &String| options.split(',').any(|option| option == "noexec");
+        let dropped = host.cap_drop.unwrap_or_default().iter().any(|name| name == "ALL");
+        let options = host.security_opt.unwrap_or_default();
+        Self {
+            read_only_root: host.readonly_rootfs == Some(true),
+            writable_noexec: tmpfs.values().all(noexec) && host.binds.is_none() && host.mounts.is_none(),
+            no_capabilities: dropped && host.cap_add.is_none_or(|added| added.is_empty()),
+            no_new_privileges: options.iter().any(|option| option == "no-new-privileges")
+                && host.privileged != Some(true),
+            user: body.user.clone().unwrap_or_default(),
+            network: host.network_mode.unwrap_or_default(),
+            log_driver: host.log_config.and_then(|log| log.typ).unwrap_or_default(),
+            memory: if host.memory_swap == host.memory { memory } else { 0 },
+            milli_cpus: number(host.nano_cpus) / 1_000_000,
+            processes: number(host.pids_limit),
+            variables_in_configuration: body.env.as_ref().map_or(0, Vec::len),
+        }
+    }
+}
+
 /// The container of one start.
 pub(crate) fn body(
     image: &str,
@@ -152,5 +204,52 @@ pub(crate) fn body(
         ])),
         host_config: Some(host),
         ..ContainerCreateBody::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order() -> ContainerCreateBody {
+        let config = Config {
+            deployment: "test".into(),
+            state_directory: std::env::temp_dir(),
+            runtime: Runtime::Runc,
+            limits: Limits::default(),
+        };
+        body("image", "server", "instance", &Owner::of_this_process("test"), &["/data".into()], &config)
+    }
+
+    fn after(change: impl FnOnce(&mut ContainerCreateBody, &mut HostConfig)) -> Hardening {
+        let mut body = order();
+        let mut host = body.host_config.take().unwrap();
+        change(&mut body, &mut host);
+        body.host_config = Some(host);
+        Hardening::of(&body)
+    }
+
+    #[test]
+    fn what_is_said_of_containers_is_what_is_ordered() {
+        let said = Hardening::of(&order());
+        assert!(said.read_only_root && said.writable_noexec && said.no_capabilities && said.no_new_privileges);
+        assert_eq!((said.user.as_str(), said.network.as_str(), said.log_driver.as_str()), (USER, "none", "none"));
+        let limits = Limits::default();
+        assert_eq!((said.memory, said.milli_cpus, said.processes), (limits.memory, 1000, 64));
+        assert_eq!(said.variables_in_configuration, 0);
+    }
+
+    #[test]
+    fn an_order_that_is_less_than_hard_is_said_to_be() {
+        assert!(!after(|_, host| host.readonly_rootfs = None).read_only_root);
+        assert!(!after(|_, host| host.binds = Some(vec!["/:/host".into()])).writable_noexec);
+        let exec = HashMap::from([("/tmp".to_owned(), "rw,exec".to_owned())]);
+        assert!(!after(|_, host| host.tmpfs = Some(exec)).writable_noexec);
+        assert!(!after(|_, host| host.cap_drop = None).no_capabilities);
+        assert!(!after(|_, host| host.cap_add = Some(vec!["SYS_ADMIN".into()])).no_capabilities);
+        assert!(!after(|_, host| host.privileged = Some(true)).no_new_privileges);
+        assert_eq!(after(|_, host| host.network_mode = Some("host".into())).network, "host");
+        assert_eq!(after(|_, host| host.memory_swap = Some(-1)).memory, 0);
+        assert_eq!(after(|body, _| body.env = Some(vec!["TOKEN=x".into()])).variables_in_configuration, 1);
     }
 }

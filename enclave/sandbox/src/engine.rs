@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use bollard::{ClientVersion, Docker};
 
 use crate::{
-    Limits, Runtime, SandboxError,
+    Hardening, Limits, Runtime, SandboxError, container,
     error::{engine, is_missing},
     sweep::Owner,
 };
@@ -103,6 +103,11 @@ impl Sandbox {
     /// The name that keeps this gateway's containers apart from others'.
     pub fn deployment(&self) -> &str {
         &self.config.deployment
+    }
+
+    /// How containers are locked in.
+    pub fn hardening(&self) -> Hardening {
+        Hardening::of(&container::body("", "", "", &self.owner, &[], &self.config))
     }
 
     /// What runs containers.

@@ -25,7 +25,7 @@ pub mod stdio_session;
 mod sweep;
 
 pub use bridge::Variable;
-pub use container::{LaunchSpec, Limits, Runtime};
+pub use container::{Hardening, LaunchSpec, Limits, Runtime};
 pub use engine::{Config, EngineInfo, Sandbox};
 pub use error::SandboxError;
 pub use install::InstallError;

@@ -340,8 +340,9 @@ impl Session {
 
     /// Ends the server: first politely, by closing its stdin.
     pub async fn stop(&self) {
-        let _ = self.outgoing.send(Outgoing::Close).await;
         let ended = async {
+            // A server that no longer reads leaves no room in the queue, and must not hold us up either.
+            let _ = self.outgoing.send(Outgoing::Close).await;
             while self.shared.state().ended.is_none() {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }

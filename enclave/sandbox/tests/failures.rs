@@ -315,3 +315,18 @@ async fn a_killed_gateway_leaves_nothing_that_its_next_start_does_not_sweep() {
     assert_eq!(bench.sandbox.sweep().await.unwrap(), 1);
     none_left(&bench.sandbox).await;
 }
+
+#[tokio::test]
+async fn a_server_that_reads_nothing_more_can_still_be_ended() {
+    let (bench, pool, server) = pool_of("hang: () => { for (;;); },", "deaf").await;
+    let session = pool.session(&warrant(), "alice", &server, &LaunchSpec::default()).await.unwrap();
+    session.request("hang", None, SHORT).await.unwrap_err();
+    // More than pipes and sockets on the way hold: the queue of what is to be written stays full.
+    let long = raw(&format!("{{\"a\":\"{}\"}}", "x".repeat(100_000)));
+    let calls = (0..150).map(|_| session.request("echo", Some(&long), SHORT));
+    assert!(futures_util::future::join_all(calls).await.iter().all(Result::is_err));
+    drop(session);
+    let ended = tokio::time::timeout(Duration::from_secs(20), pool.stop()).await;
+    assert!(ended.is_ok(), "the pool waits for a server that does not read");
+    none_left(&bench.sandbox).await;
+}

@@ -171,6 +171,7 @@ pub(crate) async fn verify(State(app): State<Arc<App>>, headers: HeaderMap, body
 
 async fn verify_inner(app: &Arc<App>, headers: &HeaderMap, body: Body) -> Result<Response, Problem> {
     let body = json_body(headers, body, MAX_VERIFY_BYTES).await?;
+    let _place = app.verifications.try_acquire().map_err(|_| Problem::busy(1))?;
     let limits = Limits { bytes: MAX_VERIFY_BYTES, ..Limits::THEIRS };
     let value = tree::parse(&body, &limits).map_err(|error| Problem::json(&error))?;
     let bad = |what: String| {
