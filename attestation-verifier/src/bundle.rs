@@ -113,7 +113,10 @@ fn read(bytes: &[u8]) -> Result<(Bundle, Core, Vec<State>), (&'static str, Strin
         // Wrappers of reports are for reports alone: a bundle has one place for each thing.
         if carried.report.len() != SignedReport::LENGTH {
             let length = carried.report.len();
-            return Err(("bundle", format!("{path}: want the {} bytes of a report, found {length}", SignedReport::LENGTH)));
+            return Err((
+                "bundle",
+                format!("{path}: want the {} bytes of a report, found {length}", SignedReport::LENGTH),
+            ));
         }
     }
     for (at, crl) in bundle.crls.iter().enumerate() {
@@ -377,7 +380,12 @@ fn check_platform(core: &Core, trust: Option<Trust>, checks: &mut Checks) {
         }
         (_, Some(Trust::Test)) => {
             let detail = format!("the core says \"{says}\", and the chain ends in a test root");
-            checks.fail("core-platform", Class::Binding, detail, "only a gateway that says \"simulated\" has a test root");
+            checks.fail(
+                "core-platform",
+                Class::Binding,
+                detail,
+                "only a gateway that says \"simulated\" has a test root",
+            );
         }
     }
 }
@@ -410,7 +418,8 @@ mod tests {
     /// What the claim `code` makes of a verdict that is otherwise good.
     fn judged(trust: Option<Trust>, wanted: Grade) -> Verdict {
         let at = UnixSeconds(0);
-        let mut verdict = Verdict { trust, grade: Grade::Hardware, checks: vec![], ..malformed("x", String::new(), "", at) };
+        let mut verdict =
+            Verdict { trust, grade: Grade::Hardware, checks: vec![], ..malformed("x", String::new(), "", at) };
         let mut checks = Checks::default();
         check_code(&Policy { code: wanted, ..Policy::strict() }, &mut verdict, &mut checks);
         verdict.checks = checks.into_inner();

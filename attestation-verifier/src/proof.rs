@@ -9,8 +9,8 @@ use evidence::{
 };
 
 use crate::{
-    Attested, BundleQuestion, Class, Crypto, NotProven, Outcome, Policy, Trust, Verdict, appraisal::Checks, appraise_bundle,
-    bundle::short,
+    Attested, BundleQuestion, Class, Crypto, NotProven, Outcome, Policy, Trust, Verdict, appraisal::Checks,
+    appraise_bundle, bundle::short,
 };
 
 /// What is to be appraised, and against which expectations.
@@ -144,7 +144,8 @@ fn check_claims(proof: &Proof, attested: &Attested, trust: Option<Trust>, checks
     // Nobody here knows which package or image was wanted, so this compares nothing.
     let server = &body.server;
     let lock = if server.lock_digest.is_some() { "with the digests of its lock and image" } else { "no lock named" };
-    let detail = format!("the gateway names {} under {}, {lock}: hold them against your own", server.package, server.runtime);
+    let detail =
+        format!("the gateway names {} under {}, {lock}: hold them against your own", server.package, server.runtime);
     checks.note("server", Class::Proof, &detail);
 }
 
@@ -238,7 +239,9 @@ fn read_response(bytes: &[u8]) -> Result<ResultObject, String> {
         (Some(_), Some(result), None) => ResultObject::of(result.clone()),
         (Some(_), None, Some(error)) => ResultObject::of_error(error.clone()),
         // Whoever reads the one must not be shown the other.
-        (Some(_), ..) => return Err("a JSON-RPC response has a result or an error, this one has not one of them".to_owned()),
+        (Some(_), ..) => {
+            return Err("a JSON-RPC response has a result or an error, this one has not one of them".to_owned());
+        }
     };
     result.map_err(|fault| fault.to_string())
 }
@@ -254,7 +257,11 @@ fn check_challenge(carried: Option<&[u8]>, expected: Option<&[u8]>, checks: &mut
         (Some(_), Some(_)) => fail(checks, "the proven call carried another challenge"),
         (None, Some(_)) => fail(checks, "the proven call carried no challenge"),
         (Some(_), None) => {
-            checks.note("challenge", Class::Proof, "the call carried one; --challenge or --request says whether it is yours");
+            checks.note(
+                "challenge",
+                Class::Proof,
+                "the call carried one; --challenge or --request says whether it is yours",
+            );
         }
         (None, None) => checks.note("challenge", Class::Proof, "the call carried none"),
     }

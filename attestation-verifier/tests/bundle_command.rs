@@ -1,5 +1,12 @@
 //! `bundle` and `proof` on the command line: the right exit code, and words that name file and fix.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods, reason = "a test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a test"
+)]
 
 #[path = "common/boot.rs"]
 mod boot;
@@ -76,7 +83,11 @@ const PROOF: [&str; 4] = ["proof", "proof.json", "--bundle", "bundle.json"];
 fn a_bundle_is_accepted_under_the_root_that_is_named_and_under_no_other() {
     let files = Files::new();
     let nonce = hex::encode(NONCE);
-    let text = files.says(&with(&BUNDLE, &["--nonce", &nonce]), 0, &["accepted (test root)\n", "nonce", "code-unknown", "(--at)"]);
+    let text = files.says(
+        &with(&BUNDLE, &["--nonce", &nonce]),
+        0,
+        &["accepted (test root)\n", "nonce", "code-unknown", "(--at)"],
+    );
     assert!(!text.contains("FAIL") && !text.contains("no-nonce"), "{text}");
     files.says(&["bundle", "bundle.json", "--at", AT], 3, &["rejected: "]);
     files.says(&with(&BUNDLE, &["--nonce", &"00".repeat(16)]), 6, &["rejected: nonce", "another nonce", "fix:"]);

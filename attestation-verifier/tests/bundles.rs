@@ -1,11 +1,22 @@
 //! Bundles of a simulated boot: the good one is accepted under its root, and each thing wrong gives its own exit code.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods, reason = "a test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a test"
+)]
 
 #[path = "common/boot.rs"]
 mod boot;
 
-use attestation_verifier::{BundleQuestion, NotProven, Policy, Product, Ring, TrustAnchor, appraise_bundle, clock, roots};
-use boot::{AT, Boot, NONCE, accepted, at, chip, core, judge, judge_bytes, key, outcome, rejected_by, sign, signed_state, state};
+use attestation_verifier::{
+    BundleQuestion, NotProven, Policy, Product, Ring, TrustAnchor, appraise_bundle, clock, roots,
+};
+use boot::{
+    AT, Boot, NONCE, accepted, at, chip, core, judge, judge_bytes, key, outcome, rejected_by, sign, signed_state, state,
+};
 use evidence::{
     bundle::{Bundle, VekKind},
     core::Platform,
@@ -28,8 +39,24 @@ fn the_good_bundle_is_accepted_under_its_root_with_every_link_shown() {
     let verdict = judge(&Boot::new().bundle());
     accepted(&verdict);
     let expected = [
-        "ark", "intermediate", "vek", "chain", "signature", "fields", "product", "signing-key", "tcb", "vmpl",
-        "guest-policy", "core", "certificates", "core-platform", "states", "possession", "fresh", "nonce",
+        "ark",
+        "intermediate",
+        "vek",
+        "chain",
+        "signature",
+        "fields",
+        "product",
+        "signing-key",
+        "tcb",
+        "vmpl",
+        "guest-policy",
+        "core",
+        "certificates",
+        "core-platform",
+        "states",
+        "possession",
+        "fresh",
+        "nonce",
     ];
     for name in expected {
         assert_eq!(outcome(&verdict, name), "pass", "{name}");
@@ -222,7 +249,8 @@ fn possession_by_anybody_else_gives_6() {
 
 #[test]
 fn a_fresh_report_that_does_not_fit_gives_6() {
-    let fresh = |change: fn(&mut evidence::bundle::FreshReport)| with(|bundle, _| change(bundle.fresh.as_mut().unwrap()));
+    let fresh =
+        |change: fn(&mut evidence::bundle::FreshReport)| with(|bundle, _| change(bundle.fresh.as_mut().unwrap()));
     for bundle in [
         with(|bundle, boot| bundle.fresh = Some(boot.fresh(|request| request.report_id = [0x2d; 32]))),
         with(|bundle, boot| bundle.fresh = Some(boot.fresh(|request| request.measurement = [1; 48]))),
@@ -299,7 +327,9 @@ fn a_genuine_report_lends_nothing_to_a_simulated_core() {
     let question = BundleQuestion { bundle: &bytes, anchor: &TrustAnchor::Amd, nonce: None, crls: &[] };
     let verdict = appraise_bundle(question, &Policy::strict(), at(), &Ring).verdict;
     rejected_by(&verdict, 6, "core");
-    for (name, wanted) in [("signature", "pass"), ("core-platform", "fail"), ("code", "not_checked"), ("certificates", "pass")] {
+    for (name, wanted) in
+        [("signature", "pass"), ("core-platform", "fail"), ("code", "not_checked"), ("certificates", "pass")]
+    {
         assert_eq!(outcome(&verdict, name), wanted, "{name}");
     }
     assert_eq!(verdict.trust.map(attestation_verifier::Trust::name), Some("amd"));
@@ -337,5 +367,8 @@ fn a_verdict_has_the_documented_shape() {
         assert!(["pass", "fail", "not_checked"].contains(&check["outcome"].as_str().unwrap()), "{check}");
     }
     assert!(json["notProven"].as_array().unwrap().iter().all(serde_json::Value::is_string));
-    assert_eq!(json["time"], serde_json::json!({"verifiedAt": AT, "notBefore": null, "notAfter": null, "claimed": null}));
+    assert_eq!(
+        json["time"],
+        serde_json::json!({"verifiedAt": AT, "notBefore": null, "notAfter": null, "claimed": null})
+    );
 }

@@ -1,5 +1,12 @@
 //! Proofs of one call: accepted with the bundle of its boot, and everything else gives 7.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods, reason = "a test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a test"
+)]
 
 #[path = "common/boot.rs"]
 mod boot;
@@ -38,7 +45,9 @@ fn with_response(response: &str) -> Verdict {
 }
 
 fn message(name: &str, arguments: &str, meta: &str) -> String {
-    format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"{name}","arguments":{arguments}{meta}}}}}"#)
+    format!(
+        r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"{name}","arguments":{arguments}{meta}}}}}"#
+    )
 }
 
 #[test]
@@ -56,7 +65,8 @@ fn a_proof_is_accepted_with_the_bundle_of_its_boot() {
     ] {
         assert_eq!(outcome(&verdict, name), wanted, "{name}");
     }
-    for code in [NotProven::HmacNotRevealed, NotProven::NoChallenge, NotProven::PackageBehaviour, NotProven::ToolTruth] {
+    for code in [NotProven::HmacNotRevealed, NotProven::NoChallenge, NotProven::PackageBehaviour, NotProven::ToolTruth]
+    {
         assert!(verdict.not_proven.contains(&code), "{code:?}");
     }
     assert_eq!(verdict.times.claimed.map(|at| at.0), Some(1_772_323_199));
@@ -145,7 +155,9 @@ fn any_change_of_the_signed_text_gives_7() {
     let twin_end = twin + text[twin..].find(r#","keyId""#).unwrap();
     let mut flipped = 0;
     for (at, digit) in text.char_indices().filter(|(_, c)| c.is_ascii_hexdigit()).step_by(5) {
-        let quoted = text[..at].rfind('"').is_some_and(|quote| text[quote + 1..].chars().take(32).all(|c| c.is_ascii_hexdigit()));
+        let quoted = text[..at]
+            .rfind('"')
+            .is_some_and(|quote| text[quote + 1..].chars().take(32).all(|c| c.is_ascii_hexdigit()));
         if !quoted || !(at < body_end || (twin..twin_end).contains(&at)) {
             continue;
         }
@@ -289,7 +301,9 @@ fn another_answer_gives_7() {
         rejected_by(&with_response(&response), 7, "response");
     }
     // A message that shows one thing and proves another.
-    let both = format!(r#"{{"jsonrpc":"2.0","id":1,"result":{{"content":[]}},"error":{{"code":1,"message":""}},"x":{RESULT}}}"#);
+    let both = format!(
+        r#"{{"jsonrpc":"2.0","id":1,"result":{{"content":[]}},"error":{{"code":1,"message":""}},"x":{RESULT}}}"#
+    );
     rejected_by(&with_response(&both), 2, "response");
 }
 
@@ -302,13 +316,19 @@ fn an_error_of_the_server_is_proven_as_one() {
     let judge = |response: String| Asked { response: Some(response), ..asked.clone() }.judge();
     for response in [
         format!(r#"{{"jsonrpc":"2.0","id":1,"error":{error}}}"#),
-        format!(r#"{{"jsonrpc":"2.0","id":1,"error":{{"code":-32602,"message":"no such tool","data":{{"io.sealgate/proof":{proof}}}}}}}"#),
+        format!(
+            r#"{{"jsonrpc":"2.0","id":1,"error":{{"code":-32602,"message":"no such tool","data":{{"io.sealgate/proof":{proof}}}}}}}"#
+        ),
         format!(r#"{{"error":{error},"isError":true,"proof":{proof}}}"#),
     ] {
         accepted(&judge(response));
     }
     rejected_by(&judge(format!(r#"{{"jsonrpc":"2.0","id":1,"result":{error}}}"#)), 7, "response");
-    rejected_by(&judge(r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32603,"message":"no such tool"}}"#.to_owned()), 7, "response");
+    rejected_by(
+        &judge(r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32603,"message":"no such tool"}}"#.to_owned()),
+        7,
+        "response",
+    );
     // The hash of an error under a body that says it was none.
     let lying = asked_of(&failed, |body, _| body.execution.is_error = false);
     let response = Some(format!(r#"{{"jsonrpc":"2.0","id":1,"error":{error}}}"#));
@@ -323,7 +343,8 @@ fn only_what_is_opened_can_be_compared() {
         let mut envelope = boot.envelope(boot.body(&bundle, &result()));
         envelope.opening = shown.map(Boot::salts);
         let (request, response) = (Some(ARGUMENTS.to_owned()), Some(RESULT.to_owned()));
-        Asked { envelope: text(&envelope), bundle: bundle.to_bytes().unwrap(), request, response, ..Asked::default() }.judge()
+        Asked { envelope: text(&envelope), bundle: bundle.to_bytes().unwrap(), request, response, ..Asked::default() }
+            .judge()
     };
     accepted(&judge(Some(&[Opened::Request, Opened::Response])));
     for (shown, open) in [
