@@ -1,19 +1,54 @@
-//! Evidence bundles: no panic, a bundle that reads is written and read alike, and under AMD's roots nothing is accepted:
-//! no seed is of AMD's.
+//! Evidence bundles: no panic, also where every signature holds; a bundle that reads is written and read alike; and nothing
+//! is plainly accepted.
 #![no_main]
 
-use attestation_verifier::{BundleQuestion, Policy, Ring, TrustAnchor, appraise_bundle, clock};
+use std::sync::OnceLock;
+
+use attestation_verifier::{
+    BadSignature, BundleQuestion, Crypto, Policy, TrustAnchor, appraise_bundle, clock, one_certificate,
+};
 use evidence::bundle::Bundle;
 use libfuzzer_sys::fuzz_target;
+
+const ROOT: &[u8] = include_bytes!("../../vectors/demo/test-root.pem");
+
+/// The recorded chain and report are not what is fuzzed here, and their signatures take a thousand times as long as the
+/// rest: they count as good. So does every other, so that the fuzzer gets past them.
+struct Quick;
+
+impl Crypto for Quick {
+    fn rsa_pss_sha384(&self, _: &[u8], _: &[u8], _: &[u8]) -> Result<(), BadSignature> {
+        Ok(())
+    }
+
+    fn rsa_pkcs1_sha256(&self, _: &[u8], _: &[u8], _: &[u8]) -> Result<(), BadSignature> {
+        Ok(())
+    }
+
+    fn ecdsa_p384_sha384(&self, _: &[u8], _: &[u8], _: &[u8; 96]) -> Result<(), BadSignature> {
+        Ok(())
+    }
+
+    fn ed25519(&self, _: &[u8; 32], _: &[u8], _: &[u8; 64]) -> Result<(), BadSignature> {
+        Ok(())
+    }
+}
 
 fuzz_target!(|bytes: &[u8]| {
     if let Ok(bundle) = Bundle::from_bytes(bytes) {
         let Ok(written) = bundle.to_bytes() else { panic!("a bundle was read that cannot be written") };
         assert_eq!(Bundle::from_bytes(&written).as_ref(), Ok(&bundle));
     }
-    let Some(at) = clock::parse("2026-03-01T00:00:00Z") else { return };
-    let question = BundleQuestion { bundle: bytes, anchor: &TrustAnchor::Amd, nonce: None, crls: &[] };
-    let verdict = appraise_bundle(question, &Policy::strict(), at, &Ring).verdict;
-    let _ = verdict.to_json();
-    assert_ne!(verdict.exit_code(), 0);
+    static ROOT_DER: OnceLock<Vec<u8>> = OnceLock::new();
+    let root = ROOT_DER.get_or_init(|| one_certificate(ROOT).unwrap_or_default());
+    let (Ok(anchor), Some(at)) = (TrustAnchor::named(root), clock::parse("2026-12-01T00:00:00Z")) else {
+        panic!("the recorded root does not read");
+    };
+    for anchor in [&anchor, &TrustAnchor::Amd] {
+        let question = BundleQuestion { bundle: bytes, anchor, nonce: None, crls: &[] };
+        let verdict = appraise_bundle(question, &Policy::strict(), at, &Quick).verdict;
+        let _ = verdict.to_json();
+        // No core is looked up anywhere, so the claim about the code stays open whatever else holds.
+        assert_ne!(verdict.word(), "accepted");
+    }
 });

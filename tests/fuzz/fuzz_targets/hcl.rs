@@ -6,7 +6,9 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     let Ok(hcl) = Hcl::parse(bytes) else { return };
-    let Some(data) = hcl.report().signed_bytes().get(0x50..0x90).and_then(|data| data.first_chunk::<64>()) else { return };
+    let Some(data) = hcl.report().signed_bytes().get(0x50..0x90).and_then(|data| data.first_chunk::<64>()) else {
+        return;
+    };
     if let Some(claims) = hcl.claims(data) {
         assert!(bytes.windows(claims.len().max(1)).any(|window| window == claims) || claims.is_empty());
     }
