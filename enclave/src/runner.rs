@@ -146,7 +146,7 @@ impl Runner {
         let result = match answer {
             Answer::Result(raw) => {
                 let value = json::parse(raw.get().as_bytes(), &Limits::THEIRS).map_err(unfit)?;
-                ResultObject::of(value)
+                ResultObject::of_server(value)
             }
             Answer::Error(raw) => {
                 let value = json::parse(raw.get().as_bytes(), &Limits::THEIRS).map_err(unfit)?;

@@ -103,11 +103,17 @@ impl ResultObject {
     /// The result that a server sent, or that a client received: without the members that the gateway writes, `isError`
     /// made explicit, an empty `_meta` absent. Doing it twice changes nothing.
     ///
+    /// What REST writes for a JSON-RPC error of the server, `{"error":…,"isError":true}` and nothing else of the server's,
+    /// is read as that error.
+    ///
     /// # Errors
-    /// The value is not an object, its `_meta` is not one, `isError` is not a boolean, or there is a member `error`: that
-    /// is how [`Self::of_error`] writes a JSON-RPC error, and a result must not be taken for one.
+    /// The value is not an object, its `_meta` is not one, `isError` is not a boolean, or there is a member `error` beside
+    /// others: nobody is to be shown the one where the other was proven.
     pub fn of(result: Value) -> Result<Self, ResultFault> {
         let Value::Object(members) = result else { return Err(ResultFault::NotAnObject) };
+        if members.iter().any(|(name, _)| name == "error") {
+            return Self::of_rest_error(members);
+        }
         let mut kept = Vec::with_capacity(members.len() + 1);
         let mut explicit = false;
         for (name, value) in members {
@@ -124,7 +130,6 @@ impl ResultObject {
                     kept.push((name, value));
                 }
                 ("isError", _) => return Err(ResultFault::IsError),
-                ("error", _) => return Err(ResultFault::Error),
                 (added, _) if ADDED_MEMBERS.contains(&added) => {}
                 (_, value) => kept.push((name, value)),
             }
@@ -133,6 +138,27 @@ impl ResultObject {
             kept.push(("isError".to_owned(), Value::Bool(false)));
         }
         Ok(Self(Value::Object(kept)))
+    }
+
+    /// The result that a server sent, before anything was added to it.
+    ///
+    /// # Errors
+    /// As [`Self::of`], and for any member `error`: one digest would stand for a result and for a JSON-RPC error.
+    pub fn of_server(result: Value) -> Result<Self, ResultFault> {
+        if result.member("error").is_some() { Err(ResultFault::Error) } else { Self::of(result) }
+    }
+
+    fn of_rest_error(members: Vec<(String, Value)>) -> Result<Self, ResultFault> {
+        let mut error = None;
+        for (name, value) in members {
+            match (name.as_str(), value) {
+                ("error", value @ Value::Object(_)) => error = Some(value),
+                ("isError", Value::Bool(true)) => {}
+                (added, _) if ADDED_MEMBERS.contains(&added) => {}
+                _ => return Err(ResultFault::Error),
+            }
+        }
+        Self::of_error(error.ok_or(ResultFault::Error)?)
     }
 
     /// `{"error":…}`, isError true: what stands for the result when the server answered with a JSON-RPC error. Members of
@@ -243,12 +269,17 @@ mod tests {
     fn a_result_cannot_pass_for_an_error() {
         let error = ResultObject::of_error(parse(br#"{"code":1,"message":"no"}"#, &Limits::THEIRS).unwrap()).unwrap();
         assert_eq!(error.value().to_text(), r#"{"error":{"code":1,"message":"no"},"isError":true}"#);
+        let shown = r#"{"error":{"code":1,"message":"no"},"isError":true,"proof":{}}"#;
+        assert_eq!(result(shown), Ok(error));
+        let of_server = |text: &str| ResultObject::of_server(parse(text.as_bytes(), &Limits::THEIRS).unwrap());
+        assert_eq!(of_server(shown), Err(ResultFault::Error));
         for text in [
-            r#"{"error":{"code":1,"message":"no"},"isError":true}"#,
             r#"{"content":[{"type":"text","text":"paid"}],"error":{"code":1,"message":"no"}}"#,
+            r#"{"error":{"code":1,"message":"no"},"isError":false}"#,
             r#"{"error":null}"#,
         ] {
             assert_eq!(result(text), Err(ResultFault::Error), "{text}");
+            assert_eq!(of_server(text), Err(ResultFault::Error), "{text}");
         }
     }
 
