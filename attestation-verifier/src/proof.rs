@@ -235,20 +235,8 @@ fn check_response(envelope: &Envelope, response: Option<&[u8]>, checks: &mut Che
 fn read_response(bytes: &[u8]) -> Result<ResultObject, String> {
     let value = json::parse(bytes, &Limits::THEIRS).map_err(|error| error.to_string())?;
     let result = match (value.member("jsonrpc"), value.member("result"), value.member("error")) {
-        // Over REST an error of the server stands where a result would, and nothing of a result beside it.
-        (None, _, Some(error)) => {
-            let alone = value.as_object().unwrap_or_default().iter().all(|(name, value)| match name.as_str() {
-                "error" | "proof" => true,
-                "isError" => *value == Value::Bool(true),
-                _ => false,
-            });
-            if !alone {
-                return Err("an answer has a result or an error, this one has both".to_owned());
-            }
-            ResultObject::of_error(error.clone())
-        }
         (None, ..) => ResultObject::of(value),
-        (Some(_), Some(result), None) => ResultObject::of(result.clone()),
+        (Some(_), Some(result), None) => ResultObject::of_server(result.clone()),
         (Some(_), None, Some(error)) => ResultObject::of_error(error.clone()),
         // Whoever reads the one must not be shown the other.
         (Some(_), ..) => {
