@@ -22,7 +22,8 @@ pub(crate) struct Scope {
 }
 
 impl Scope {
-    /// The scope of a request. `None` for an anonymous caller without a session: strangers share nothing.
+    /// The scope of a request. `None` for an anonymous caller without a session: strangers share no switches. They do
+    /// share one container for each server (docs/THREATS.md).
     pub(crate) fn of(principal: &Principal, session: Option<&str>) -> Option<Self> {
         let scope = Self { principal: principal.name(), session: session.map(str::to_owned) };
         (scope.principal.is_some() || scope.session.is_some()).then_some(scope)
