@@ -12,8 +12,8 @@ use evidence::{
 use sha2::Digest as _;
 
 use crate::{
-    Class, Collateral, Crl, Crypto, EvidenceId, Grade, NotProven, Outcome, Policy, Question, SignedReport, Trust,
-    TrustAnchor, VekKind, Verdict,
+    Certificate, Class, Collateral, Crl, Crypto, EvidenceId, Grade, NotProven, Outcome, Policy, Question, SignedReport,
+    Trust, TrustAnchor, VekKind, Verdict,
     appraisal::{Checks, LAST, appraise_report, malformed},
     policy::Need,
 };
@@ -119,6 +119,7 @@ fn read(bytes: &[u8]) -> Result<(Bundle, Core, Vec<State>), (&'static str, Strin
             ));
         }
     }
+    Certificate::parse(&bundle.root).map_err(|error| ("bundle", format!("bundle.certificates.root: {error}")))?;
     for (at, crl) in bundle.crls.iter().enumerate() {
         Crl::parse(crl).map_err(|error| ("bundle", format!("bundle.certificates.crls[{at}]: {error}")))?;
     }
@@ -229,7 +230,7 @@ impl<C: Crypto> Judge<'_, C> {
         let says = self.bundle.vek_kind.as_str();
         if !says.eq_ignore_ascii_case(guest.kind.name()) {
             let detail = format!("bundle.certificates.vekKind says {says}, the key is a {}", guest.kind);
-            checks.fail("certificates", Class::Binding, detail, "fetch the bundle again");
+            checks.fail("certificates", Class::Chain, detail, "fetch the bundle again");
         } else if self.bundle.root != guest.root {
             let detail = "bundle.certificates.root is not the root that the chain ends in".to_owned();
             checks.fail("certificates", Class::Chain, detail, "fetch the bundle again, or name the root it carries");
@@ -245,20 +246,20 @@ impl<C: Crypto> Judge<'_, C> {
         for (seq, ((state, carried), head)) in (0_u64..).zip(links) {
             let message = state_message(&self.found.core_digest, &carried.bytes);
             let wrong = if state.core != self.found.core_digest {
-                Some("names another core")
+                Some((Class::Binding, "names another core"))
             } else if state.seq != seq {
-                Some("is out of sequence")
+                Some((Class::Binding, "is out of sequence"))
             } else if state.prev != prev {
-                Some("does not follow from the one before")
+                Some((Class::Binding, "does not follow from the one before"))
             } else if !self.signed_by_core(&message, &carried.signature) {
-                Some("is not signed by the core's proof key")
+                Some((Class::Chain, "is not signed by the core's proof key"))
             } else {
                 None
             };
-            if let Some(wrong) = wrong {
+            if let Some((class, wrong)) = wrong {
                 let detail = format!("bundle.states[{seq}] {wrong}");
                 let fix = "states belong to another boot or were altered; fetch again";
-                checks.fail("states", Class::Binding, detail, fix);
+                checks.fail("states", class, detail, fix);
                 return;
             }
             prev = *head;

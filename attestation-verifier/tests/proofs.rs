@@ -197,7 +197,7 @@ fn a_bundle_that_does_not_hold_decides_before_the_proof() {
     bundle.fresh = None;
     bundle.states[0].signature = [0; 64];
     let judged = Asked { bundle: bundle.to_bytes().unwrap(), ..asked() }.judge();
-    rejected_by(&judged, 6, "states");
+    rejected_by(&judged, 3, "states");
 }
 
 #[test]
