@@ -22,16 +22,16 @@ pub(crate) struct Scope {
 }
 
 impl Scope {
-    /// The scope of a request. `None` for an anonymous caller without a session: strangers share no switches. They do
-    /// share one container for each server (docs/THREATS.md).
+    /// The scope of a request. `None` for an anonymous caller without a session: strangers share nothing, neither
+    /// switches nor containers.
     pub(crate) fn of(principal: &Principal, session: Option<&str>) -> Option<Self> {
         let scope = Self { principal: principal.name(), session: session.map(str::to_owned) };
         (scope.principal.is_some() || scope.session.is_some()).then_some(scope)
     }
 
     /// A name for the scope, by which containers are kept apart.
-    pub(crate) fn key(scope: Option<&Self>) -> String {
-        scope.map_or_else(|| "anonymous".to_owned(), |scope| format!("{:?}/{:?}", scope.principal, scope.session))
+    pub(crate) fn key(&self) -> String {
+        format!("{:?}/{:?}", self.principal, self.session)
     }
 }
 

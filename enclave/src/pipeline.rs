@@ -26,7 +26,7 @@ pub(crate) async fn serve(app: &App, call: Unverified<Call>, scope: Option<&Scop
     let funded = permitted.fund(reservation);
     let server = app.catalogue.by_id(&funded.call().server).ok_or(Refusal::Internal { part: "catalogue" })?;
     let ready = server.ready()?;
-    let run = app.runner.run(&funded, server, ready, &Scope::key(scope)).await?;
+    let run = app.runner.run(&funded, server, ready, scope.map(Scope::key)).await?;
     let executed = funded.executed(run);
     let envelope = app.prover.prove(&executed, ready)?;
     let proven = executed.proven(envelope);

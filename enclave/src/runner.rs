@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashSet,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -12,9 +13,10 @@ use evidence::{
 use gate::{Funded, Refusal, Run, Warrant};
 use sandbox::{
     Answer, Config as SandboxConfig, InstalledServer, LaunchSpec, NpmPackage, NpmRegistry, PackageSpec, Pool,
-    PoolConfig, Sandbox, SessionError,
+    PoolConfig, PoolKey, Sandbox, SessionError,
 };
 use serde_json::value::RawValue;
+use tokio::task::JoinSet;
 
 use crate::{
     boot::Failure,
@@ -32,7 +34,11 @@ pub(crate) struct Runner {
     pool: Pool,
     limits: sandbox::Limits,
     call_timeout: Duration,
+    endings: Endings,
 }
+
+/// Containers of strangers that are being ended. A stop waits for them.
+type Endings = Arc<Mutex<JoinSet<()>>>;
 
 impl Runner {
     /// Connects to the engine and clears away what an earlier run of this gateway left behind.
@@ -56,7 +62,13 @@ impl Runner {
         }
         let idle = Duration::from_secs(config.idle_stop_s);
         let pool = Pool::new(sandbox.clone(), PoolConfig { cap: config.max_instances, idle });
-        Ok(Self { sandbox, pool, limits, call_timeout: Duration::from_secs(config.call_timeout_s) })
+        Ok(Self {
+            sandbox,
+            pool,
+            limits,
+            call_timeout: Duration::from_secs(config.call_timeout_s),
+            endings: Endings::default(),
+        })
     }
 
     /// Installs every server of the configuration that is not there yet. One that cannot be installed is listed as
@@ -113,12 +125,21 @@ impl Runner {
         Ok(Ready { installed, launch, tools, digests })
     }
 
-    /// Runs a funded call.
+    /// Runs a funded call, in the container that belongs to `key`. A caller without a key is nobody whom we would know
+    /// again: it gets a container of its own, which ends with the call, so that strangers share neither files nor memory.
     ///
     /// # Errors
     /// The server cannot be reached, does not answer in time, or answers with something unusable.
-    pub(crate) async fn run(&self, funded: &Funded, server: &Server, ready: &Ready, key: &str) -> Result<Run, Refusal> {
+    pub(crate) async fn run(
+        &self,
+        funded: &Funded,
+        server: &Server,
+        ready: &Ready,
+        key: Option<String>,
+    ) -> Result<Run, Refusal> {
         let call = funded.call();
+        let stranger = if key.is_none() { Some(self.stranger(server)?) } else { None };
+        let key = stranger.as_ref().map(|stranger| stranger.key.principal.clone()).or(key).unwrap_or_default();
         let params = object([("name", call.tool.as_str().into()), ("arguments", call.arguments.clone())]);
         let params = RawValue::from_string(params.to_text()).map_err(|_| Refusal::Internal { part: "runner" })?;
         let started_ms = SystemTime::now()
@@ -131,7 +152,7 @@ impl Runner {
             .pool
             .call(
                 &funded.warrant(),
-                key,
+                &key,
                 &ready.installed,
                 &ready.launch,
                 "tools/call",
@@ -210,6 +231,36 @@ impl Runner {
     /// Ends all containers.
     pub(crate) async fn stop(&self) {
         self.pool.stop().await;
+        let endings = std::mem::take(&mut *self.endings.lock().unwrap_or_else(PoisonError::into_inner));
+        endings.join_all().await;
+    }
+}
+
+/// The container of a caller whom we would not know again. It ends with the call, also where the caller has gone.
+struct Stranger {
+    pool: Pool,
+    key: PoolKey,
+    endings: Endings,
+}
+
+impl Runner {
+    fn stranger(&self, server: &Server) -> Result<Stranger, Refusal> {
+        let mut random = [0; 16];
+        getrandom::fill(&mut random).map_err(|_| Refusal::Internal { part: "randomness" })?;
+        // Keys of scopes begin with another word, so no caller can name this one.
+        let key = PoolKey { server: server.id.clone(), principal: format!("stranger/{}", hex::encode(random)) };
+        Ok(Stranger { pool: self.pool.clone(), key, endings: Arc::clone(&self.endings) })
+    }
+}
+
+impl Drop for Stranger {
+    fn drop(&mut self) {
+        // Without a runtime the gateway is ending, and its pool ends all containers.
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let (pool, key) = (self.pool.clone(), self.key.clone());
+        let mut endings = self.endings.lock().unwrap_or_else(PoisonError::into_inner);
+        while endings.try_join_next().is_some() {}
+        endings.spawn_on(async move { pool.end(&key).await }, &runtime);
     }
 }
 

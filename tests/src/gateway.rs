@@ -170,6 +170,11 @@ impl Gateway {
         Client::new(&self.base)
     }
 
+    /// An anonymous client with a session: containers of its own, kept between its calls.
+    pub fn caller(&self) -> Client {
+        self.anonymous().with("x-mcp-session", "the-session-of-one-caller")
+    }
+
     /// A client that shows the development token.
     pub fn developer(&self) -> Client {
         self.anonymous().with("authorization", "Bearer scenario")

@@ -191,9 +191,9 @@ fn the_doctor_says_what_is_here_and_what_that_proves() {
 #[test]
 fn a_killed_gateway_leaves_nothing_behind_that_the_next_start_does_not_sweep() {
     let mut gateway = Gateway::start();
-    gateway.anonymous().call(&gateway.endpoint("everything"), "echo", json!({"message": "a"}));
+    gateway.caller().call(&gateway.endpoint("everything"), "echo", json!({"message": "a"}));
     let other = Gateway::start();
-    other.anonymous().call(&other.endpoint("everything"), "echo", json!({"message": "b"}));
+    other.caller().call(&other.endpoint("everything"), "echo", json!({"message": "b"}));
     let left = gateway.containers();
     assert_eq!(left.len(), 1);
     // A frozen container does not notice that nobody is there any more.

@@ -30,7 +30,7 @@ fn with_runtime_runsc_servers_run_under_gvisor_and_the_proof_says_so() {
     );
     let more = format!("[sandbox]\nruntime = \"runsc\"\n{EVERYTHING}{WIDE}");
     let mut gateway = Gateway::with(&Settings { more, ..Settings::default() });
-    let client = gateway.anonymous();
+    let client = gateway.caller();
     let echo = client.call(&gateway.endpoint("everything"), "echo", json!({"message": "inside"}));
     assert_eq!(echo["content"][0]["text"], "Echo: inside");
     assert_eq!(echo["_meta"]["io.sealgate/proof"]["proof"]["server"]["runtime"], "runsc");

@@ -42,7 +42,7 @@ args = ["no-such-transport"]
 fn a_slow_a_dead_and_a_killed_server_cost_one_clear_error_and_the_next_call_works() {
     let more = format!("[limits]\ncall_timeout_s = 2\n{EVERYTHING}{DEAD}");
     let gateway = Gateway::with(&Settings { more, ..Settings::default() });
-    let client = gateway.anonymous();
+    let client = gateway.caller();
     let endpoint = gateway.endpoint("everything");
     echoes(&client, &endpoint);
     let first = gateway.containers();
@@ -106,7 +106,7 @@ fn a_slow_a_dead_and_a_killed_server_cost_one_clear_error_and_the_next_call_work
 fn many_first_calls_start_one_container_and_stopping_leaves_none() {
     let mut gateway = Gateway::start();
     let endpoint = gateway.endpoint("everything");
-    let client = gateway.anonymous();
+    let client = gateway.caller();
     thread::scope(|scope| {
         for caller in 0..20 {
             let (client, endpoint) = (&client, &endpoint);
@@ -125,7 +125,7 @@ fn many_first_calls_start_one_container_and_stopping_leaves_none() {
     assert_eq!(client.get("/health").json()["instances"], 1);
     // Each session has its own.
     for session in ["one-random-string", "two-random-string"] {
-        echoes(&client.with("x-mcp-session", session), &endpoint);
+        echoes(&gateway.anonymous().with("x-mcp-session", session), &endpoint);
     }
     echoes(&gateway.developer(), &endpoint);
     assert_eq!(gateway.containers().len(), 4);
@@ -137,7 +137,7 @@ fn many_first_calls_start_one_container_and_stopping_leaves_none() {
 fn more_calls_at_once_than_are_allowed_are_told_to_come_back() {
     let gateway = Gateway::with(&Settings::everything_with("[limits]\ncalls_at_once = 1\n"));
     let endpoint = gateway.endpoint("everything");
-    let client = gateway.anonymous();
+    let client = gateway.caller();
     echoes(&client, &endpoint);
     let long = json!({"duration": 2, "steps": 2});
     thread::scope(|scope| {
@@ -165,7 +165,22 @@ fn no_more_containers_run_than_are_allowed() {
         assert!(begun.elapsed() < Duration::from_secs(20), "idle containers end");
         thread::sleep(Duration::from_millis(200));
     }
-    echoes(&gateway.anonymous(), &endpoint);
+    echoes(&gateway.caller(), &endpoint);
+}
+
+#[test]
+fn strangers_share_nothing_and_leave_nothing() {
+    let gateway = Gateway::with(&Settings { more: FILESYSTEM.to_owned(), ..Settings::default() });
+    let files = gateway.endpoint("filesystem");
+    let (one, two) = (gateway.anonymous(), gateway.anonymous());
+    succeeded(&one.call(&files, "write_file", json!({"path": "/data/note.txt", "content": "mine"})));
+    let read = two.call(&files, "read_text_file", json!({"path": "/data/note.txt"}));
+    assert_eq!(read["isError"], true, "another stranger reads it: {read}");
+    let begun = Instant::now();
+    while !gateway.containers().is_empty() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "a stranger's container ends with its call");
+        thread::sleep(Duration::from_millis(100));
+    }
 }
 
 #[test]
