@@ -332,4 +332,5 @@ done
 left=$(ls -A "$TMPDIR")
 [ -z "$left" ] || { echo "FAILED: left behind in TMPDIR: $left"; failed=$((failed + 1)); }
 echo "verify-bundle: $((cases - failed)) of $cases cases as they should be ($sets)"
+echo "cases: $((cases - failed)) passed, $failed failed"
 [ $failed = 0 ]
