@@ -38,8 +38,8 @@ lines.on('line', (line) => {
 });
 
 function start(dependencies) {
-  mkdirSync('/tmp/work');
-  writeFileSync('/tmp/work/package.json', JSON.stringify({ name: 'server', version: '0.0.0', private: true, dependencies }));
+  mkdirSync('/tmp/resolve');
+  writeFileSync('/tmp/resolve/package.json', JSON.stringify({ name: 'server', version: '0.0.0', private: true, dependencies }));
   relay.listen(0, '127.0.0.1', () => {
     const registry = `http://127.0.0.1:${relay.address().port}/`;
     const npm = spawn(
@@ -48,10 +48,10 @@ function start(dependencies) {
         '--no-update-notifier', '--omit=dev', '--omit-lockfile-registry-resolved', '--install-links=false',
         '--fetch-retries=1', '--loglevel=error', '--registry', registry, '--replace-registry-host=always',
         '--cache=/tmp/cache', '--userconfig=/tmp/none', '--globalconfig=/tmp/none-either'],
-      { cwd: '/tmp/work', stdio: ['ignore', 2, 2] },
+      { cwd: '/tmp/resolve', stdio: ['ignore', 2, 2] },
     );
     npm.on('exit', (code) => {
-      if (code === 0) say({ lock: readFileSync('/tmp/work/package-lock.json', 'utf8') });
+      if (code === 0) say({ lock: readFileSync('/tmp/resolve/package-lock.json', 'utf8') });
       else say({ failed: code ?? -1 });
       process.stdout.write('', () => process.exit(0));
     });
