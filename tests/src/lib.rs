@@ -13,7 +13,7 @@ mod gateway;
 mod program;
 mod saved;
 mod shared;
-mod tpm;
+pub mod tpm;
 
 pub use client::{Answer, Client};
 pub use docker::docker;

@@ -30,6 +30,11 @@ impl Swtpm {
         address(self.port)
     }
 
+    /// Its port; the next one is for control.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Power off and on: registers start again, seeds stay.
     pub fn reboot(&mut self) {
         self.stop();
@@ -41,6 +46,11 @@ impl Swtpm {
         self.process.kill().expect("swtpm is ours to end");
         self.process.wait().expect("swtpm ended");
     }
+
+    /// Runs one of tpm2-tools against it.
+    pub fn tool(&self, tool: &str, arguments: &[&str]) -> Vec<u8> {
+        tool_at(&self.tcti(), tool, arguments)
+    }
 }
 
 impl Drop for Swtpm {
@@ -50,12 +60,27 @@ impl Drop for Swtpm {
     }
 }
 
-fn address(port: u16) -> String {
+/// The address of a TPM at `port`, as the configuration has it.
+pub fn address(port: u16) -> String {
     format!("swtpm:host=127.0.0.1,port={port}")
 }
 
+/// Runs one of tpm2-tools against the TPM at an address.
+///
+/// # Panics
+/// The tool is missing or fails; its words are in the message.
+pub fn tool_at(tcti: &str, tool: &str, arguments: &[&str]) -> Vec<u8> {
+    let output = Command::new(tool)
+        .args(["-T", tcti])
+        .args(arguments)
+        .output()
+        .unwrap_or_else(|error| panic!("{tool}: {error}; fix: apt install tpm2-tools"));
+    assert!(output.status.success(), "{tool}: {}", String::from_utf8_lossy(&output.stderr));
+    output.stdout
+}
+
 /// A port whose neighbour is free as well: the TCTI takes the next one for control.
-fn free_pair() -> u16 {
+pub fn free_pair() -> u16 {
     for _ in 0..100 {
         let first = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
         let port = first.local_addr().expect("bound").port();

@@ -6,8 +6,6 @@
     reason = "a failed expectation is the test's answer"
 )]
 
-mod common;
-
 use std::{
     fs,
     io::{Read, Write},
@@ -20,9 +18,9 @@ use std::{
     thread,
 };
 
-use common::Swtpm;
 use evidence::UnixSeconds;
 use platform::{KeystoreError, PcrSet, Tpm, TpmError, keys::SealedKeys, keystore};
+use sealgate_tests::tpm::{self, Swtpm};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
@@ -183,8 +181,7 @@ fn a_missing_blob_is_not_made_up() {
 #[test]
 fn a_failed_init_leaves_nothing_behind() {
     let dir = state();
-    keystore::init(&common::address(common::free_pair()), dir.path(), &PcrSet::of_our_image(), NOW)
-        .expect_err("no TPM");
+    keystore::init(&tpm::address(tpm::free_pair()), dir.path(), &PcrSet::of_our_image(), NOW).expect_err("no TPM");
     assert_eq!(fs::read_dir(dir.path()).expect("directory").count(), 0);
 }
 
@@ -280,7 +277,7 @@ fn the_keys_cross_the_bus_encrypted() {
             "command {command:#x} was recorded"
         );
     }
-    let clear = common::tool_at(&bus.tcti(), "tpm2_getrandom", &["16"]);
+    let clear = tpm::tool_at(&bus.tcti(), "tpm2_getrandom", &["16"]);
     assert!(contains(&bus.bytes(), &clear), "the recorder would have seen plain bytes");
     for window in seed(&made).windows(8) {
         assert!(!contains(&recorded, window), "eight bytes of the keys passed in clear");
@@ -352,7 +349,7 @@ fn the_tpm_library_is_silent_once_told_so() {
 #[ignore = "started by the test above"]
 fn a_program_that_fails_to_unseal() {
     platform::silence_tpm_library().expect("run again");
-    let address = common::address(common::free_pair());
+    let address = tpm::address(tpm::free_pair());
     assert!(matches!(Tpm::open(&address), Err(TpmError::Missing { .. })));
 }
 
@@ -386,7 +383,7 @@ impl Recorder {
     }
 
     fn that(tpm: u16, tampered: Option<u32>) -> Self {
-        let port = common::free_pair();
+        let port = tpm::free_pair();
         let seen = Arc::new(Mutex::new(Vec::new()));
         for (from, to) in [(port, tpm), (port + 1, tpm + 1)] {
             let listener = TcpListener::bind(("127.0.0.1", from)).expect("a free port");
@@ -427,7 +424,7 @@ impl Recorder {
     }
 
     fn tcti(&self) -> String {
-        common::address(self.port)
+        tpm::address(self.port)
     }
 
     fn bytes(&self) -> Vec<u8> {
