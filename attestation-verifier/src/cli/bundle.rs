@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use attestation_verifier::{BundleQuestion, Ring, Verdict, appraise_bundle};
+use attestation_verifier::{BundleQuestion, Ring, TrustAnchor, Verdict, appraise_bundle};
 use clap::Args;
+use evidence::report_data::Nonce;
 
 use super::{Common, Setting, Usage, files};
 
@@ -12,42 +13,50 @@ pub(crate) struct BundleArgs {
     /// The bundle, as /api/attestation/bundle served it.
     #[arg(value_name = "FILE")]
     bundle: PathBuf,
-    /// The nonce it must answer: 32 to 128 hexadecimal digits.
-    #[arg(long, value_name = "HEX", value_parser = nonce)]
-    nonce: Option<Nonce>,
-    /// Revocation list by the root, DER or PEM; may be repeated.
-    #[arg(long, value_name = "FILE")]
-    crl: Vec<PathBuf>,
+    #[command(flatten)]
+    beside: Beside,
     #[command(flatten)]
     common: Common,
 }
 
-/// Bytes of a nonce.
-#[derive(Clone)]
-pub(crate) struct Nonce(pub(crate) Vec<u8>);
+/// What a bundle is judged with, whether alone or for a proof.
+#[derive(Args)]
+pub(crate) struct Beside {
+    /// The nonce that the bundle must answer: 32 to 128 hexadecimal digits.
+    #[arg(long, value_name = "HEX", value_parser = nonce)]
+    nonce: Option<Nonce>,
+    /// Revocation list by the root, DER or PEM; may be repeated.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) crl: Vec<PathBuf>,
+}
+
+impl Beside {
+    /// The question about a bundle.
+    pub(crate) fn question<'a>(
+        &'a self,
+        bundle: &'a [u8],
+        anchor: &'a TrustAnchor<'a>,
+        crls: &'a [Vec<u8>],
+    ) -> BundleQuestion<'a> {
+        BundleQuestion { bundle, anchor, nonce: self.nonce.as_ref().map(Nonce::as_bytes), crls }
+    }
+}
 
 pub(crate) fn run(arguments: BundleArgs) -> Result<(Verdict, Setting), Usage> {
     let setting = arguments.common.read()?;
     let bundle = files::read("FILE", &arguments.bundle)?;
-    let crls = match setting.crls(&arguments.crl)? {
+    let crls = match setting.crls(&arguments.beside.crl)? {
         Ok(crls) => crls,
         Err(verdict) => return Ok((*verdict, setting)),
     };
     let anchor = setting.anchor()?;
-    let question = BundleQuestion {
-        bundle: &bundle,
-        anchor: &anchor,
-        nonce: arguments.nonce.as_ref().map(|nonce| nonce.0.as_slice()),
-        crls: &crls,
-    };
+    let question = arguments.beside.question(&bundle, &anchor, &crls);
     let mut verdict = appraise_bundle(question, &setting.policy, setting.moment.at, &Ring).verdict;
     super::name_file(&mut verdict, "bundle", &arguments.bundle);
     drop(anchor);
     Ok((verdict, setting))
 }
 
-pub(crate) fn nonce(text: &str) -> Result<Nonce, String> {
-    evidence::report_data::Nonce::from_hex(text)
-        .map(|nonce| Nonce(nonce.as_bytes().to_vec()))
-        .map_err(|error| error.to_string())
+fn nonce(text: &str) -> Result<Nonce, String> {
+    Nonce::from_hex(text).map_err(|error| error.to_string())
 }

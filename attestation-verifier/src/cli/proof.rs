@@ -2,14 +2,10 @@
 
 use std::path::PathBuf;
 
-use attestation_verifier::{BundleQuestion, ProofQuestion, Ring, Verdict, appraise_proof};
+use attestation_verifier::{ProofQuestion, Ring, Verdict, appraise_proof};
 use clap::Args;
 
-use super::{
-    Common, Setting, Usage,
-    bundle::{Nonce, nonce},
-    files,
-};
+use super::{Common, Setting, Usage, bundle::Beside, files};
 
 #[derive(Args)]
 pub(crate) struct ProofArgs {
@@ -28,12 +24,8 @@ pub(crate) struct ProofArgs {
     /// The challenge that the call must have carried: 2 to 128 hexadecimal digits. Without it, the request's own.
     #[arg(long, value_name = "HEX", value_parser = challenge)]
     challenge: Option<Challenge>,
-    /// The nonce that the bundle must answer.
-    #[arg(long, value_name = "HEX", value_parser = nonce)]
-    nonce: Option<Nonce>,
-    /// Revocation list by the root, DER or PEM; may be repeated.
-    #[arg(long, value_name = "FILE")]
-    crl: Vec<PathBuf>,
+    #[command(flatten)]
+    beside: Beside,
     #[command(flatten)]
     common: Common,
 }
@@ -53,19 +45,14 @@ pub(crate) fn run(arguments: ProofArgs) -> Result<(Verdict, Setting), Usage> {
     let bundle = files::read("--bundle", &arguments.bundle)?;
     let request = arguments.request.as_ref().map(|path| files::read("--request", path)).transpose()?;
     let response = arguments.response.as_ref().map(|path| files::read("--response", path)).transpose()?;
-    let crls = match setting.crls(&arguments.crl)? {
+    let crls = match setting.crls(&arguments.beside.crl)? {
         Ok(crls) => crls,
         Err(verdict) => return Ok((*verdict, setting)),
     };
     let anchor = setting.anchor()?;
     let question = ProofQuestion {
         envelope: &envelope,
-        bundle: BundleQuestion {
-            bundle: &bundle,
-            anchor: &anchor,
-            nonce: arguments.nonce.as_ref().map(|nonce| nonce.0.as_slice()),
-            crls: &crls,
-        },
+        bundle: arguments.beside.question(&bundle, &anchor, &crls),
         request: request.as_deref(),
         response: response.as_deref(),
         challenge: arguments.challenge.as_ref().map(|challenge| challenge.0.as_slice()),
