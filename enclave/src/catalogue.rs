@@ -8,7 +8,10 @@ use evidence::{
 };
 use gate::{Call, Listed, Listing, Price, Refusal};
 
-use crate::runner::Digests;
+use crate::{config::ServerEntry, runner::Digests};
+
+/// Where packages come from.
+pub(crate) const REGISTRY: &str = "npm";
 
 /// One tool as its server lists it.
 #[derive(Clone, Debug)]
@@ -22,20 +25,8 @@ pub(crate) struct Tool {
 /// One server of the catalogue.
 #[derive(Debug)]
 pub(crate) struct Server {
-    /// Its id.
-    pub(crate) id: ServerId,
-    /// Short name, from the configuration.
-    pub(crate) name: String,
-    /// One line for people.
-    pub(crate) description: String,
-    /// Words to find it by.
-    pub(crate) categories: Vec<String>,
-    /// Package name.
-    pub(crate) package: String,
-    /// Exact version.
-    pub(crate) version: String,
-    /// Where the package comes from: `npm`.
-    pub(crate) registry: &'static str,
+    /// As it is configured.
+    pub(crate) entry: ServerEntry,
     /// What is needed to run it, or why it cannot run.
     pub(crate) ready: Result<Ready, String>,
 }
@@ -83,7 +74,7 @@ impl Catalogue {
 
     /// The server with this id.
     pub(crate) fn by_id(&self, id: &ServerId) -> Option<&Server> {
-        self.servers.iter().find(|server| server.id == *id)
+        self.servers.iter().find(|server| server.entry.id == *id)
     }
 
     /// The server that a caller means: by id, then name, slug, package name; upper and lower case alike.
@@ -93,13 +84,13 @@ impl Catalogue {
     pub(crate) fn find(&self, asked: &str) -> Result<&Server, Refusal> {
         let lower = asked.to_lowercase();
         let by = |name: &dyn Fn(&Server) -> String| self.servers.iter().find(|s| name(s).to_lowercase() == lower);
-        by(&|s| s.id.to_string())
-            .or_else(|| by(&|s| s.name.clone()))
+        by(&|s| s.entry.id.to_string())
+            .or_else(|| by(&|s| s.entry.name.clone()))
             .or_else(|| by(&|s| s.prefix()))
-            .or_else(|| by(&|s| s.package.clone()))
+            .or_else(|| by(&|s| s.entry.package.clone()))
             .ok_or_else(|| Refusal::UnknownServer {
                 asked: asked.chars().take(128).collect(),
-                closest: closest(&lower, self.servers.iter().map(|s| s.name.as_str())),
+                closest: closest(&lower, self.servers.iter().map(|s| s.entry.name.as_str())),
             })
     }
 
@@ -109,7 +100,9 @@ impl Catalogue {
         let mut found: Vec<(usize, &Server)> = self
             .servers
             .iter()
-            .filter(|server| category.is_none_or(|c| server.categories.iter().any(|own| own.eq_ignore_ascii_case(c))))
+            .filter(|server| {
+                category.is_none_or(|c| server.entry.categories.iter().any(|own| own.eq_ignore_ascii_case(c)))
+            })
             .filter_map(|server| Some((server.score(&words)?, server)))
             .collect();
         found.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
@@ -131,7 +124,7 @@ impl Catalogue {
         let server = self.servers.iter().find(|server| server.prefix() == prefix);
         let server = server.ok_or_else(|| Refusal::UnknownServer {
             asked: prefix.chars().take(128).collect(),
-            closest: closest(prefix, self.servers.iter().map(|s| s.name.as_str())),
+            closest: closest(prefix, self.servers.iter().map(|s| s.entry.name.as_str())),
         })?;
         Ok((server, tool.to_owned()))
     }
@@ -147,7 +140,7 @@ impl Listing for Catalogue {
             Ok(Listed { price: Price::Free })
         } else {
             Err(Refusal::UnknownTool {
-                server: server.name.clone(),
+                server: server.entry.name.clone(),
                 asked: call.tool.chars().take(128).collect(),
                 closest: closest(&call.tool, ready.tools.iter().map(|tool| tool.name.as_str())),
             })
@@ -161,7 +154,9 @@ impl Server {
     /// # Errors
     /// [`Refusal::ServerUnavailable`] with the reason found at install.
     pub(crate) fn ready(&self) -> Result<&Ready, Refusal> {
-        self.ready.as_ref().map_err(|why| Refusal::ServerUnavailable { server: self.name.clone(), why: why.clone() })
+        self.ready
+            .as_ref()
+            .map_err(|why| Refusal::ServerUnavailable { server: self.entry.name.clone(), why: why.clone() })
     }
 
     /// Its tools; none if it cannot run.
@@ -171,29 +166,29 @@ impl Server {
 
     /// The slug in front of its tools' names.
     pub(crate) fn prefix(&self) -> String {
-        slug(&self.name)
+        slug(&self.entry.name)
     }
 
     /// `name@version` of its package.
     pub(crate) fn package_at_version(&self) -> String {
-        format!("{}@{}", self.package, self.version)
+        format!("{}@{}", self.entry.package, self.entry.version)
     }
 
     /// The object that lists show.
     pub(crate) fn summary(&self) -> Vec<(String, Value)> {
         let members = [
-            ("id", self.id.as_str().into()),
-            ("name", self.name.as_str().into()),
+            ("id", self.entry.id.as_str().into()),
+            ("name", self.entry.name.as_str().into()),
             ("slug", self.prefix().into()),
-            ("title", self.name.as_str().into()),
-            ("description", self.description.as_str().into()),
-            ("version", self.version.as_str().into()),
-            ("package", self.package.as_str().into()),
-            ("registryType", self.registry.into()),
+            ("title", self.entry.name.as_str().into()),
+            ("description", self.entry.description.as_str().into()),
+            ("version", self.entry.version.as_str().into()),
+            ("package", self.entry.package.as_str().into()),
+            ("registryType", REGISTRY.into()),
             ("deploymentType", "local_tool".into()),
             ("transportType", "stdio".into()),
             ("toolsCount", (self.tools().len() as u64).into()),
-            ("categories", Value::Array(self.categories.iter().map(|c| c.as_str().into()).collect())),
+            ("categories", Value::Array(self.entry.categories.iter().map(|c| c.as_str().into()).collect())),
             ("secretsRequired", Value::Array(Vec::new())),
             ("gatewayCompatible", self.ready.is_ok().into()),
             ("canRun", self.ready.is_ok().into()),
@@ -211,7 +206,7 @@ impl Server {
         let digests = self.ready.as_ref().ok().map(|ready| ready.digests);
         let hex = |digest: Option<&[u8]>| digest.map_or(Value::Null, to_hex);
         object([
-            ("id", self.id.as_str().into()),
+            ("id", self.entry.id.as_str().into()),
             ("package", self.package_at_version().into()),
             ("registryDigest", hex(digests.as_ref().and_then(|d| d.registry.as_ref()).map(|d| &d[..]))),
             ("lockDigest", hex(digests.as_ref().and_then(|d| d.lock.as_ref()).map(|d| &d[..]))),
@@ -221,14 +216,14 @@ impl Server {
     }
 
     fn score(&self, words: &[String]) -> Option<usize> {
-        let (name, package) = (self.name.to_lowercase(), self.package.to_lowercase());
-        let description = self.description.to_lowercase();
+        let (name, package) = (self.entry.name.to_lowercase(), self.entry.package.to_lowercase());
+        let description = self.entry.description.to_lowercase();
         words.iter().try_fold(0, |score, word| {
             let hit = [
                 (name == *word, 100),
                 (name.contains(word.as_str()), 50),
                 (package.contains(word.as_str()), 30),
-                (self.categories.iter().any(|c| c.to_lowercase().contains(word.as_str())), 20),
+                (self.entry.categories.iter().any(|c| c.to_lowercase().contains(word.as_str())), 20),
                 (self.tools().iter().any(|tool| tool.name.to_lowercase().contains(word.as_str())), 10),
                 (description.contains(word.as_str()), 5),
             ];
@@ -272,16 +267,18 @@ mod tests {
     use super::*;
 
     fn server(name: &str, package: &str) -> Server {
-        Server {
+        let entry = ServerEntry {
             id: format!("0193e3a2-6b5c-5f7d-9c1e-{:012x}", name.len() * 31 + package.len()).parse().unwrap(),
             name: name.into(),
             description: "reads and writes files".into(),
             categories: vec!["files".into()],
             package: package.into(),
             version: "1.0.0".into(),
-            registry: "npm",
-            ready: Err("not installed".into()),
-        }
+            bin: None,
+            args: Vec::new(),
+            scratch_dirs: Vec::new(),
+        };
+        Server { entry, ready: Err("not installed".into()) }
     }
 
     fn catalogue() -> Catalogue {
@@ -291,9 +288,9 @@ mod tests {
     #[test]
     fn a_server_is_found_by_id_name_slug_and_package() {
         let catalogue = catalogue();
-        let id = catalogue.servers()[1].id.to_string();
+        let id = catalogue.servers()[1].entry.id.to_string();
         for asked in ["@b/file.system", "b-file-system", "@B/FS", &id] {
-            assert_eq!(catalogue.find(asked).unwrap().package, "@b/fs", "{asked}");
+            assert_eq!(catalogue.find(asked).unwrap().entry.package, "@b/fs", "{asked}");
         }
     }
 

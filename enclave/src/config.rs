@@ -150,7 +150,7 @@ pub(crate) struct Config {
 }
 
 /// One server of the catalogue, as configured.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct ServerEntry {
     /// Its id: the configured one, else made from the package's name.
     pub(crate) id: ServerId,

@@ -86,16 +86,7 @@ impl Runner {
                 Ok(ready) => tracing::info!(server = %entry.name, tools = ready.tools.len(), seconds, "server ready"),
                 Err(why) => tracing::error!(server = %entry.name, why, seconds, "server unavailable"),
             }
-            servers.push(Server {
-                id: entry.id.clone(),
-                name: entry.name.clone(),
-                description: entry.description.clone(),
-                categories: entry.categories.clone(),
-                package: entry.package.clone(),
-                version: entry.version.clone(),
-                registry: "npm",
-                ready,
-            });
+            servers.push(Server { entry: entry.clone(), ready });
         }
         Catalogue::new(servers).map_err(|error| {
             Failure::new("the catalogue does not fit its profile", error, "rename the server, or leave it out")
@@ -162,7 +153,7 @@ impl Runner {
             .await
             .map_err(|error| self.refusal(server, &error))?;
         let duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let bad = |why: String| Refusal::BadAnswer { server: server.name.clone(), why };
+        let bad = |why: String| Refusal::BadAnswer { server: server.entry.name.clone(), why };
         let unfit = |error: JsonError| bad(error.to_string());
         let result = match answer {
             Answer::Result(raw) => {
@@ -178,8 +169,8 @@ impl Runner {
     }
 
     fn refusal(&self, server: &Server, error: &SessionError) -> Refusal {
-        tracing::warn!(server = %server.name, %error, "a call failed");
-        let name = server.name.clone();
+        tracing::warn!(server = %server.entry.name, %error, "a call failed");
+        let name = server.entry.name.clone();
         match error {
             SessionError::Full { .. } | SessionError::Stopping => Refusal::Busy { retry_after_s: 2 },
             SessionError::Instance(sandbox::InstanceError::Hung { .. }) => {
@@ -248,7 +239,7 @@ impl Runner {
         let mut random = [0; 16];
         getrandom::fill(&mut random).map_err(|_| Refusal::Internal { part: "randomness" })?;
         // Keys of scopes begin with another word, so no caller can name this one.
-        let key = PoolKey { server: server.id.clone(), principal: format!("stranger/{}", hex::encode(random)) };
+        let key = PoolKey { server: server.entry.id.clone(), principal: format!("stranger/{}", hex::encode(random)) };
         Ok(Stranger { pool: self.pool.clone(), key, endings: Arc::clone(&self.endings) })
     }
 }

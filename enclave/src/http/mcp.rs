@@ -119,7 +119,7 @@ impl Asker<'_> {
 
     fn instructions(&self) -> String {
         match self.server {
-            Some(server) => format!("{}: {}", server.name, server.description),
+            Some(server) => format!("{}: {}", server.entry.name, server.entry.description),
             None => "Tools of many MCP servers, each run in a hardened container, each answer with a proof in \
                      _meta[\"io.sealgate/proof\"]. Find a server with gateway__search_servers, switch it on with \
                      gateway__enable_server, then list the tools again."
@@ -192,15 +192,16 @@ impl Asker<'_> {
             Ok(target) => target,
             Err(refusal) => return Answer::refusal(era, &id, &refusal),
         };
-        if self.server.is_none() && !self.enabled().iter().any(|enabled| enabled.id == server.id) {
+        if self.server.is_none() && !self.enabled().iter().any(|enabled| enabled.entry.id == server.entry.id) {
             let text = format!(
                 "server {:?} is not enabled here; call gateway__enable_server with server_name {:?} first, or use \
                  /mcp/server/{}",
-                server.name, server.name, server.id
+                server.entry.name, server.entry.name, server.entry.id
             );
             return Answer::error(200, &id, -32602, &text, None);
         }
-        let call = Call { server: server.id.clone(), tool, arguments, challenge, credential: credential(self.headers) };
+        let call =
+            Call { server: server.entry.id.clone(), tool, arguments, challenge, credential: credential(self.headers) };
         match pipeline::serve(self.app, Unverified(call), self.scope.as_ref()).await {
             Ok(reply) => Answer::settled(era, &id, reply.result, &reply.envelope),
             Err(refusal) => Answer::refusal(era, &id, &refusal),

@@ -22,7 +22,7 @@ use super::{
     query::{NoQuery, Place, Query},
     session,
 };
-use crate::{app::App, enablement::Scope, mcp::meta_tools::info, pipeline, self_check};
+use crate::{app::App, catalogue::REGISTRY, enablement::Scope, mcp::meta_tools::info, pipeline, self_check};
 
 /// Most servers of one page, as clients of this ecosystem ask for.
 const MAX_PAGE: usize = 5000;
@@ -59,7 +59,7 @@ pub(crate) async fn servers(State(app): State<Arc<App>>, filters: Query) -> Resp
         .catalogue
         .search(query, filters.get("category"))
         .into_iter()
-        .filter(|server| filters.get("registry").is_none_or(|registry| registry == server.registry))
+        .filter(|_| filters.get("registry").is_none_or(|registry| registry == REGISTRY))
         .filter(|_| filters.get("deploymentType").is_none_or(|kind| kind == "local_tool"))
         .filter(|server| compatible.is_none_or(|wanted| wanted == server.ready.is_ok()))
         .map(|server| Value::Object(server.summary()))
@@ -121,7 +121,7 @@ async fn call_inner(app: &App, id: &str, tool: String, headers: &HeaderMap, body
         })
     });
     let call = Call {
-        server: server.id.clone(),
+        server: server.entry.id.clone(),
         tool,
         arguments,
         challenge: challenge.transpose()?,

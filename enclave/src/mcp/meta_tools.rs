@@ -23,7 +23,7 @@ const MAX_SHOWN: u64 = 100;
 
 /// Their definitions. The descriptions say what is behind them: a model calls what it can see a use for.
 pub(crate) fn definitions(catalogue: &Catalogue) -> Vec<Value> {
-    let behind: Vec<&str> = catalogue.servers().iter().take(20).map(|server| server.name.as_str()).collect();
+    let behind: Vec<&str> = catalogue.servers().iter().take(20).map(|server| server.entry.name.as_str()).collect();
     let behind = behind.join(", ");
     let text = |description: &str| object([("type", "string".into()), ("description", description.into())]);
     let which = || {
@@ -186,9 +186,9 @@ fn search(arguments: &Value, catalogue: &Catalogue) -> Result<Value, Said> {
 
 fn brief(server: &Server) -> Value {
     object([
-        ("id", server.id.as_str().into()),
-        ("name", server.name.as_str().into()),
-        ("title", server.name.as_str().into()),
+        ("id", server.entry.id.as_str().into()),
+        ("name", server.entry.name.as_str().into()),
+        ("title", server.entry.name.as_str().into()),
         ("toolsCount", (server.tools().len() as u64).into()),
     ])
 }
@@ -196,7 +196,7 @@ fn brief(server: &Server) -> Value {
 fn enable(arguments: &Value, catalogue: &Catalogue, switches: &Enablement, scope: &Scope) -> Result<Value, Said> {
     let server = which(arguments, catalogue)?;
     let _can_run = server.ready()?;
-    let was_off = switches.enable(scope, &server.id);
+    let was_off = switches.enable(scope, &server.entry.id);
     Ok(object([
         ("enabled", true.into()),
         ("already_enabled", (!was_off).into()),
@@ -208,7 +208,7 @@ fn enable(arguments: &Value, catalogue: &Catalogue, switches: &Enablement, scope
 
 fn disable(arguments: &Value, catalogue: &Catalogue, switches: &Enablement, scope: &Scope) -> Result<Value, Said> {
     let server = which(arguments, catalogue)?;
-    let was_on = switches.disable(scope, &server.id);
+    let was_on = switches.disable(scope, &server.entry.id);
     Ok(object([("disabled", true.into()), ("was_enabled", was_on.into()), ("server", brief(server))]))
 }
 
