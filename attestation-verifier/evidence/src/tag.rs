@@ -47,6 +47,22 @@ tags! {
     GENESIS = "sealgate/genesis/v1";
     /// Digest of the catalogue named in a state.
     CATALOGUE = "sealgate/catalogue/v1";
+    /// Digest of the prices named in a state.
+    PRICES = "sealgate/prices/v1";
+    /// Digest of the token-signing keys named in a state.
+    JWKS = "sealgate/jwks/v1";
+    /// Signature over what became of a payment.
+    SETTLEMENT = "sealgate/settlement/v1";
+    /// Digest of a settlement's log entry.
+    SETTLEMENT_ENTRY = "sealgate/settlement-entry/v1";
+    /// Additional data of a secret in the vault.
+    VAULT = "sealgate/vault/v1";
+    /// Additional data of a row at rest.
+    ROW = "sealgate/row/v1";
+    /// A pseudonym at rest.
+    PSEUDONYM = "sealgate/pseudonym/v1";
+    /// What one payment pays for: server, tool, arguments, caller.
+    PURCHASE = "sealgate/purchase/v1";
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@
 
 mod call;
 mod identity;
+pub mod keep;
+pub mod ledger;
 mod offer;
 mod refusal;
 mod stage;
