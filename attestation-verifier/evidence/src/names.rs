@@ -96,17 +96,17 @@ pub struct UsdcAmount(u64);
 
 impl UsdcAmount {
     /// From base units.
-    pub fn from_units(units: u64) -> Self {
+    pub const fn from_units(units: u64) -> Self {
         Self(units)
     }
 
     /// Base units.
-    pub fn units(self) -> u64 {
+    pub const fn units(self) -> u64 {
         self.0
     }
 
     /// Whether it is nothing.
-    pub fn is_zero(self) -> bool {
+    pub const fn is_zero(self) -> bool {
         self.0 == 0
     }
 }

@@ -2,8 +2,6 @@
 
 use evidence::{ServerId, json::Value};
 
-use crate::identity::Credential;
-
 /// Longest arguments of one call, as JSON text. The limit that clients of this ecosystem know.
 pub const MAX_ARGUMENT_BYTES: usize = 100_000;
 
@@ -18,8 +16,6 @@ pub struct Call {
     pub arguments: Value,
     /// What the caller wants to see again in the proof.
     pub challenge: Option<Challenge>,
-    /// What the caller shows of itself.
-    pub credential: Credential,
 }
 
 /// Up to 64 bytes that a caller wants to see again in the proof: who sees them knows that it was made afterwards.

@@ -1,72 +1,92 @@
 //! Who is calling.
 
+use std::collections::BTreeSet;
+
+use evidence::Wallet;
+
 use crate::refusal::Refusal;
 
-/// What a caller shows of itself.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Credential {
-    /// Nothing.
-    None,
-    /// `Authorization: Bearer …`, the part after the word.
-    Bearer(String),
-    /// An `Authorization` header of a scheme that we do not take.
-    OtherScheme,
-}
-
 /// Who is calling, once it is known.
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Principal {
     /// Nobody in particular.
     Anonymous,
-    /// The developer of a machine that can prove nothing and that nobody else can reach.
-    Development,
+    /// Whoever holds the key of this account. One person is one principal on every chain.
+    Wallet(Wallet),
 }
 
 impl Principal {
-    /// The name that goes into a callerRef and keys what belongs to the caller. Anonymous callers have none.
-    pub fn name(&self) -> Option<&'static str> {
+    /// The name that goes into a callerRef (docs/WIRE.md, P2). Anonymous callers have none.
+    pub fn name(&self) -> Option<String> {
         match self {
             Self::Anonymous => None,
-            Self::Development => Some("development"),
+            Self::Wallet(wallet) => Some(format!("wallet:{wallet}")),
+        }
+    }
+
+    /// The account, if there is one.
+    pub fn wallet(&self) -> Option<&Wallet> {
+        match self {
+            Self::Anonymous => None,
+            Self::Wallet(wallet) => Some(wallet),
         }
     }
 }
 
-/// Which identities this gateway knows.
-#[derive(Clone, Debug)]
-pub struct Identities {
-    development: Option<String>,
+/// How callers showed who they are.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Shown {
+    /// They did not.
+    Nothing,
+    /// A wallet token: whoever holds it can show it.
+    WalletToken,
+    /// A session of at most a day: whoever holds it can show it.
+    Session,
+    /// A signature over this very request.
+    Signature,
 }
 
-impl Identities {
-    /// Anonymous callers only.
-    pub fn anonymous_only() -> Self {
-        Self { development: None }
+/// What an identity adapter found in a request. A credential that is shown and does not hold is never one of these.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Authentication {
+    /// Who.
+    pub principal: Principal,
+    /// How they showed it.
+    pub shown: Shown,
+}
+
+impl Authentication {
+    /// Nobody, who showed nothing.
+    pub const NOBODY: Self = Self { principal: Principal::Anonymous, shown: Shown::Nothing };
+}
+
+/// Which wallets must sign every request, because what they may do is worth stealing a token for.
+#[derive(Clone, Debug, Default)]
+pub struct OperatorRule {
+    signers: BTreeSet<Wallet>,
+}
+
+impl OperatorRule {
+    /// These wallets must sign.
+    pub fn of(signers: impl IntoIterator<Item = Wallet>) -> Self {
+        Self { signers: signers.into_iter().collect() }
     }
 
-    /// Adds the development principal, known by `token`. Given only where the platform is simulated and the listener
-    /// is on loopback; anywhere else the same call changes nothing.
-    pub fn with_development(self, token: String, simulated: bool, loopback: bool) -> Self {
-        if simulated && loopback { Self { development: Some(token) } } else { self }
+    /// How many they are.
+    pub fn signers(&self) -> usize {
+        self.signers.len()
     }
 
-    /// Whether the development principal exists.
-    pub fn has_development(&self) -> bool {
-        self.development.is_some()
-    }
-
-    /// Who shows this credential? One that is shown and not known is refused: it never falls back to anonymous.
+    /// The principal, if what was shown is enough for it.
     ///
     /// # Errors
-    /// [`Refusal::BadCredential`].
-    pub fn identify(&self, credential: &Credential) -> Result<Principal, Refusal> {
-        match credential {
-            Credential::None => Ok(Principal::Anonymous),
-            Credential::Bearer(token) => match &self.development {
-                Some(known) if evidence::ct_eq(known.as_bytes(), token.as_bytes()) => Ok(Principal::Development),
-                _ => Err(Refusal::BadCredential),
-            },
-            Credential::OtherScheme => Err(Refusal::BadCredential),
+    /// [`Refusal::SignatureRequired`]
+    pub fn admit(&self, found: Authentication) -> Result<Principal, Refusal> {
+        match (found.principal, found.shown) {
+            (Principal::Wallet(wallet), Shown::WalletToken | Shown::Session) if self.signers.contains(&wallet) => {
+                Err(Refusal::SignatureRequired)
+            }
+            (principal, _) => Ok(principal),
         }
     }
 }
@@ -76,23 +96,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_development_principal_exists_only_on_a_simulated_platform_behind_loopback() {
-        let shown = Credential::Bearer("token".into());
-        let known = |simulated, loopback| {
-            Identities::anonymous_only().with_development("token".into(), simulated, loopback).identify(&shown)
-        };
-        assert_eq!(known(true, true), Ok(Principal::Development));
-        assert_eq!(known(true, false), Err(Refusal::BadCredential));
-        assert_eq!(known(false, true), Err(Refusal::BadCredential));
-        assert_eq!(known(false, false), Err(Refusal::BadCredential));
+    fn an_operator_who_shows_only_a_bearer_is_refused_and_everybody_else_is_not() {
+        let (operator, other) = (Wallet::new([1; 20]), Wallet::new([2; 20]));
+        let rule = OperatorRule::of([operator]);
+        let admit = |wallet, shown| rule.admit(Authentication { principal: Principal::Wallet(wallet), shown });
+        for bearer in [Shown::WalletToken, Shown::Session] {
+            assert_eq!(admit(operator, bearer), Err(Refusal::SignatureRequired));
+            assert_eq!(admit(other, bearer), Ok(Principal::Wallet(other)));
+        }
+        assert_eq!(admit(operator, Shown::Signature), Ok(Principal::Wallet(operator)));
+        assert_eq!(rule.admit(Authentication::NOBODY), Ok(Principal::Anonymous));
     }
 
     #[test]
-    fn a_bad_credential_never_becomes_anonymous() {
-        let identities = Identities::anonymous_only().with_development("token".into(), true, true);
-        assert_eq!(identities.identify(&Credential::None), Ok(Principal::Anonymous));
-        for shown in [Credential::Bearer("toke".into()), Credential::Bearer(String::new()), Credential::OtherScheme] {
-            assert_eq!(identities.identify(&shown), Err(Refusal::BadCredential));
-        }
+    fn a_principal_is_named_by_its_address_in_lower_case() {
+        let wallet = "0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf".parse().unwrap();
+        let name = Principal::Wallet(wallet).name();
+        assert_eq!(name.as_deref(), Some("wallet:0x7e5f4552091a69125d5dfcb7b8c2659029395bdf"));
+        assert_eq!(Principal::Anonymous.name(), None);
     }
 }

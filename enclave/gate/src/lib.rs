@@ -12,8 +12,8 @@ mod stage;
 mod warrant;
 
 pub use call::{Call, Challenge, ChallengeError, MAX_ARGUMENT_BYTES};
-pub use identity::{Credential, Identities, Principal};
-pub use offer::{Listed, Listing, Price, Receipt, Reservation};
-pub use refusal::{Refusal, Remedy};
-pub use stage::{Executed, Funded, Identified, Permitted, Proven, Run, Settled, Unverified};
+pub use identity::{Authentication, OperatorRule, Principal, Shown};
+pub use offer::{Free, Listed, Listing, Price, Receipt, Reservation};
+pub use refusal::{PaymentProblem, Refusal, Remedy};
+pub use stage::{Executed, Funded, Identified, Permitted, Proven, Run, Settled, Settling, Unverified};
 pub use warrant::{RunReason, Warrant};

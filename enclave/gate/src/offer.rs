@@ -1,33 +1,59 @@
-//! What a call costs and what was paid. The only rail so far is `free`.
+//! What a call costs and what was paid.
+
+use evidence::{UsdcAmount, payment::Authorization};
 
 use crate::{call::Call, refusal::Refusal};
 
-/// What one call costs.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Price {
-    /// Nothing.
-    Free,
+/// What one call costs. Nothing is a price too.
+pub type Price = UsdcAmount;
+
+/// What a rail set aside for a call. The rail's own handle implements it, so that the very thing that was reserved is
+/// the thing that is settled.
+pub trait Reservation {
+    /// How much is set aside.
+    fn amount(&self) -> UsdcAmount;
+
+    /// What the payer signed, if money is to move.
+    fn authorization(&self) -> Option<&Authorization>;
 }
 
-/// What a rail set aside for a call.
-#[derive(Debug, Eq, PartialEq)]
-pub enum Reservation {
-    /// Nothing was asked.
-    Free,
+/// The rail of what costs nothing.
+#[derive(Debug)]
+pub struct Free;
+
+impl Reservation for Free {
+    fn amount(&self) -> UsdcAmount {
+        UsdcAmount::default()
+    }
+
+    fn authorization(&self) -> Option<&Authorization> {
+        None
+    }
 }
 
 /// What a rail took for a call.
-#[derive(Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Receipt {
-    /// Nothing was taken.
-    Free,
+    /// Nothing: it was free, or it failed.
+    Nothing,
+    /// This much, in this transaction.
+    Settled {
+        /// Base units.
+        amount: UsdcAmount,
+        /// Hash of the settling transaction.
+        transaction: [u8; 32],
+    },
 }
 
 /// One tool of one server, as the catalogue lists it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Listed {
+    /// The server's name.
+    pub server: String,
     /// What a call of it costs.
     pub price: Price,
+    /// Secrets without which the server does not run.
+    pub required_secrets: Vec<String>,
 }
 
 /// The catalogue, as far as a decision needs it.

@@ -2,12 +2,48 @@
 
 use std::fmt;
 
+use evidence::{ServerId, UsdcAmount};
+
 /// A refusal: what, why and how to fix it. Holds data, not sentences, and no secret of anyone.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// A credential was shown that this gateway does not know.
-    BadCredential,
+    /// A credential was shown that does not hold.
+    BadCredential {
+        /// What is wrong with it, as a word: `expired`, `replay`, `bad_signature`, …
+        reason: &'static str,
+        /// What is wrong with it. Holds nothing of the credential.
+        what: String,
+        /// How to fix it.
+        fix: String,
+    },
+    /// This wallet must sign its requests; a bearer alone is not enough.
+    SignatureRequired,
+    /// This is for callers with a wallet.
+    WalletRequired,
+    /// The server needs secrets that the caller has not stored.
+    MissingSecrets {
+        /// The server's name.
+        server: String,
+        /// Its id.
+        id: ServerId,
+        /// Names of what is missing.
+        missing: Vec<String>,
+    },
+    /// It costs something, and what was shown does not pay for it.
+    Payment(Box<PaymentProblem>),
+    /// The call ran and its payment is on its way; the reply waits for it.
+    SettlementPending {
+        /// Hash of the transaction, once there is one.
+        transaction: Option<[u8; 32]>,
+        /// When to ask again, with the same payment.
+        retry_after_s: u32,
+    },
+    /// The chain does not answer, so nobody can pay. Says nothing about the payer.
+    ChainUnreachable {
+        /// When to come back.
+        retry_after_s: u32,
+    },
     /// No server has this id, slug or package name.
     UnknownServer {
         /// What was asked for.
@@ -69,10 +105,27 @@ pub enum Refusal {
     },
 }
 
+/// Why a payment is asked for, or not taken.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PaymentProblem {
+    /// The x402 word: `payment_required`, `insufficient_funds`, …
+    pub reason: &'static str,
+    /// What is wrong, in words that hold no wallet.
+    pub what: String,
+    /// How to fix it.
+    pub fix: String,
+    /// What it costs.
+    pub price: UsdcAmount,
+    /// What is bought: a path of this gateway.
+    pub resource: String,
+    /// What it is, for people.
+    pub description: String,
+}
+
 /// What a caller can do about a refusal: a stable word for programs, a sentence for people.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Remedy {
-    /// `authenticate`, `choose-another-name`, `fix-arguments`, `retry`, `tell-the-operator`
+    /// `authenticate`, `choose-another-name`, `fix-arguments`, `pay`, `retry`, `store-secrets`, `tell-the-operator`
     pub action: &'static str,
     /// How to fix it.
     pub text: String,
@@ -82,7 +135,13 @@ impl Refusal {
     /// A stable word for programs.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::BadCredential => "BAD_CREDENTIAL",
+            Self::BadCredential { .. } => "BAD_CREDENTIAL",
+            Self::SignatureRequired => "SIGNATURE_REQUIRED",
+            Self::WalletRequired => "WALLET_REQUIRED",
+            Self::MissingSecrets { .. } => "MISSING_SECRETS",
+            Self::Payment(_) => "PAYMENT_REQUIRED",
+            Self::SettlementPending { .. } => "SETTLEMENT_PENDING",
+            Self::ChainUnreachable { .. } => "CHAIN_UNREACHABLE",
             Self::UnknownServer { .. } => "UNKNOWN_SERVER",
             Self::UnknownTool { .. } => "UNKNOWN_TOOL",
             Self::ArgumentsNotAnObject { .. } => "ARGUMENTS_NOT_AN_OBJECT",
@@ -98,11 +157,27 @@ impl Refusal {
     /// How to fix it.
     pub fn remedy(&self) -> Remedy {
         let (action, text) = match self {
-            Self::BadCredential => (
+            Self::BadCredential { fix, .. } => ("authenticate", fix.clone()),
+            Self::SignatureRequired => (
                 "authenticate",
-                "leave the Authorization header out to call anonymously, or send one that this gateway issued"
+                "sign the request (ERC-8128): this gateway takes no bearer alone from an operator's wallet".to_owned(),
+            ),
+            Self::WalletRequired => (
+                "authenticate",
+                "log in with a wallet: GET /api/auth/challenge, sign its message, POST /api/auth/verify; or send a \
+                 wallet token or a signed request"
                     .to_owned(),
             ),
+            Self::MissingSecrets { id, missing, .. } => {
+                ("store-secrets", format!("POST /api/secrets/{id} with {{\"secrets\":{{{}}}}}", named(missing)))
+            }
+            Self::Payment(problem) => ("pay", problem.fix.clone()),
+            Self::SettlementPending { retry_after_s, .. } => {
+                ("retry", format!("call again with the same payment after {retry_after_s} s: it is charged once"))
+            }
+            Self::ChainUnreachable { retry_after_s } => {
+                ("retry", format!("call again after {retry_after_s} s; nothing was charged"))
+            }
             Self::UnknownServer { closest, .. } => (
                 "choose-another-name",
                 closest.as_ref().map_or_else(
@@ -142,9 +217,17 @@ impl Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::BadCredential => {
-                f.write_str("unauthorized: the credential in the Authorization header is not known here")
+            Self::BadCredential { what, .. } => write!(f, "unauthorized: {what}"),
+            Self::SignatureRequired => f.write_str("unauthorized: this wallet must sign its requests"),
+            Self::WalletRequired => f.write_str("unauthorized: this needs a wallet"),
+            Self::MissingSecrets { server, missing, .. } => {
+                write!(f, "server {server:?} needs secrets that are not stored: {}", missing.join(", "))
             }
+            Self::Payment(problem) => write!(f, "payment required: {}", problem.what),
+            Self::SettlementPending { .. } => {
+                f.write_str("the call ran, and the confirmation of its payment ran into a timeout")
+            }
+            Self::ChainUnreachable { .. } => f.write_str("the chain is unreachable"),
             Self::UnknownServer { asked, .. } => write!(f, "server {asked:?} not found"),
             Self::UnknownTool { server, asked, .. } => write!(f, "tool {asked:?} of server {server:?} not found"),
             Self::ArgumentsNotAnObject { found } => write!(f, "the arguments must be a JSON object, found {found}"),
@@ -163,3 +246,8 @@ impl fmt::Display for Refusal {
 }
 
 impl std::error::Error for Refusal {}
+
+/// `"NAME":"…"` for each.
+fn named(names: &[String]) -> String {
+    names.iter().map(|name| format!("{name:?}:\"…\"")).collect::<Vec<_>>().join(",")
+}
