@@ -1,12 +1,12 @@
 //! The servers this gateway offers, and how a caller's words find one of them.
 
 use evidence::{
-    Digest, ServerId, hash,
+    Digest, ServerId, UsdcAmount, hash,
     json::{JsonError, Value, object},
     profile::{j, to_hex},
     tag,
 };
-use gate::{Call, Listed, Listing, Price, Refusal};
+use gate::{Call, Listed, Listing, Refusal};
 
 use crate::{config::ServerEntry, runner::Digests};
 
@@ -49,6 +49,8 @@ pub(crate) struct Ready {
 pub(crate) struct Catalogue {
     servers: Vec<Server>,
     digest: Digest,
+    /// What a call costs where its server says nothing else.
+    price: UsdcAmount,
 }
 
 impl Catalogue {
@@ -56,10 +58,21 @@ impl Catalogue {
     ///
     /// # Errors
     /// A name in it does not fit the profile of our documents.
-    pub(crate) fn new(servers: Vec<Server>) -> Result<Self, JsonError> {
+    pub(crate) fn new(servers: Vec<Server>, price: UsdcAmount) -> Result<Self, JsonError> {
         let parts = servers.iter().map(|server| j(&server.commitment())).collect::<Result<Vec<_>, _>>()?;
         let parts: Vec<&[u8]> = parts.iter().map(AsRef::as_ref).collect();
-        Ok(Self { digest: hash(tag::CATALOGUE, &parts), servers })
+        Ok(Self { digest: hash(tag::CATALOGUE, &parts), servers, price })
+    }
+
+    /// What a call costs where its server says nothing else.
+    pub(crate) fn price(&self) -> UsdcAmount {
+        self.price
+    }
+
+    /// What a call of this tool costs.
+    pub(crate) fn price_of(&self, server: &Server, tool: &str) -> UsdcAmount {
+        let own = server.entry.tool_prices.get(tool).copied();
+        own.or(server.entry.price).unwrap_or(self.price)
     }
 
     /// `H("sealgate/catalogue/v1", J(server)…)`, a part for each server, named in the state.
@@ -137,7 +150,11 @@ impl Listing for Catalogue {
             .ok_or_else(|| Refusal::UnknownServer { asked: call.server.to_string(), closest: None })?;
         let ready = server.ready()?;
         if ready.tools.iter().any(|tool| tool.name == call.tool) {
-            Ok(Listed { price: Price::Free })
+            Ok(Listed {
+                server: server.entry.name.clone(),
+                price: self.price_of(server, &call.tool),
+                required_secrets: server.required_secrets().map(str::to_owned).collect(),
+            })
         } else {
             Err(Refusal::UnknownTool {
                 server: server.entry.name.clone(),
@@ -189,7 +206,8 @@ impl Server {
             ("transportType", "stdio".into()),
             ("toolsCount", (self.tools().len() as u64).into()),
             ("categories", Value::Array(self.entry.categories.iter().map(|c| c.as_str().into()).collect())),
-            ("secretsRequired", Value::Array(Vec::new())),
+            ("secretsRequired", Value::Array(self.required_secrets().map(Value::from).collect())),
+            ("secretsOptional", Value::Array(self.optional_secrets().map(Value::from).collect())),
             ("gatewayCompatible", self.ready.is_ok().into()),
             ("canRun", self.ready.is_ok().into()),
             ("status", if self.ready.is_ok() { "ready".into() } else { "unavailable".into() }),
@@ -199,6 +217,16 @@ impl Server {
             members.push(("gatewayNotes".to_owned(), why.as_str().into()));
         }
         members
+    }
+
+    /// Names of the secrets without which it does not run.
+    pub(crate) fn required_secrets(&self) -> impl Iterator<Item = &str> {
+        self.entry.secrets.iter().filter(|secret| secret.required).map(|secret| secret.name.as_str())
+    }
+
+    /// Names of the secrets that it takes if they are there.
+    pub(crate) fn optional_secrets(&self) -> impl Iterator<Item = &str> {
+        self.entry.secrets.iter().filter(|secret| !secret.required).map(|secret| secret.name.as_str())
     }
 
     /// What the state commits to of this server.
@@ -277,12 +305,19 @@ mod tests {
             bin: None,
             args: Vec::new(),
             scratch_dirs: Vec::new(),
+            price: None,
+            tool_prices: std::collections::BTreeMap::new(),
+            secrets: Vec::new(),
         };
         Server { entry, ready: Err("not installed".into()) }
     }
 
     fn catalogue() -> Catalogue {
-        Catalogue::new(vec![server("everything", "@a/everything"), server("@b/file.system", "@b/fs")]).unwrap()
+        Catalogue::new(
+            vec![server("everything", "@a/everything"), server("@b/file.system", "@b/fs")],
+            UsdcAmount::default(),
+        )
+        .unwrap()
     }
 
     #[test]
@@ -305,7 +340,8 @@ mod tests {
 
     #[test]
     fn a_long_catalogue_has_a_digest_and_each_server_changes_it() {
-        let of = |count: usize| Catalogue::new((0..count).map(|_| server("everything", &"p".repeat(214))).collect());
+        let server = || server("everything", &"p".repeat(214));
+        let of = |count: usize| Catalogue::new((0..count).map(|_| server()).collect(), UsdcAmount::default());
         let (long, longer) = (of(1000).unwrap(), of(1001).unwrap());
         assert_ne!(long.digest(), longer.digest());
     }

@@ -17,7 +17,7 @@ pub(crate) const MAX_SESSION_BYTES: usize = 128;
 /// Whose switches: most specific first.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct Scope {
-    principal: Option<&'static str>,
+    principal: Option<String>,
     session: Option<String>,
 }
 
@@ -29,9 +29,14 @@ impl Scope {
         (scope.principal.is_some() || scope.session.is_some()).then_some(scope)
     }
 
-    /// A name for the scope, by which containers are kept apart.
+    /// A name for the scope, by which containers are kept apart. It holds the caller's name: for memory only.
     pub(crate) fn key(&self) -> String {
         format!("{:?}/{:?}", self.principal, self.session)
+    }
+
+    /// What the keys of all scopes of a principal begin with.
+    pub(crate) fn keys_of(principal: &Principal) -> String {
+        format!("{:?}/", principal.name())
     }
 }
 

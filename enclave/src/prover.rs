@@ -12,7 +12,7 @@ use evidence::{
     proof::{Envelope, Execution, GatewayClaim, Opening, Proof, ProofBody, ServerClaim},
     request_hash, response_hash, tag,
 };
-use gate::{Executed, Refusal};
+use gate::{Executed, Refusal, Reservation};
 use platform::keys::ProofKey;
 
 use crate::{build::Build, catalogue::Ready};
@@ -85,17 +85,13 @@ impl Prover {
     ///
     /// # Errors
     /// No randomness, or a name that does not fit the profile.
-    pub(crate) fn prove(&self, executed: &Executed, ready: &Ready) -> Result<Envelope, Refusal> {
+    pub(crate) fn prove<R: Reservation>(&self, executed: &Executed<R>, ready: &Ready) -> Result<Envelope, Refusal> {
         let internal = || Refusal::Internal { part: "prover" };
         let (mut id, mut random) = ([0; 32], [0; 32]);
         getrandom::fill(&mut id).and_then(|()| getrandom::fill(&mut random)).map_err(|_| internal())?;
         let seed = OpeningSeed::new(random);
         let (call, run) = (executed.call(), executed.run());
         let (installed, digests) = (&ready.installed, &ready.digests);
-        let mut environment: Vec<String> =
-            ready.launch.environment.iter().map(|variable| variable.name.clone()).collect();
-        environment.sort();
-        environment.dedup();
         let body = ProofBody {
             id,
             core: self.core,
@@ -125,10 +121,10 @@ impl Prover {
                 timestamp: run.started_ms,
                 time_source: "host-clock",
                 duration_ms: run.duration_ms,
-                environment,
+                environment: run.environment.clone(),
                 challenge: call.challenge.as_ref().map(|challenge| challenge.as_bytes().to_vec()),
             },
-            caller: executed.principal().name().map(|name| caller_ref(&seed.salt(Opened::Caller), name)),
+            caller: executed.principal().name().map(|name| caller_ref(&seed.salt(Opened::Caller), &name)),
         };
         let bytes = body.to_bytes().map_err(|error| {
             tracing::error!(%error, "a proof body does not fit the profile");

@@ -10,10 +10,10 @@ use evidence::{
     Digest, ResultObject,
     json::{self, JsonError, Limits, Value, object},
 };
-use gate::{Funded, Refusal, Run, Warrant};
+use gate::{Funded, Refusal, Reservation, Run, Warrant};
 use sandbox::{
     Answer, Config as SandboxConfig, InstalledServer, LaunchSpec, NpmPackage, NpmRegistry, PackageSpec, Pool,
-    PoolConfig, PoolKey, Sandbox, SessionError,
+    PoolConfig, PoolKey, Sandbox, SessionError, Variable,
 };
 use serde_json::value::RawValue;
 use tokio::task::JoinSet;
@@ -88,7 +88,8 @@ impl Runner {
             }
             servers.push(Server { entry: entry.clone(), ready });
         }
-        Catalogue::new(servers).map_err(|error| {
+        let price = config.payments.as_ref().map(|payments| payments.price).unwrap_or_default();
+        Catalogue::new(servers, price).map_err(|error| {
             Failure::new("the catalogue does not fit its profile", error, "rename the server, or leave it out")
         })
     }
@@ -121,12 +122,13 @@ impl Runner {
     ///
     /// # Errors
     /// The server cannot be reached, does not answer in time, or answers with something unusable.
-    pub(crate) async fn run(
+    pub(crate) async fn run<R: Reservation>(
         &self,
-        funded: &Funded,
+        funded: &Funded<R>,
         server: &Server,
         ready: &Ready,
         key: Option<String>,
+        secrets: Vec<Variable>,
     ) -> Result<Run, Refusal> {
         let call = funded.call();
         let stranger = if key.is_none() { Some(self.stranger(server)?) } else { None };
@@ -138,18 +140,15 @@ impl Runner {
             .ok()
             .and_then(|since| u64::try_from(since.as_millis()).ok())
             .ok_or(Refusal::Internal { part: "clock" })?;
+        let mut launch = ready.launch.clone();
+        launch.environment.extend(secrets);
+        let mut environment: Vec<String> = launch.environment.iter().map(|variable| variable.name.clone()).collect();
+        environment.sort();
+        environment.dedup();
         let begun = Instant::now();
         let answer = self
             .pool
-            .call(
-                &funded.warrant(),
-                &key,
-                &ready.installed,
-                &ready.launch,
-                "tools/call",
-                Some(&params),
-                self.call_timeout,
-            )
+            .call(&funded.warrant(), &key, &ready.installed, &launch, "tools/call", Some(&params), self.call_timeout)
             .await
             .map_err(|error| self.refusal(server, &error))?;
         let duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -165,7 +164,7 @@ impl Runner {
                 ResultObject::of_error(value)
             }
         };
-        Ok(Run { result: result.map_err(|fault| bad(fault.to_string()))?, started_ms, duration_ms })
+        Ok(Run { result: result.map_err(|fault| bad(fault.to_string()))?, started_ms, duration_ms, environment })
     }
 
     fn refusal(&self, server: &Server, error: &SessionError) -> Refusal {

@@ -7,10 +7,19 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use evidence::{ServerId, core::Platform};
+use evidence::core::Platform;
 use serde::Deserialize;
 
-use crate::catalogue::slug;
+mod access;
+mod payments;
+mod server;
+
+pub(crate) use access::{Environment, IdentityConfig, TlsConfig, VaultConfig};
+pub(crate) use payments::{Network, PaymentsConfig};
+pub(crate) use server::{SecretEntry, ServerEntry};
+
+/// What is wrong, and how to fix it.
+type Fault = (String, String);
 
 /// What was typed.
 #[derive(Debug, Deserialize)]
@@ -23,21 +32,26 @@ struct RawConfig {
     allowed_hosts: Vec<String>,
     #[serde(default)]
     allowed_origins: Vec<String>,
+    public_url: Option<String>,
     development: Option<RawDevelopment>,
     tpm: RawTpm,
+    tls: Option<access::RawTls>,
+    #[serde(default)]
+    identity: access::RawIdentity,
+    #[serde(default)]
+    vault: access::RawVault,
+    payments: Option<payments::RawPayments>,
     #[serde(default)]
     sandbox: RawSandbox,
     #[serde(default)]
     limits: RawLimits,
     #[serde(default)]
-    server: Vec<RawServer>,
+    server: Vec<server::RawServer>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RawDevelopment {
-    token: Option<String>,
-}
+struct RawDevelopment {}
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -78,24 +92,6 @@ impl Default for RawLimits {
     }
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawServer {
-    id: Option<String>,
-    name: String,
-    #[serde(default)]
-    description: String,
-    #[serde(default)]
-    categories: Vec<String>,
-    package: String,
-    version: String,
-    bin: Option<String>,
-    #[serde(default)]
-    args: Vec<String>,
-    #[serde(default)]
-    scratch_dirs: Vec<String>,
-}
-
 fn runc() -> String {
     "runc".to_owned()
 }
@@ -119,7 +115,7 @@ fn call_timeout_s() -> u64 {
 /// What it means.
 #[derive(Debug)]
 pub(crate) struct Config {
-    /// Where to listen. Loopback only, until TLS is built.
+    /// Where to listen. Beyond loopback only with TLS.
     pub(crate) listen: SocketAddr,
     /// Sealed blob, genesis, installed packages' records.
     pub(crate) state_dir: PathBuf,
@@ -129,8 +125,16 @@ pub(crate) struct Config {
     pub(crate) allowed_hosts: Vec<String>,
     /// Values of `Origin` that are taken, beside loopback's.
     pub(crate) allowed_origins: Vec<String>,
-    /// The development principal's token. Only on a simulated platform.
-    pub(crate) development_token: Option<String>,
+    /// How callers reach the gateway, without a slash at the end; from where it listens if it is not said.
+    pub(crate) public_url: Option<String>,
+    /// How the listener shows itself; plain HTTP without.
+    pub(crate) tls: Option<TlsConfig>,
+    /// Who must sign.
+    pub(crate) identity: IdentityConfig,
+    /// Where secrets are kept.
+    pub(crate) vault: VaultConfig,
+    /// What calls cost; nothing without.
+    pub(crate) payments: Option<PaymentsConfig>,
     /// How to reach the TPM: `device:/dev/tpmrm0`, `swtpm:host=127.0.0.1,port=2321`.
     pub(crate) tpm_tcti: String,
     /// PCRs under which the keys are sealed, ascending.
@@ -147,29 +151,6 @@ pub(crate) struct Config {
     pub(crate) call_timeout_s: u64,
     /// The catalogue.
     pub(crate) servers: Vec<ServerEntry>,
-}
-
-/// One server of the catalogue, as configured.
-#[derive(Clone, Debug)]
-pub(crate) struct ServerEntry {
-    /// Its id: the configured one, else made from the package's name.
-    pub(crate) id: ServerId,
-    /// Short name.
-    pub(crate) name: String,
-    /// One line for people.
-    pub(crate) description: String,
-    /// Words to find it by.
-    pub(crate) categories: Vec<String>,
-    /// npm package.
-    pub(crate) package: String,
-    /// Exact version.
-    pub(crate) version: String,
-    /// Which of the package's programs, if it has several.
-    pub(crate) bin: Option<String>,
-    /// Arguments of the program.
-    pub(crate) args: Vec<String>,
-    /// Directories that the server may write: empty at each start, in memory.
-    pub(crate) scratch_dirs: Vec<String>,
 }
 
 /// A fault of the configuration file.
@@ -193,24 +174,34 @@ impl Config {
     ///
     /// # Errors
     /// [`ConfigError`] naming the file, what is wrong and how to fix it.
-    pub(crate) fn read(file: &Path) -> Result<Self, ConfigError> {
+    pub(crate) fn read(file: &Path, environment: Environment) -> Result<Self, ConfigError> {
         let fault = |what: String, fix: &str| ConfigError { file: file.to_owned(), what, fix: fix.to_owned() };
         let text = std::fs::read_to_string(file)
             .map_err(|error| fault(format!("cannot be read: {error}"), "name a readable file with --config"))?;
         let raw: RawConfig = toml::from_str(&text)
             .map_err(|error| fault(error.to_string().trim_end().to_owned(), "docs/CONFIG.md lists every setting"))?;
-        Self::of(raw).map_err(|(what, fix)| fault(what, &fix))
+        Self::of(raw, environment).map_err(|(what, fix)| fault(what, &fix))
     }
 
-    fn of(raw: RawConfig) -> Result<Self, (String, String)> {
+    fn of(raw: RawConfig, environment: Environment) -> Result<Self, Fault> {
         let platform = Platform::of(&raw.platform).ok_or_else(|| {
             let fix = format!("choose one of {}", Platform::WORDS.join(", "));
             (format!("platform = {:?} is unknown", raw.platform), fix)
         })?;
-        if !raw.listen.ip().is_loopback() {
+        if !raw.listen.ip().is_loopback() && raw.tls.is_none() {
             return Err((
-                format!("listen = \"{}\" is not a loopback address", raw.listen),
-                "plain HTTP is served on loopback only; listen on 127.0.0.1 and put a TLS front before it".to_owned(),
+                format!("listen = \"{}\" is not a loopback address, and there is no section [tls]", raw.listen),
+                "add [tls] with names = [\"…\"], or listen on 127.0.0.1: plain HTTP is served on loopback only"
+                    .to_owned(),
+            ));
+        }
+        let scheme = if raw.tls.is_some() { "https://" } else { "http://" };
+        if let Some(url) = &raw.public_url
+            && (!url.starts_with(scheme) || url.ends_with('/') || url.len() > 256)
+        {
+            return Err((
+                format!("public_url = {url:?}"),
+                format!("write {scheme} and the name by which callers reach the gateway, without a slash at the end"),
             ));
         }
         if platform == Platform::Simulated && raw.development.is_none() {
@@ -222,7 +213,7 @@ impl Config {
         if platform != Platform::Simulated && raw.development.is_some() {
             return Err((
                 format!("section [development] beside platform = {:?}", raw.platform),
-                "remove the section: the development principal exists on the simulated platform only".to_owned(),
+                "remove the section: it admits a platform that proves nothing".to_owned(),
             ));
         }
         let runtime = [sandbox::Runtime::Runc, sandbox::Runtime::Runsc]
@@ -251,13 +242,18 @@ impl Config {
                 "choose 1 to 3600".to_owned(),
             ));
         }
-        if raw.development.as_ref().and_then(|development| development.token.as_deref()).is_some_and(str::is_empty) {
+        let servers = raw.server.into_iter().map(ServerEntry::of).collect::<Result<Vec<_>, _>>()?;
+        if raw.payments.is_none()
+            && let Some(server) = servers.iter().find(|server| server.is_priced())
+        {
             return Err((
-                "development.token is empty: everybody could show it".to_owned(),
-                "write a token, or leave the line away".to_owned(),
+                format!("[[server]] {:?} has a price, but there is no section [payments]", server.name),
+                "add [payments] with pay_to and rpc, or take the price away".to_owned(),
             ));
         }
-        let servers = raw.server.into_iter().map(ServerEntry::of).collect::<Result<Vec<_>, _>>()?;
+        let simulated = platform == Platform::Simulated;
+        let identity = IdentityConfig::of(&raw.identity, &environment)?;
+        let vault = VaultConfig::of(raw.vault, environment, simulated)?;
         let mut seen: BTreeMap<String, &str> = BTreeMap::new();
         for server in &servers {
             // The slug stands before the tools' names on /mcp: two servers of one slug could not be told apart there.
@@ -279,7 +275,11 @@ impl Config {
             platform,
             allowed_hosts: raw.allowed_hosts,
             allowed_origins: raw.allowed_origins,
-            development_token: raw.development.and_then(|development| development.token),
+            public_url: raw.public_url,
+            tls: raw.tls.map(TlsConfig::of).transpose()?,
+            identity,
+            vault,
+            payments: raw.payments.map(PaymentsConfig::of).transpose()?,
             tpm_tcti: raw.tpm.tcti,
             tpm_pcrs: raw.tpm.pcrs,
             runtime,
@@ -288,43 +288,6 @@ impl Config {
             calls_at_once: raw.limits.calls_at_once,
             call_timeout_s: raw.limits.call_timeout_s,
             servers,
-        })
-    }
-}
-
-impl ServerEntry {
-    fn of(raw: RawServer) -> Result<Self, (String, String)> {
-        let fits =
-            |text: &str, most: usize| !text.is_empty() && text.len() <= most && !text.chars().any(char::is_control);
-        if !fits(&raw.name, 64) || !fits(&raw.package, 214) || !fits(&raw.version, 64) {
-            return Err((
-                format!("[[server]] name {:?}, package {:?}, version {:?}", raw.name, raw.package, raw.version),
-                "each is 1 to 64 characters (a package 214) without control characters".to_owned(),
-            ));
-        }
-        // The slug becomes part of its tools' names, which MCP 2026-07-28 spells in ASCII.
-        let prefix = slug(&raw.name);
-        if prefix.is_empty() || !prefix.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
-            return Err((
-                format!("[[server]] name {:?} cannot stand in front of a tool's name", raw.name),
-                "use letters and digits of ASCII, and @ / . _ - or blanks between them".to_owned(),
-            ));
-        }
-        let id = raw.id.unwrap_or_else(|| {
-            uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_URL, format!("npm:{}", raw.package).as_bytes()).to_string()
-        });
-        let id =
-            id.parse().map_err(|error| (format!("[[server]] {}: {error}", raw.name), "leave id out".to_owned()))?;
-        Ok(Self {
-            id,
-            name: raw.name,
-            description: raw.description,
-            categories: raw.categories,
-            package: raw.package,
-            version: raw.version,
-            bin: raw.bin,
-            args: raw.args,
-            scratch_dirs: raw.scratch_dirs,
         })
     }
 }
@@ -350,7 +313,7 @@ mod tests {
     fn read(text: &str) -> Result<Config, String> {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), text).unwrap();
-        Config::read(file.path()).map_err(|error| error.to_string())
+        Config::read(file.path(), Environment::default()).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -383,6 +346,7 @@ mod tests {
         }
         let twice = format!("{GOOD}{}", &GOOD[GOOD.find("[[server]]").unwrap()..]);
         assert!(read(&twice).unwrap_err().contains("share"));
-        assert!(Config::read(Path::new("/nonexistent")).unwrap_err().to_string().contains("cannot be read"));
+        let missing = Config::read(Path::new("/nonexistent"), Environment::default());
+        assert!(missing.unwrap_err().to_string().contains("cannot be read"));
     }
 }

@@ -1,0 +1,141 @@
+//! `[payments]`: what calls cost, to whom it goes, and which nodes are asked.
+
+use evidence::{UsdcAmount, Wallet};
+use serde::Deserialize;
+
+use super::{Fault, server::dollars};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawPayments {
+    pay_to: String,
+    rpc: Vec<String>,
+    #[serde(default = "network")]
+    network: String,
+    #[serde(default = "price")]
+    price: String,
+    verify_price: Option<String>,
+    #[serde(default = "confirm_wait_s")]
+    confirm_wait_s: u64,
+}
+
+fn network() -> String {
+    Network::Base.caip2().to_owned()
+}
+
+fn price() -> String {
+    "0.0005".to_owned()
+}
+
+fn confirm_wait_s() -> u64 {
+    30
+}
+
+/// A chain with Circle's USDC on it (addresses: Circle, "USDC contract addresses"; EIP-712 domains: the contracts).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Network {
+    /// Base.
+    Base,
+    /// Base Sepolia: worthless coins. Clients of this ecosystem refuse it.
+    BaseSepolia,
+}
+
+impl Network {
+    const ALL: [Self; 2] = [Self::Base, Self::BaseSepolia];
+
+    /// CAIP-2.
+    pub(crate) fn caip2(self) -> &'static str {
+        match self {
+            Self::Base => "eip155:8453",
+            Self::BaseSepolia => "eip155:84532",
+        }
+    }
+
+    /// Its id.
+    pub(crate) fn chain_id(self) -> u64 {
+        match self {
+            Self::Base => 8453,
+            Self::BaseSepolia => 84532,
+        }
+    }
+
+    /// The token's contract.
+    pub(crate) fn usdc(self) -> Wallet {
+        Wallet::new(match self {
+            Self::Base => [
+                0x83, 0x35, 0x89, 0xfc, 0xd6, 0xed, 0xb6, 0xe0, 0x8f, 0x4c, 0x7c, 0x32, 0xd4, 0xf7, 0x1b, 0x54, 0xbd,
+                0xa0, 0x29, 0x13,
+            ],
+            Self::BaseSepolia => [
+                0x03, 0x6c, 0xbd, 0x53, 0x84, 0x2c, 0x54, 0x26, 0x63, 0x4e, 0x79, 0x29, 0x54, 0x1e, 0xc2, 0x31, 0x8f,
+                0x3d, 0xcf, 0x7e,
+            ],
+        })
+    }
+}
+
+/// What it means.
+#[derive(Debug)]
+pub(crate) struct PaymentsConfig {
+    /// Who is paid.
+    pub(crate) pay_to: Wallet,
+    /// Nodes that are asked; what decides, all must say.
+    pub(crate) rpc: Vec<String>,
+    /// Where is paid.
+    pub(crate) network: Network,
+    /// What a call costs.
+    pub(crate) price: UsdcAmount,
+    /// What `POST /api/verify` costs.
+    pub(crate) verify_price: UsdcAmount,
+    /// How long a reply waits for its payment's confirmation, in seconds.
+    pub(crate) confirm_wait_s: u64,
+}
+
+/// Most nodes.
+const MAX_NODES: usize = 5;
+
+impl PaymentsConfig {
+    pub(super) fn of(raw: RawPayments) -> Result<Self, Fault> {
+        let network = Network::ALL.into_iter().find(|known| known.caip2() == raw.network).ok_or_else(|| {
+            let known = Network::ALL.map(Network::caip2).join(" or ");
+            (format!("payments.network = {:?} is unknown", raw.network), format!("choose {known}"))
+        })?;
+        let pay_to = raw.pay_to.parse::<Wallet>().map_err(|error| {
+            (format!("payments.pay_to = {:?}: {error}", raw.pay_to), "name the account that is paid".to_owned())
+        })?;
+        if identity::checksummed(&pay_to) != raw.pay_to && raw.pay_to != pay_to.to_string() {
+            return Err((
+                format!("payments.pay_to = {:?} has a wrong checksum (EIP-55)", raw.pay_to),
+                "copy the address again; money sent to a mistyped one is lost".to_owned(),
+            ));
+        }
+        if *pay_to.as_bytes() == [0; 20] || pay_to == network.usdc() {
+            return Err((
+                format!("payments.pay_to = {:?} cannot be paid", raw.pay_to),
+                "name an account of yours; the token refuses the zero address and loses what it is sent".to_owned(),
+            ));
+        }
+        if raw.rpc.is_empty() || raw.rpc.len() > MAX_NODES {
+            let fix = format!("list 1 to {MAX_NODES} URLs of nodes; with two or more, all must agree");
+            return Err((format!("payments.rpc lists {} nodes", raw.rpc.len()), fix));
+        }
+        if let Some(at) = raw.rpc.iter().position(|url| !(url.starts_with("https://") || url.starts_with("http://"))) {
+            // Without the text: it may hold a key.
+            let fix = "write http://… or https://…".to_owned();
+            return Err((format!("payments.rpc: entry {at} is no URL of HTTP"), fix));
+        }
+        if !(5..=600).contains(&raw.confirm_wait_s) {
+            return Err((format!("payments.confirm_wait_s = {}", raw.confirm_wait_s), "choose 5 to 600".to_owned()));
+        }
+        let price = dollars("payments.price", &raw.price)?;
+        let verify_price = raw.verify_price.map(|text| dollars("payments.verify_price", &text)).transpose()?;
+        Ok(Self {
+            pay_to,
+            rpc: raw.rpc,
+            network,
+            price,
+            verify_price: verify_price.unwrap_or(price),
+            confirm_wait_s: raw.confirm_wait_s,
+        })
+    }
+}

@@ -1,0 +1,153 @@
+//! `[[server]]`: one server of the catalogue.
+
+use std::collections::BTreeMap;
+
+use evidence::{ServerId, UsdcAmount};
+use serde::Deserialize;
+
+use super::Fault;
+use crate::catalogue::slug;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawServer {
+    id: Option<String>,
+    name: String,
+    #[serde(default)]
+    description: String,
+    #[serde(default)]
+    categories: Vec<String>,
+    package: String,
+    version: String,
+    bin: Option<String>,
+    #[serde(default)]
+    args: Vec<String>,
+    #[serde(default)]
+    scratch_dirs: Vec<String>,
+    price: Option<String>,
+    #[serde(default)]
+    tool_prices: BTreeMap<String, String>,
+    #[serde(default)]
+    secrets: Vec<RawSecret>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawSecret {
+    name: String,
+    #[serde(default)]
+    description: String,
+    #[serde(default = "yes")]
+    required: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// One server of the catalogue, as configured.
+#[derive(Clone, Debug)]
+pub(crate) struct ServerEntry {
+    /// Its id: the configured one, else made from the package's name.
+    pub(crate) id: ServerId,
+    /// Short name.
+    pub(crate) name: String,
+    /// One line for people.
+    pub(crate) description: String,
+    /// Words to find it by.
+    pub(crate) categories: Vec<String>,
+    /// npm package.
+    pub(crate) package: String,
+    /// Exact version.
+    pub(crate) version: String,
+    /// Which of the package's programs, if it has several.
+    pub(crate) bin: Option<String>,
+    /// Arguments of the program.
+    pub(crate) args: Vec<String>,
+    /// Directories that the server may write: empty at each start, in memory.
+    pub(crate) scratch_dirs: Vec<String>,
+    /// What a call of its tools costs, where it differs from the gateway's price.
+    pub(crate) price: Option<UsdcAmount>,
+    /// What a call of one of its tools costs, where that differs again.
+    pub(crate) tool_prices: BTreeMap<String, UsdcAmount>,
+    /// What it takes from its caller's vault.
+    pub(crate) secrets: Vec<SecretEntry>,
+}
+
+/// A secret that a server takes as a variable of its environment.
+#[derive(Clone, Debug)]
+pub(crate) struct SecretEntry {
+    /// The variable's name.
+    pub(crate) name: String,
+    /// What it is, for people.
+    pub(crate) description: String,
+    /// Whether the server is of no use without it.
+    pub(crate) required: bool,
+}
+
+impl ServerEntry {
+    /// Whether a call of it costs something by its own settings.
+    pub(super) fn is_priced(&self) -> bool {
+        self.price.iter().chain(self.tool_prices.values()).any(|price| !price.is_zero())
+    }
+
+    pub(super) fn of(raw: RawServer) -> Result<Self, Fault> {
+        let fits =
+            |text: &str, most: usize| !text.is_empty() && text.len() <= most && !text.chars().any(char::is_control);
+        if !fits(&raw.name, 64) || !fits(&raw.package, 214) || !fits(&raw.version, 64) {
+            return Err((
+                format!("[[server]] name {:?}, package {:?}, version {:?}", raw.name, raw.package, raw.version),
+                "each is 1 to 64 characters (a package 214) without control characters".to_owned(),
+            ));
+        }
+        // The slug becomes part of its tools' names, which MCP 2026-07-28 spells in ASCII.
+        let prefix = slug(&raw.name);
+        if prefix.is_empty() || !prefix.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+            return Err((
+                format!("[[server]] name {:?} cannot stand in front of a tool's name", raw.name),
+                "use letters and digits of ASCII, and @ / . _ - or blanks between them".to_owned(),
+            ));
+        }
+        let id = raw.id.unwrap_or_else(|| {
+            uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_URL, format!("npm:{}", raw.package).as_bytes()).to_string()
+        });
+        let id =
+            id.parse().map_err(|error| (format!("[[server]] {}: {error}", raw.name), "leave id out".to_owned()))?;
+        Ok(Self {
+            id,
+            name: raw.name.clone(),
+            description: raw.description,
+            categories: raw.categories,
+            package: raw.package,
+            version: raw.version,
+            bin: raw.bin,
+            args: raw.args,
+            scratch_dirs: raw.scratch_dirs,
+            price: raw.price.map(|text| dollars(&format!("[[server]] {}: price", raw.name), &text)).transpose()?,
+            tool_prices: raw
+                .tool_prices
+                .into_iter()
+                .map(|(tool, text)| {
+                    let amount = dollars(&format!("[[server]] {}: tool_prices.{tool}", raw.name), &text)?;
+                    Ok((tool, amount))
+                })
+                .collect::<Result<_, Fault>>()?,
+            secrets: raw
+                .secrets
+                .into_iter()
+                .map(|secret| SecretEntry {
+                    name: secret.name,
+                    description: secret.description,
+                    required: secret.required,
+                })
+                .collect(),
+        })
+    }
+}
+
+/// An amount of dollars.
+pub(super) fn dollars(setting: &str, text: &str) -> Result<UsdcAmount, Fault> {
+    text.parse().map_err(|error| {
+        (format!("{setting} = {text:?}: {error}"), "write dollars as text, for instance \"0.0005\"".to_owned())
+    })
+}
