@@ -61,7 +61,7 @@ struct Newest {
 }
 
 impl Kept {
-    /// The proof with this id, without what opens it: that is its caller's.
+    /// The proof with this id alone: what opens it and its settlement are its caller's.
     pub(crate) fn by_id(&self, id: &[u8; 32]) -> Option<Envelope> {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         inner.by_id.get(id).cloned()
@@ -76,7 +76,8 @@ impl Kept {
         }
         let id = envelope.proof.body.id;
         inner.order.push_back(id);
-        inner.by_id.insert(id, Envelope { proof: envelope.proof.clone(), opening: None });
+        // Nor what became of its payment: the transaction would tell whoever holds the id who paid.
+        inner.by_id.insert(id, Envelope { proof: envelope.proof.clone(), opening: None, settlement: None });
     }
 }
 
@@ -129,6 +130,7 @@ impl Prover {
                 challenge: call.challenge.as_ref().map(|challenge| challenge.as_bytes().to_vec()),
             },
             caller: executed.principal().name().map(|name| caller_ref(&seed.salt(Opened::Caller), name)),
+            payment: None,
         };
         let bytes = body.to_bytes().map_err(|error| {
             tracing::error!(%error, "a proof body does not fit the profile");
@@ -147,6 +149,7 @@ impl Prover {
                 body,
             },
             opening: Some(Opening::of_seed(&seed)),
+            settlement: None,
         };
         Ok(envelope)
     }
