@@ -9,8 +9,11 @@ use evidence::{
     Digest, Opened, OpeningSeed, caller_ref,
     core::Platform,
     hmac_chain::TagKey,
+    payment::{Authorization, PaymentClaim},
     proof::{Envelope, Execution, GatewayClaim, Opening, Proof, ProofBody, ServerClaim},
-    request_hash, response_hash, tag,
+    request_hash, response_hash,
+    settlement::{Outcome, Settlement, SignedSettlement},
+    tag,
 };
 use gate::{Executed, Refusal, Reservation};
 use platform::keys::ProofKey;
@@ -61,7 +64,7 @@ struct Newest {
 }
 
 impl Kept {
-    /// The proof with this id, without what opens it: that is its caller's.
+    /// The proof with this id alone: what opens it and its settlement are its caller's.
     pub(crate) fn by_id(&self, id: &[u8; 32]) -> Option<Envelope> {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         inner.by_id.get(id).cloned()
@@ -76,7 +79,8 @@ impl Kept {
         }
         let id = envelope.proof.body.id;
         inner.order.push_back(id);
-        inner.by_id.insert(id, Envelope { proof: envelope.proof.clone(), opening: None });
+        // Nor what became of its payment: the transaction would tell whoever holds the id who paid.
+        inner.by_id.insert(id, Envelope { proof: envelope.proof.clone(), opening: None, settlement: None });
     }
 }
 
@@ -125,6 +129,7 @@ impl Prover {
                 challenge: call.challenge.as_ref().map(|challenge| challenge.as_bytes().to_vec()),
             },
             caller: executed.principal().name().map(|name| caller_ref(&seed.salt(Opened::Caller), &name)),
+            payment: executed.charge().map(|authorization| claim(&seed, authorization)).transpose()?,
         };
         let bytes = body.to_bytes().map_err(|error| {
             tracing::error!(%error, "a proof body does not fit the profile");
@@ -136,19 +141,52 @@ impl Prover {
                 key_source: "tpm-sealed".to_owned(),
                 tag_key_id: format!("hmac:{}:{}", hex::encode(self.instance.get(..8).unwrap_or_default()), self.epoch),
                 signature: self.proof_key.sign(tag::PROOF, &[&self.core, &bytes]),
-                signature_key_id: format!(
-                    "proof:{}",
-                    hex::encode(self.proof_key.public().get(..8).unwrap_or_default())
-                ),
+                signature_key_id: self.proof_key_id(),
                 body,
             },
             opening: Some(Opening::of_seed(&seed)),
+            settlement: None,
         };
         Ok(envelope)
+    }
+
+    /// Says, signed, what became of the payment that a proof names. `None` for a proof that names none.
+    ///
+    /// # Errors
+    /// It does not fit the profile.
+    pub(crate) fn settlement(&self, proof: &Proof, transaction: [u8; 32]) -> Result<Option<SignedSettlement>, Refusal> {
+        let internal = || Refusal::Internal { part: "prover" };
+        let Some(payment) = &proof.body.payment else { return Ok(None) };
+        let settlement = Settlement {
+            core: self.core,
+            proof: proof.entry_digest().map_err(|_| internal())?,
+            payment_ref: payment.payment_ref,
+            outcome: Outcome::Settled { transaction, receipt_sha256: None },
+            network: payment.network.clone(),
+            amount: payment.amount,
+        };
+        let bytes = settlement.to_bytes().map_err(|_| internal())?;
+        Ok(Some(SignedSettlement {
+            signature: self.proof_key.sign(tag::SETTLEMENT, &[&self.core, &bytes]),
+            signature_key_id: self.proof_key_id(),
+            settlement,
+        }))
+    }
+
+    fn proof_key_id(&self) -> String {
+        format!("proof:{}", hex::encode(self.proof_key.public().get(..8).unwrap_or_default()))
     }
 
     /// Keeps a proof whose call is settled, so that it can be asked for again.
     pub(crate) fn keep(&self, envelope: &Envelope) {
         self.kept.keep(envelope);
     }
+}
+
+/// What a proof says of the payment that its caller authorized.
+fn claim(seed: &OpeningSeed, authorization: &Authorization) -> Result<PaymentClaim, Refusal> {
+    PaymentClaim::of(authorization, &seed.salt(Opened::Payment)).map_err(|error| {
+        tracing::error!(%error, "an authorization does not fit the profile");
+        Refusal::Internal { part: "prover" }
+    })
 }

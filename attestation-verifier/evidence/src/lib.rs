@@ -16,6 +16,7 @@ pub mod profile;
 pub mod proof;
 mod public_key;
 pub mod report_data;
+pub mod settlement;
 pub mod state;
 pub mod tag;
 

@@ -105,6 +105,16 @@ impl UsdcAmount {
         self.0
     }
 
+    /// From the decimal text of its base units, as contracts and rails write it: `0|[1-9][0-9]*`.
+    ///
+    /// # Errors
+    /// Not that, or beyond 2⁶⁴ − 1.
+    pub fn from_units_text(text: &str) -> Result<Self, NameError> {
+        let plain = text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
+        let units = if plain { text.parse().ok() } else { None };
+        units.map(Self).ok_or(NameError { what: "amount", wanted: "base units as a decimal number below 2^64" })
+    }
+
     /// Whether it is nothing.
     pub const fn is_zero(self) -> bool {
         self.0 == 0
@@ -157,6 +167,16 @@ mod tests {
         for text in ["0.0000001", "", ".", "1.", ".5", "01", "-1", "+1", "1e3", "0x1f4", "1,0", "99999999999999999999"]
         {
             assert!(text.parse::<UsdcAmount>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn base_units_have_one_spelling() {
+        for units in [0, 500, u64::MAX] {
+            assert_eq!(UsdcAmount::from_units_text(&units.to_string()), Ok(UsdcAmount::from_units(units)));
+        }
+        for text in ["", "00", "0500", "+5", "-5", "5.0", "0x1f4", "18446744073709551616", " 5"] {
+            assert!(UsdcAmount::from_units_text(text).is_err(), "{text:?}");
         }
     }
 

@@ -6,7 +6,9 @@ use crate::{
     frame::{Digest, hash, t},
     json::{JsonError, Value, object},
     names::ServerId,
+    payment::PaymentClaim,
     profile::{Members, ShapeError, hex_of, j, to_hex},
+    settlement::SignedSettlement,
     tag,
 };
 
@@ -86,6 +88,8 @@ pub struct ProofBody {
     pub execution: Execution,
     /// callerRef, or nobody.
     pub caller: Option<Digest>,
+    /// What was to be paid for the call; `None`: nothing.
+    pub payment: Option<PaymentClaim>,
 }
 
 /// A body with its two signatures.
@@ -121,6 +125,8 @@ pub struct Envelope {
     pub proof: Proof,
     /// What opens its digests.
     pub opening: Option<Opening>,
+    /// What became of the payment that the proof names. It leads to the payer: its transaction is on a public chain.
+    pub settlement: Option<SignedSettlement>,
 }
 
 /// Why proof bytes say nothing.
@@ -192,7 +198,7 @@ impl ProofBody {
                 ]),
             ),
             ("caller", digest(&self.caller)),
-            ("payment", Value::Null),
+            ("payment", self.payment.as_ref().map_or(Value::Null, PaymentClaim::to_value)),
             ("log", Value::Null),
             ("decisions", Value::Array(Vec::new())),
         ];
@@ -289,9 +295,9 @@ impl Proof {
                 challenge: challenge(&mut execution)?,
             },
             caller: proof.hex_or_null("caller")?,
+            payment: proof.nullable("payment")?.map(PaymentClaim::from_value).transpose()?,
         };
         execution.null("after")?;
-        proof.null("payment")?;
         proof.null("log")?;
         if !proof.array("decisions")?.is_empty() {
             return Err(proof.wrong("decisions", "want an empty array (this version knows nothing else)").into());
@@ -387,11 +393,14 @@ impl Opening {
 }
 
 impl Envelope {
-    /// `{"proof":…,"opening":…}`.
+    /// `{"proof":…,"opening":…,"settlement":…}`.
     pub fn to_value(&self) -> Value {
         let mut members = vec![("proof".to_owned(), self.proof.to_value())];
         if let Some(opening) = &self.opening {
             members.push(("opening".to_owned(), opening.to_value()));
+        }
+        if let Some(settlement) = &self.settlement {
+            members.push(("settlement".to_owned(), settlement.to_value()));
         }
         Value::Object(members)
     }
@@ -412,8 +421,9 @@ impl Envelope {
         let mut envelope = Members::of(value, "envelope")?;
         let proof = Proof::from_value(envelope.value("proof")?)?;
         let opening = envelope.optional("opening").map(Opening::from_value).transpose()?;
-        // Not built yet: a gateway of this version never writes them, and a verifier of this version cannot judge them.
+        let settlement = envelope.optional("settlement").map(SignedSettlement::from_value).transpose()?;
+        // `inclusion` is not built yet: a gateway of this version never writes it, and a verifier cannot judge it.
         envelope.finish()?;
-        Ok(Self { proof, opening })
+        Ok(Self { proof, opening, settlement })
     }
 }

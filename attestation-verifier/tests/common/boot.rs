@@ -207,6 +207,7 @@ impl Boot {
                 challenge: Some(CHALLENGE.to_vec()),
             },
             caller: None,
+            payment: None,
         }
     }
 
@@ -221,7 +222,7 @@ impl Boot {
             signature_key_id: "hint".to_owned(),
             body,
         };
-        Envelope { proof, opening: Some(Opening::of_seed(&OpeningSeed::new(OPENING))) }
+        Envelope { proof, opening: Some(Opening::of_seed(&OpeningSeed::new(OPENING))), settlement: None }
     }
 
     /// An opening that shows some salts only.
@@ -240,7 +241,21 @@ pub(crate) fn signed_state(c: &Digest, bytes: Vec<u8>, key: &Ed25519KeyPair) -> 
 
 pub(crate) fn state(core: Digest, seq: u64, prev: Digest) -> Vec<u8> {
     let catalogue = Some([u8::try_from(seq).unwrap(); 32]);
-    State { core, seq, prev, tls: Vec::new(), prices: None, policy: None, catalogue }.to_bytes().unwrap()
+    State {
+        core,
+        seq,
+        prev,
+        tls: Vec::new(),
+        jwks: None,
+        receipt: None,
+        fee_payer: None,
+        pay_to: Vec::new(),
+        prices: None,
+        policy: None,
+        catalogue,
+    }
+    .to_bytes()
+    .unwrap()
 }
 
 pub(crate) fn server() -> ServerId {

@@ -66,6 +66,10 @@ impl Sample {
             seq: 0,
             prev: core,
             tls: Vec::new(),
+            jwks: None,
+            receipt: None,
+            fee_payer: None,
+            pay_to: Vec::new(),
             prices: None,
             policy: None,
             catalogue: Some(hash(tag::CATALOGUE, &[b"[]"])),
@@ -77,7 +81,7 @@ impl Sample {
         let opening = [0x0f; 32];
         let proof = proof(&key, &instance, &seed, &core, &state, &server, &opening);
         let opened = Opening::of_seed(&OpeningSeed::new(opening));
-        let envelope = Envelope { proof: proof.clone(), opening: Some(opened) };
+        let envelope = Envelope { proof: proof.clone(), opening: Some(opened), settlement: None };
         let bundle = bundle(&key, &core_bytes, &state_bytes, &nonces);
         Self {
             key,
@@ -184,6 +188,7 @@ fn proof(
             challenge: Some(vec![0xc4; 16]),
         },
         caller: Some(caller_ref(&salts.salt(Opened::Caller), PRINCIPAL)),
+        payment: None,
     };
     let bytes = body.to_bytes().unwrap();
     Proof {

@@ -205,7 +205,19 @@ impl Boot {
 
 fn state(core: Digest, seq: u64, prev: Digest) -> State {
     let catalogue = Some(hash(tag::CATALOGUE, &[&seq.to_be_bytes()]));
-    State { core, seq, prev, tls: Vec::new(), prices: None, policy: None, catalogue }
+    State {
+        core,
+        seq,
+        prev,
+        tls: Vec::new(),
+        jwks: None,
+        receipt: None,
+        fee_payer: None,
+        pay_to: Vec::new(),
+        prices: None,
+        policy: None,
+        catalogue,
+    }
 }
 
 fn sign(key: &Ed25519KeyPair, message: &[u8]) -> Outcome<[u8; 64]> {
