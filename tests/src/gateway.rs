@@ -13,7 +13,7 @@ use std::{
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
-use crate::{Client, Swtpm, docker, program, run, shared};
+use crate::{Client, Swtpm, Wallet, docker, program, run, shared};
 
 /// The protocol's reference server.
 pub const EVERYTHING: &str = r#"
@@ -57,7 +57,7 @@ impl Default for Settings {
         Self {
             more: EVERYTHING.to_owned(),
             pcrs: "[4, 7, 11, 12, 13, 14]".to_owned(),
-            development: "[development]\ntoken = \"scenario\"\n".to_owned(),
+            development: "[development]\n".to_owned(),
             log: "info,tss_esapi=warn".to_owned(),
             installed: true,
         }
@@ -175,9 +175,9 @@ impl Gateway {
         self.anonymous().with("x-mcp-session", "the-session-of-one-caller")
     }
 
-    /// A client that shows the development token.
-    pub fn developer(&self) -> Client {
-        self.anonymous().with("authorization", "Bearer scenario")
+    /// A client that has logged in with a wallet of its own.
+    pub fn member(&self) -> Client {
+        Wallet::new().login(self)
     }
 
     /// Starts the configured gateway and waits until it serves.

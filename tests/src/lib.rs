@@ -14,6 +14,7 @@ mod program;
 mod saved;
 mod shared;
 pub mod tpm;
+pub mod wallet;
 
 pub use client::{Answer, Client};
 pub use docker::docker;
@@ -21,3 +22,4 @@ pub use gateway::{EVERYTHING, FILESYSTEM, Gateway, Settings};
 pub use program::{program, repository, run, run_with_env};
 pub use saved::{Judged, Saved, verify};
 pub use tpm::Swtpm;
+pub use wallet::Wallet;

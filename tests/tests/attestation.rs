@@ -241,7 +241,7 @@ fn what_the_gateway_says_about_itself_follows_its_state() {
     let changed = client.get("/api/attestation/security").json();
     assert_eq!(changed["identities"], json!({"anonymous": true, "development": false}));
     assert_ne!(changed["listener"]["address"], security["listener"]["address"]);
-    assert_eq!(gateway.developer().rpc("/mcp", "tools/list", json!({})).status, 401, "the token is gone with it");
+    assert_eq!(gateway.member().rpc("/mcp", "tools/list", json!({})).status, 401, "the token is gone with it");
     let after = client.get("/api/attestation").json();
     assert_ne!(after["core"], summary["core"]);
     assert_eq!(client.get("/health").json()["instances"], 0);

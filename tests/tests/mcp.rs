@@ -83,7 +83,7 @@ fn servers_are_switched_on_for_those_who_switched_them_on_and_for_nobody_else() 
     let gateway = Gateway::with(&Settings { more: format!("{EVERYTHING}{FILESYSTEM}"), ..Settings::default() });
     let one = gateway.anonymous().with("x-mcp-session", "one-random-string");
     let two = gateway.anonymous().with("x-mcp-session", "two-random-string");
-    for client in [&one, &two, &gateway.anonymous(), &gateway.developer()] {
+    for client in [&one, &two, &gateway.anonymous(), &gateway.member()] {
         assert_eq!(names(client), META_TOOLS, "nothing but the gateway's own tools at first");
     }
     let refused =
@@ -111,20 +111,20 @@ fn servers_are_switched_on_for_those_who_switched_them_on_and_for_nobody_else() 
     let listed = names(&one);
     assert_eq!(listed.len(), META_TOOLS.len() + 13);
     assert!(listed.contains(&"everything__echo".to_owned()), "{listed:?}");
-    for client in [&two, &gateway.anonymous(), &gateway.developer()] {
+    for client in [&two, &gateway.anonymous(), &gateway.member()] {
         assert_eq!(names(client), META_TOOLS);
     }
     // The session of an anonymous caller is another than the same words with a name in front.
-    assert_eq!(names(&gateway.developer().with("x-mcp-session", "one-random-string")), META_TOOLS);
+    assert_eq!(names(&gateway.member().with("x-mcp-session", "one-random-string")), META_TOOLS);
     let result = one.call("/mcp", "everything__echo", json!({"message": "mine"}));
     assert_eq!(result["content"][0]["text"], "Echo: mine");
     let proof = &result["_meta"]["io.sealgate/proof"]["proof"];
     assert_eq!((&proof["execution"]["tool"], &proof["caller"]), (&json!("echo"), &Value::Null));
 
     // The development principal keeps its switches without a session.
-    let developer = gateway.developer();
+    let developer = gateway.member();
     meta(&developer, "gateway__enable_server", json!({"server_name": "@modelcontextprotocol/server-filesystem"}));
-    assert!(names(&gateway.developer()).contains(&"filesystem__write_file".to_owned()));
+    assert!(names(&gateway.member()).contains(&"filesystem__write_file".to_owned()));
     assert_eq!(names(&two), META_TOOLS);
     let listed = meta(&developer, "gateway__list_enabled", json!({}))["structuredContent"].clone();
     assert_eq!((&listed["total"], &listed["servers"][0]["name"]), (&json!(1), &json!("filesystem")));

@@ -132,7 +132,7 @@ fn many_first_calls_start_one_container_and_stopping_leaves_none() {
     for session in ["one-random-string", "two-random-string"] {
         echoes(&gateway.anonymous().with("x-mcp-session", session), &endpoint);
     }
-    echoes(&gateway.developer(), &endpoint);
+    echoes(&gateway.member(), &endpoint);
     assert_eq!(gateway.containers().len(), 4);
     gateway.stop();
     assert!(gateway.containers().is_empty());

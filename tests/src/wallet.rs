@@ -1,0 +1,202 @@
+//! A throw-away wallet: signs texts (EIP-191) and payments (EIP-3009 by EIP-712), with nothing of the gateway's in it.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use k256::ecdsa::SigningKey;
+use serde_json::{Value, json};
+use sha3::{Digest as _, Keccak256};
+
+use crate::{Client, Gateway};
+
+/// The token's address on Base, as the chain spells it.
+pub const USDC: &str = "0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913";
+
+/// A throw-away wallet.
+#[derive(Clone)]
+pub struct Wallet(SigningKey);
+
+/// What a payment is for, and what can be wrong with it.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    /// Who is paid.
+    pub pay_to: String,
+    /// Base units.
+    pub value: u64,
+    /// Not before this second.
+    pub valid_after: u64,
+    /// Before this second.
+    pub valid_before: u64,
+    /// Once for each payer.
+    pub nonce: [u8; 32],
+    /// Name of the token in the EIP-712 domain.
+    pub domain: String,
+    /// Chain in the EIP-712 domain.
+    pub chain: u64,
+}
+
+impl Terms {
+    /// An hour's authorization of the price of a call.
+    pub fn new(pay_to: &str) -> Self {
+        let mut nonce = [0; 32];
+        getrandom::fill(&mut nonce).expect("randomness");
+        Self {
+            pay_to: pay_to.to_owned(),
+            value: 500,
+            valid_after: 0,
+            valid_before: now() + 3600,
+            nonce,
+            domain: "USD Coin".to_owned(),
+            chain: 8453,
+        }
+    }
+}
+
+/// Seconds since 1970.
+pub fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock").as_secs()
+}
+
+impl Wallet {
+    /// A new one.
+    pub fn new() -> Self {
+        loop {
+            let mut bytes = [0; 32];
+            getrandom::fill(&mut bytes).expect("randomness");
+            if let Ok(key) = SigningKey::from_slice(&bytes) {
+                return Self(key);
+            }
+        }
+    }
+
+    /// The one with this private key, `0x` and 64 hexadecimal digits.
+    pub fn of_private_key(text: &str) -> Option<Self> {
+        let bytes = hex::decode(text.strip_prefix("0x")?).ok()?;
+        SigningKey::from_slice(&bytes).ok().map(Self)
+    }
+
+    /// Its private key in hexadecimal, for clients in other languages.
+    pub fn private_key(&self) -> String {
+        format!("0x{}", hex::encode(self.0.to_bytes()))
+    }
+
+    /// Its address with checksum (EIP-55).
+    pub fn address(&self) -> String {
+        let point = self.0.verifying_key().to_encoded_point(false);
+        let lower = hex::encode(&keccak(&point.as_bytes()[1..])[12..]);
+        let digest = keccak(lower.as_bytes());
+        let spelled = lower.chars().enumerate().map(|(at, digit)| {
+            let nibble = (digest[at / 2] >> (if at % 2 == 0 { 4 } else { 0 })) & 15;
+            if nibble >= 8 { digit.to_ascii_uppercase() } else { digit }
+        });
+        format!("0x{}", spelled.collect::<String>())
+    }
+
+    /// `personal_sign` (EIP-191) of a text, 65 bytes in hexadecimal.
+    pub fn sign(&self, text: &str) -> String {
+        let message = format!("\u{19}Ethereum Signed Message:\n{}{text}", text.len());
+        self.sign_hash(&keccak(message.as_bytes()))
+    }
+
+    /// A client that has logged in with this wallet.
+    ///
+    /// # Panics
+    /// The gateway does not let it in.
+    pub fn login(&self, gateway: &Gateway) -> Client {
+        let anonymous = gateway.anonymous();
+        let challenge = anonymous.get("/api/auth/challenge").json();
+        let message = challenge["message"].as_str().unwrap_or_else(|| panic!("no message: {challenge}"));
+        let body = json!({
+            "walletAddress": self.address(), "signature": self.sign(message), "nonce": challenge["nonce"],
+        });
+        let answer = anonymous.post("/api/auth/verify", &body);
+        assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
+        let token = answer.json()["token"].as_str().expect("a token").to_owned();
+        anonymous.with("authorization", &format!("Bearer {token}"))
+    }
+
+    /// A payment in the shape of x402 v2: the decoded payload.
+    pub fn pay(&self, accepted: &Value, terms: &Terms) -> Value {
+        json!({"x402Version": 2, "accepted": accepted, "payload": self.authorize(terms)})
+    }
+
+    /// A payment in the shape of x402 v1.
+    pub fn pay_v1(&self, terms: &Terms) -> Value {
+        json!({"x402Version": 1, "scheme": "exact", "network": "base", "payload": self.authorize(terms)})
+    }
+
+    /// `{signature, authorization}` over these terms.
+    pub fn authorize(&self, terms: &Terms) -> Value {
+        let from = self.address();
+        let word = |bytes: &[u8]| {
+            let mut word = [0; 32];
+            word[32 - bytes.len()..].copy_from_slice(bytes);
+            word
+        };
+        let address = |text: &str| word(&hex::decode(text.trim_start_matches("0x")).expect("an address"));
+        let number = |number: u64| word(&number.to_be_bytes());
+        let domain = [
+            keccak(b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"),
+            keccak(terms.domain.as_bytes()),
+            keccak(b"2"),
+            number(terms.chain),
+            address(USDC),
+        ];
+        let message = [
+            keccak(
+                b"TransferWithAuthorization(address from,address to,uint256 value,uint256 validAfter,\
+                  uint256 validBefore,bytes32 nonce)",
+            ),
+            address(&from),
+            address(&terms.pay_to),
+            number(terms.value),
+            number(terms.valid_after),
+            number(terms.valid_before),
+            terms.nonce,
+        ];
+        let digest = [b"\x19\x01".as_slice(), &keccak(&domain.concat()), &keccak(&message.concat())].concat();
+        json!({
+            "signature": self.sign_hash(&keccak(&digest)),
+            "authorization": {
+                "from": from, "to": terms.pay_to, "value": terms.value.to_string(),
+                "validAfter": terms.valid_after.to_string(), "validBefore": terms.valid_before.to_string(),
+                "nonce": format!("0x{}", hex::encode(terms.nonce)),
+            },
+        })
+    }
+
+    fn sign_hash(&self, hash: &[u8; 32]) -> String {
+        let (signature, recovery) = self.0.sign_prehash_recoverable(hash).expect("a signature");
+        let mut bytes = signature.to_bytes().to_vec();
+        bytes.push(27 + recovery.to_byte());
+        format!("0x{}", hex::encode(bytes))
+    }
+}
+
+impl Default for Wallet {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A payment as headers carry it.
+pub fn header(payment: &Value) -> String {
+    STANDARD.encode(payment.to_string())
+}
+
+fn keccak(bytes: &[u8]) -> [u8; 32] {
+    Keccak256::digest(bytes).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_wallet_of_all_has_the_address_that_everybody_knows() {
+        let mut key = [0; 32];
+        key[31] = 1;
+        let wallet = Wallet(SigningKey::from_slice(&key).expect("a key"));
+        assert_eq!(wallet.address(), "0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf");
+    }
+}
