@@ -1,51 +1,144 @@
 //! One call, from what a stranger sent to what may leave again.
 
+use std::sync::Arc;
+
 use evidence::{ResultObject, proof::Envelope};
-use gate::{Call, Permitted, Proven, Receipt, Refusal, Reservation, Unverified};
+use gate::{Authentication, Call, Executed, Permitted, Principal, Refusal, Unverified};
 
-use crate::{app::App, enablement::Scope};
+use crate::{
+    app::App,
+    enablement::Scope,
+    till::{Held, Paid, Payment, Purchase, StoredReply, Taken},
+};
 
-/// What leaves: a result with its proof.
+/// What came in: a call, and what came with it.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    /// The call.
+    pub(crate) call: Call,
+    /// Who makes it.
+    pub(crate) who: Authentication,
+    /// `X-MCP-Session`.
+    pub(crate) session: Option<String>,
+    /// What pays for it.
+    pub(crate) payment: Option<Payment>,
+}
+
+/// What leaves: a result with its proof, and what was paid.
 #[derive(Debug)]
 pub(crate) struct Reply {
     /// R of docs/WIRE.md, P2.
     pub(crate) result: ResultObject,
-    /// Its proof, and what opens it.
+    /// Its proof, what opens it, and what became of its payment.
     pub(crate) envelope: Envelope,
+    /// What was taken.
+    pub(crate) paid: Option<Paid>,
 }
 
 /// `Unverified → Identified → Permitted → Funded → Executed → Proven → Settled → Reply`.
 ///
 /// # Errors
-/// [`Refusal`]: what, why and how to fix it. Nothing has been charged then.
-pub(crate) async fn serve(app: &App, call: Unverified<Call>, scope: Option<&Scope>) -> Result<Reply, Refusal> {
-    let identified = call.identify(&app.identities)?;
-    let permitted = identified.permit(&app.catalogue)?;
+/// [`Refusal`]: what, why and how to fix it. Nothing has been charged then, unless it says that the settlement is
+/// pending.
+pub(crate) async fn serve(app: &Arc<App>, asked: Asked) -> Result<Reply, Refusal> {
+    let identified = Unverified(asked.call).identify(asked.who, &app.operators)?;
+    let principal = *identified.principal();
+    let scope = Scope::of(&principal, asked.session.as_deref());
+    let stored = app.secret_names(&principal, &identified.call().server).await?;
+    let permitted = identified.permit(&app.catalogue, &stored)?;
     let _slot = app.slots.try_acquire().map_err(|_| Refusal::Busy { retry_after_s: 1 })?;
-    let reservation = reserve(&permitted);
-    let funded = permitted.fund(reservation);
+    let held = match app.till.reserve(purchase(app, &permitted, scope.as_ref())?, asked.payment).await? {
+        Taken::Held(held) => held,
+        Taken::Answered(stored, paid) => return restored(app, &stored, paid),
+    };
+    let funded = match permitted.fund(held) {
+        Ok(funded) => funded,
+        Err((refusal, held)) => {
+            app.till.release(held).await;
+            return Err(refusal);
+        }
+    };
     let server = app.catalogue.by_id(&funded.call().server).ok_or(Refusal::Internal { part: "catalogue" })?;
     let ready = server.ready()?;
-    let run = app.runner.run(&funded, server, ready, scope.map(Scope::key)).await?;
-    let executed = funded.executed(run);
-    let envelope = app.prover.prove(&executed, ready)?;
-    let proven = executed.proven(envelope);
-    let receipt = settle(&proven);
-    let (result, envelope) = proven.settled(receipt).into_reply();
-    app.prover.keep(&envelope);
-    Ok(Reply { result, envelope })
+    let run = match app.secrets(&principal, &funded.call().server).await {
+        Ok(secrets) => app.runner.run(&funded, server, ready, scope.map(|scope| scope.key()), secrets).await,
+        Err(refusal) => Err(refusal),
+    };
+    let run = match run {
+        Ok(run) => run,
+        Err(refusal) => {
+            app.till.release(funded.abandoned()).await;
+            return Err(refusal);
+        }
+    };
+    // What ran is paid and kept, also where its caller is gone by now.
+    let finishing = tokio::spawn(finish(Arc::clone(app), funded.executed(run)));
+    finishing.await.map_err(|_| Refusal::Internal { part: "pipeline" })?
 }
 
-/// The rail `free`: nothing is set aside.
-fn reserve(permitted: &Permitted) -> Reservation {
-    match permitted.price() {
-        gate::Price::Free => Reservation::Free,
+/// `Executed → Proven → Settled → Reply`.
+async fn finish(app: Arc<App>, executed: Executed<Held>) -> Result<Reply, Refusal> {
+    let server = app.catalogue.by_id(&executed.call().server);
+    let proof = server
+        .ok_or(Refusal::Internal { part: "catalogue" })
+        .and_then(|server| server.ready())
+        .and_then(|ready| app.prover.prove(&executed, ready));
+    let envelope = match proof {
+        Ok(envelope) => envelope,
+        Err(refusal) => {
+            app.till.release(executed.abandoned()).await;
+            return Err(refusal);
+        }
+    };
+    let (settling, held) = executed.proven(envelope).settle();
+    let (receipt, paid) = if settling.due().is_zero() {
+        app.till.release(held).await;
+        (gate::Receipt::Nothing, None)
+    } else {
+        let (result, envelope) = settling.kept();
+        let paid = app.till.settle(held, StoredReply::of(result, envelope)).await?;
+        (paid.receipt(), Some(paid))
+    };
+    let (result, mut envelope, _receipt) = settling.settled(receipt)?.into_reply();
+    if let Some(paid) = &paid {
+        envelope.settlement = app.prover.settlement(&envelope.proof, paid.transaction)?;
     }
+    app.prover.keep(&envelope);
+    Ok(Reply { result, envelope, paid })
 }
 
-/// The rail `free`: nothing is taken.
-fn settle(proven: &Proven) -> Receipt {
-    match proven.reservation() {
-        Reservation::Free => Receipt::Free,
+/// A reply that was paid before, to the same call with the same payment.
+fn restored(app: &App, stored: &StoredReply, paid: Paid) -> Result<Reply, Refusal> {
+    let (result, mut envelope) = stored.read().ok_or(Refusal::Internal { part: "journal" })?;
+    envelope.settlement = app.prover.settlement(&envelope.proof, paid.transaction)?;
+    app.prover.keep(&envelope);
+    Ok(Reply { result, envelope, paid: Some(paid) })
+}
+
+/// What a payment for this call pays for.
+fn purchase(app: &App, permitted: &Permitted, scope: Option<&Scope>) -> Result<Purchase, Refusal> {
+    let call = permitted.call();
+    let server = app.catalogue.by_id(&call.server).ok_or(Refusal::Internal { part: "catalogue" })?;
+    Ok(Purchase::of_call(server, call, permitted.principal(), scope, permitted.price(), app.runner.call_timeout()))
+}
+
+impl App {
+    /// Names of the secrets that a caller has stored for a server.
+    async fn secret_names(&self, principal: &Principal, server: &evidence::ServerId) -> Result<Vec<String>, Refusal> {
+        match principal.wallet() {
+            None => Ok(Vec::new()),
+            Some(wallet) => self.vault.names(wallet, server).await.map_err(|error| error.refusal()),
+        }
+    }
+
+    /// The secrets themselves, for the server's environment alone.
+    async fn secrets(
+        &self,
+        principal: &Principal,
+        server: &evidence::ServerId,
+    ) -> Result<Vec<sandbox::Variable>, Refusal> {
+        let Some(wallet) = principal.wallet() else { return Ok(Vec::new()) };
+        let stored = self.vault.environment(wallet, server).await.map_err(|error| error.refusal())?;
+        Ok(stored.into_iter().map(|(name, value)| sandbox::secret(name, value)).collect())
     }
 }
