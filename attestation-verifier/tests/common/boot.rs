@@ -289,6 +289,7 @@ pub(crate) struct Asked {
     pub(crate) request: Option<String>,
     pub(crate) response: Option<String>,
     pub(crate) challenge: Option<Vec<u8>>,
+    pub(crate) payment: Option<String>,
     pub(crate) tag_epoch: Option<(u32, u32)>,
 }
 
@@ -302,6 +303,7 @@ impl Asked {
             request: self.request.as_deref().map(str::as_bytes),
             response: self.response.as_deref().map(str::as_bytes),
             challenge: self.challenge.as_deref(),
+            payment: self.payment.as_deref().map(str::as_bytes),
             tag_key: key.as_ref().map(|(epoch, key)| (*epoch, key)),
         };
         appraise_proof(question, &Policy::strict(), at(), &Ring)
