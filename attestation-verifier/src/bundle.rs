@@ -38,10 +38,26 @@ pub struct Attested {
     pub core_digest: Digest,
     /// The core itself.
     pub core: Core,
-    /// S_0 to S_n.
-    pub states: Vec<Digest>,
+    /// State 0 to the newest.
+    pub states: Vec<AttestedState>,
     /// Name of the boot report.
     pub boot_report: EvidenceId,
+}
+
+/// One state of a bundle.
+#[derive(Clone, Debug)]
+pub struct AttestedState {
+    /// S_n.
+    pub digest: Digest,
+    /// What it says.
+    pub state: State,
+}
+
+impl Attested {
+    /// What the state of this digest says, if it is one of the bundle.
+    pub fn state(&self, digest: &Digest) -> Option<&State> {
+        self.states.iter().find(|attested| attested.digest == *digest).map(|attested| &attested.state)
+    }
 }
 
 /// A verdict, and what it is about if the bundle could be read.
@@ -68,9 +84,10 @@ pub fn appraise_bundle(
         }
     };
     let c = core_digest(&bundle.core);
-    let heads: Vec<Digest> = bundle.states.iter().map(|carried| state_digest(&c, &carried.bytes)).collect();
-    let first = heads.first().copied().unwrap_or(c);
-    let found = Attested { core_digest: c, core, states: heads, boot_report: boot_report(&bundle) };
+    let digests = bundle.states.iter().map(|carried| state_digest(&c, &carried.bytes));
+    let states: Vec<_> = digests.zip(states).map(|(digest, state)| AttestedState { digest, state }).collect();
+    let first = states.first().map_or(c, |state| state.digest);
+    let found = Attested { core_digest: c, core, states, boot_report: boot_report(&bundle) };
     let judge = Judge { bundle: &bundle, found: &found, question, policy, at, crypto };
 
     let rd = report_data_without_nonce(&c, &first);
@@ -79,7 +96,7 @@ pub fn appraise_bundle(
     name_core(&c, &mut checks);
     judge.check_certificates(guest.as_ref(), &mut checks);
     check_platform(&found.core, verdict.trust, &mut checks);
-    judge.check_states(&states, &mut checks);
+    judge.check_states(&mut checks);
     judge.check_possession(&rd, &mut checks);
     judge.check_nonce(guest.as_ref(), &mut checks, &mut verdict);
     check_code(policy, &mut verdict, &mut checks);
@@ -240,10 +257,10 @@ impl<C: Crypto> Judge<'_, C> {
         }
     }
 
-    fn check_states(&self, states: &[State], checks: &mut Checks) {
+    fn check_states(&self, checks: &mut Checks) {
         let mut prev = self.found.core_digest;
-        let links = states.iter().zip(&self.bundle.states).zip(&self.found.states);
-        for (seq, ((state, carried), head)) in (0_u64..).zip(links) {
+        let links = self.found.states.iter().zip(&self.bundle.states);
+        for (seq, (AttestedState { digest, state }, carried)) in (0_u64..).zip(links) {
             let message = state_message(&self.found.core_digest, &carried.bytes);
             let wrong = if state.core != self.found.core_digest {
                 Some((Class::Binding, "names another core"))
@@ -262,9 +279,9 @@ impl<C: Crypto> Judge<'_, C> {
                 checks.fail("states", class, detail, fix);
                 return;
             }
-            prev = *head;
+            prev = *digest;
         }
-        let detail = format!("{} signed by the core's proof key, head {}", states.len(), short(&prev));
+        let detail = format!("{} signed by the core's proof key, head {}", self.found.states.len(), short(&prev));
         checks.pass("states", Class::Binding, detail);
     }
 
@@ -336,7 +353,7 @@ impl<C: Crypto> Judge<'_, C> {
         let Some(root) = merkle::root_from(fresh.nonce.leaf(fresh.purpose), index, count, &fresh.path) else {
             return binding(".path has not the length that index and count ask for");
         };
-        let head = self.found.states.last().copied().unwrap_or(self.found.core_digest);
+        let head = self.found.states.last().map_or(self.found.core_digest, |newest| newest.digest);
         let rd = report_data(&root, fresh.count, &self.found.core_digest, &head);
         let judged = self.report(&fresh.report, &rd);
         if let Some((class, row)) = judged.verdict.reason() {

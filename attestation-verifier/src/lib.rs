@@ -27,6 +27,7 @@ mod event_log;
 mod hcl;
 mod host_table;
 mod not_proven;
+mod payment;
 mod pem;
 mod policy;
 mod policy_checks;
@@ -43,7 +44,7 @@ mod verdict;
 
 pub use appraisal::{Appraisal, Question, appraise_report, malformed};
 pub use bits::{GuestPolicy, PlatformInfo};
-pub use bundle::{Attested, BundleAppraisal, BundleQuestion, appraise_bundle};
+pub use bundle::{Attested, AttestedState, BundleAppraisal, BundleQuestion, appraise_bundle};
 pub use certificate::{Certificate, CertificateError};
 pub use chain::{Chain, ChainError, Link};
 pub use collateral::{Collateral, CollateralError, one_certificate};

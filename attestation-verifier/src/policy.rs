@@ -129,6 +129,8 @@ pub struct Policy {
     pub provisional_firmware: Allowance,
     /// Does the caller have to say which REPORT_DATA it expects?
     pub report_data: Need,
+    /// Does a proof that claims a payment have to show that it was settled, or released for a failed call?
+    pub settlement: Need,
     /// Does a list have to show that the intermediate is not revoked?
     pub revocation: Need,
     /// See [`StaleCrl`].
@@ -168,6 +170,7 @@ impl Policy {
             vmpl: vec![0],
             provisional_firmware: A::Allow,
             report_data: Need::Optional,
+            settlement: Need::Optional,
             revocation: Need::Optional,
             stale_crl: StaleCrl::Refuse,
             min_guest_svn: 0,
@@ -221,6 +224,7 @@ impl Policy {
             },
             provisional_firmware: raw.provisional_firmware,
             report_data: raw.report_data,
+            settlement: raw.settlement,
             revocation: raw.revocation,
             stale_crl: raw.stale_crl,
             min_guest_svn: raw.min_guest_svn,
@@ -257,6 +261,7 @@ struct Raw {
     vmpl: Vec<u8>,
     provisional_firmware: Allowance,
     report_data: Need,
+    settlement: Need,
     revocation: Need,
     stale_crl: StaleCrl,
     min_guest_svn: u32,

@@ -9,14 +9,17 @@ use evidence::{
 };
 
 use crate::{
-    Attested, BundleQuestion, Class, Crypto, NotProven, Outcome, Policy, Trust, Verdict, appraisal::Checks,
-    appraise_bundle, bundle::short,
+    Attested, BundleQuestion, Class, Crypto, NotProven, Outcome, Policy, Trust, Verdict,
+    appraisal::Checks,
+    appraise_bundle,
+    bundle::short,
+    payment::{check_payment, check_settlement},
 };
 
 /// What is to be appraised, and against which expectations.
 #[derive(Clone, Copy)]
 pub struct ProofQuestion<'a> {
-    /// `{"proof":…,"opening":…}` as the gateway gave it.
+    /// `{"proof":…,"opening":…,"settlement":…}` as the gateway gave it.
     pub envelope: &'a [u8],
     /// The gateway's evidence.
     pub bundle: BundleQuestion<'a>,
@@ -26,6 +29,8 @@ pub struct ProofQuestion<'a> {
     pub response: Option<&'a [u8]>,
     /// The challenge that the call must have carried. Without it, the one in the request's `_meta`, if there is one.
     pub challenge: Option<&'a [u8]>,
+    /// What was paid with: the authorization's terms, or the x402 payment as it was sent.
+    pub payment: Option<&'a [u8]>,
     /// The epoch's HMAC key, which only the gateway has while the epoch is open.
     pub tag_key: Option<(u32, &'a TagKey)>,
 }
@@ -41,7 +46,7 @@ pub fn appraise_proof(question: ProofQuestion<'_>, policy: &Policy, at: UnixSeco
         }
         (Ok(_), None) => checks.open("proof", Class::Proof, "the bundle could not be read"),
         (Ok(envelope), Some(attested)) => {
-            walk(&envelope, &attested, question, crypto, &mut checks, &mut verdict);
+            walk(&envelope, &attested, question, policy, crypto, &mut checks, &mut verdict);
         }
     }
     for code in [
@@ -80,11 +85,15 @@ fn walk(
     envelope: &Envelope,
     attested: &Attested,
     question: ProofQuestion<'_>,
+    policy: &Policy,
     crypto: &impl Crypto,
     checks: &mut Checks,
     verdict: &mut Verdict,
 ) {
     let proof = &envelope.proof;
+    if proof.body.payment.is_some() {
+        verdict.leaves_open(NotProven::PaymentOnChain);
+    }
     let Ok(body) = proof.body.to_bytes() else {
         checks.fail("proof", Class::Proof, "the body is outside the profile".to_owned(), "ask the gateway again");
         return;
@@ -99,7 +108,7 @@ fn walk(
         };
         let fix = "use the proof as the gateway gave it, with the bundle of the same boot";
         checks.fail("proof", Class::Proof, detail, fix);
-        for name in ["claims", "hmac", "request", "response", "challenge"] {
+        for name in ["claims", "hmac", "request", "response", "payment", "challenge"] {
             checks.open(name, Class::Proof, "nothing vouches for the proof");
         }
         verdict.leaves_open(NotProven::NoChallenge);
@@ -111,6 +120,8 @@ fn walk(
     let request = question.request.map(Request::read);
     check_request(envelope, request.as_ref(), checks);
     check_response(envelope, question.response, checks);
+    check_payment(envelope, attested, question.payment, checks);
+    check_settlement(envelope, attested, policy, crypto, checks);
     let expected = question.challenge.map(<[u8]>::to_vec);
     let expected = expected.or_else(|| request.and_then(|request| request.ok()?.challenge()));
     check_challenge(proof.body.execution.challenge.as_deref(), expected.as_deref(), checks, verdict);
@@ -122,7 +133,7 @@ fn check_claims(proof: &Proof, attested: &Attested, trust: Option<Trust>, checks
     let (body, core) = (&proof.body, &attested.core);
     let wrong = [
         (body.core != attested.core_digest, "proof.core"),
-        (!attested.states.contains(&body.state), "proof.state"),
+        (attested.state(&body.state).is_none(), "proof.state"),
         (body.gateway.code_hash != core.claims.code_hash, "proof.gateway.codeHash"),
         (body.gateway.git_commit != core.claims.git_commit, "proof.gateway.gitCommit"),
         (body.gateway.platform != core.platform, "proof.gateway.platform"),

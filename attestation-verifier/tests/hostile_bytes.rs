@@ -32,7 +32,7 @@ fn exits(bundle: &[u8], envelope: &[u8], request: &[u8], response: &[u8]) -> (u8
     let anchor = TrustAnchor::named(&root).unwrap();
     let bundle = BundleQuestion { bundle, anchor: &anchor, nonce: Some(&[7; 16]), crls: &[] };
     let (request, response) = (Some(request), Some(response));
-    let proof = ProofQuestion { envelope, bundle, request, response, challenge: None, tag_key: None };
+    let proof = ProofQuestion { envelope, bundle, request, response, challenge: None, payment: None, tag_key: None };
     let judged = appraise_bundle(bundle, &Policy::strict(), at, &Ring).verdict;
     (judged.exit_code(), appraise_proof(proof, &Policy::strict(), at, &Ring).exit_code())
 }

@@ -78,6 +78,7 @@ pub(crate) fn judge_proof(
         request,
         response,
         challenge: None,
+        payment: None,
         tag_key: Some((app.prover.epoch, &app.prover.tag_key)),
     };
     Ok(appraise_proof(question, &policy(), UnixSeconds(now()?.0), &Ring))

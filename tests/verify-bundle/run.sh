@@ -79,6 +79,8 @@ accepted='accepted (test root)'
 test_root='rejected: the root is a test root, name it with --trust-root'
 
 verdict "a simulated bundle, root and nonce named" 0 "$accepted" '!FAIL' "$script" --trust-root "$root" --nonce "$nonce" "$good"
+verdict "it says whom a gateway has paid" 0 "$accepted" '^says +state payTo +0x(70){20} 0x(71){20}$' "$script" --trust-root "$root" "$good"
+verdict "it says which TLS keys a gateway has" 0 "$accepted" '^says +state tls +(75){32} (74){32}$' "$script" --trust-root "$root" "$good"
 verdict "without a nonce it says so" 0 "$accepted" 'not checked +nonce .*no-nonce' "$script" --trust-root "$root" "$work/made/no-nonce.json"
 verdict "root not named: every link, then the sentence" 3 "$test_root" 'pass +fresh possession' "$script" "$good"
 verdict "at a time within all dates" 0 "$accepted" '' "$script" --trust-root "$root" --at 2026-06-01T00:00:00Z "$good"
@@ -182,6 +184,31 @@ altered "a byte after a certificate" 2 '.boot.vek |= (if endswith("==") then .[:
 altered "a core in another layout" 2 '.core |= (@base64d | fromjson | tojson | sub(","; ", ") | @base64)'
 altered "a core with 1.0 for 1" 2 '.core |= (@base64d | sub("16384"; "16384.0") | @base64)'
 altered "a core with a new member" 2 '.core |= (@base64d | fromjson | .extra = 1 | tojson | @base64)'
+# state NAME CODE FILTER: the newest state after a jq filter, canonical again; its signature is then of another.
+state() {
+    altered "$1" "$2" ".states[1].bytes |= (@base64d | fromjson | $3 | tojson | @base64)"
+}
+state "a payee in the prefix of an address" 2 '.payTo[0] |= "0x" + .'
+state "a payee of 21 bytes" 2 '.payTo[0] += "00"'
+state "a payee in capitals" 2 '.payTo[0] = ("ab" * 20 | ascii_upcase)'
+state "payees out of order" 2 '.payTo |= reverse'
+state "a payee twice" 2 '.payTo |= [.[0], .[0]]'
+state "a payee that is null" 2 '.payTo = [null]'
+state "payees as a text" 2 '.payTo |= .[0]'
+state "no payees" 2 'del(.payTo)'
+state "a receipt account of 32 bytes" 2 '.receipt = .jwks'
+state "a fee payer that is a number" 2 '.feePayer = 1'
+state "token keys that are an account" 2 '.jwks = .receipt'
+state "token keys themselves" 2 '.jwks = {keys: []}'
+state "an import key" 2 '.import = {key: .jwks, notAfter: 1}'
+state "a witness policy" 2 '.witnessPolicy = .jwks'
+state "prices that are false" 2 '.prices = false'
+state "another payee" 3 '.payTo[0] = "09" * 20'
+state "one payee less" 3 '.payTo |= .[1:]'
+state "no payee" 3 '.payTo = []'
+state "other token keys" 3 '.jwks = "09" * 32'
+state "no fee payer" 3 '.feePayer = null'
+state "no prices" 3 '.prices = null'
 altered "an index beyond the count" 2 '.fresh.index = 3'
 altered "another index" 6 '.fresh.index = 1'
 altered "another count" 6 '.fresh.count = 4'

@@ -63,7 +63,7 @@ pub struct Wallet([u8; 20]);
 
 impl Wallet {
     /// From its bytes.
-    pub fn new(bytes: [u8; 20]) -> Self {
+    pub const fn new(bytes: [u8; 20]) -> Self {
         Self(bytes)
     }
 

@@ -58,6 +58,8 @@ fn the_tables_of_members_list_every_member_and_no_other() {
         ("core", read(&sample.core_bytes)),
         ("state", read(&sample.state_bytes)),
         ("proof", sample.proof.to_value()),
+        ("settlement", sample.settlement().to_value()),
+        ("terms", read(&sample::terms().to_bytes().unwrap())),
         ("bundle", sample.bundle.to_value()),
     ];
     for (table, value) in documents {
@@ -116,6 +118,9 @@ fn examples() -> Vec<(&'static str, String)> {
         ("state", state_example(&sample)),
         ("hmac-chain", chain(&sample)),
         ("proof", proof(&sample)),
+        ("payment", payment(&sample)),
+        ("settlement", settlement(&sample)),
+        ("purchase", purchase(&sample)),
         ("envelope", lines(&[("J", &text(&sample.envelope.to_value()))])),
         ("bundle", lines(&[("J", &text(&sample.bundle.to_value()))])),
     ]
@@ -216,6 +221,13 @@ fn report_data_example(sample: &Sample) -> String {
 
 fn state_example(sample: &Sample) -> String {
     lines(&[
+        ("jwks", &text(&sample::jwks())),
+        ("H(\"sealgate/jwks/v1\", J(jwks))", &hex::encode(hash(tag::JWKS, &[text(&sample::jwks()).as_bytes()]))),
+        ("prices", &text(&sample::prices())),
+        (
+            "H(\"sealgate/prices/v1\", J(prices))",
+            &hex::encode(hash(tag::PRICES, &[text(&sample::prices()).as_bytes()])),
+        ),
         ("J", utf8(&sample.state_bytes)),
         ("S_0", &hex::encode(sample.state)),
         ("signature", &hex::encode(sample.bundle.states[0].signature)),
@@ -257,6 +269,39 @@ fn proof(sample: &Sample) -> String {
         ("signature", &hex::encode(sample.proof.signature)),
         ("J(proof)", &text(&sample.proof.to_value())),
         ("entry digest", &hex::encode(sample.proof.entry_digest().unwrap())),
+    ])
+}
+
+/// The reference by hand, so that it does not rest on the function under test.
+fn payment(sample: &Sample) -> String {
+    let terms = sample::terms().to_bytes().unwrap();
+    let salt = OpeningSeed::new(sample.opening).salt(evidence::Opened::Payment);
+    let reference = hash(tag::PAYMENT, &[&salt, &terms]);
+    assert_eq!(sample.proof.body.payment.as_ref().unwrap().payment_ref, reference);
+    lines(&[("J(terms)", utf8(&terms)), ("paymentRef", &hex::encode(reference))])
+}
+
+fn settlement(sample: &Sample) -> String {
+    let signed = sample.settlement();
+    let bytes = signed.settlement.to_bytes().unwrap();
+    let message = t(tag::SETTLEMENT, &[&sample.core, &bytes]);
+    assert_eq!(signed.signature, sample.sign(&message));
+    lines(&[
+        ("J(settlement)", utf8(&bytes)),
+        ("signature", &hex::encode(signed.signature)),
+        ("entry digest", &hex::encode(signed.entry_digest().unwrap())),
+    ])
+}
+
+fn purchase(sample: &Sample) -> String {
+    let arguments = canon(&their(sample::ARGUMENTS));
+    let of = |server: &str, tool: &str, caller: &str, session: &str| {
+        let parts = [server, tool, arguments.as_str(), caller, session].map(str::as_bytes);
+        hex::encode(hash(tag::PURCHASE, &parts))
+    };
+    lines(&[
+        ("call by a wallet", &of(sample.server.as_str(), "echo", sample::PRINCIPAL, "")),
+        ("the same by nobody, in a session", &of(sample.server.as_str(), "echo", "", "s-1")),
     ])
 }
 

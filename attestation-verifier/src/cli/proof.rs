@@ -21,6 +21,9 @@ pub(crate) struct ProofArgs {
     /// The answer: the JSON-RPC message, the bare result, or the REST answer.
     #[arg(long, value_name = "FILE")]
     response: Option<PathBuf>,
+    /// What the call was paid with: the x402 payment as it was sent (JSON, or the header's base64), or the terms alone.
+    #[arg(long, value_name = "FILE")]
+    payment: Option<PathBuf>,
     /// The challenge that the call must have carried: 2 to 128 hexadecimal digits. Without it, the request's own.
     #[arg(long, value_name = "HEX", value_parser = challenge)]
     challenge: Option<Challenge>,
@@ -45,6 +48,7 @@ pub(crate) fn run(arguments: ProofArgs) -> Result<(Verdict, Setting), Usage> {
     let bundle = files::read("--bundle", &arguments.bundle)?;
     let request = arguments.request.as_ref().map(|path| files::read("--request", path)).transpose()?;
     let response = arguments.response.as_ref().map(|path| files::read("--response", path)).transpose()?;
+    let payment = arguments.payment.as_ref().map(|path| files::read("--payment", path)).transpose()?;
     let crls = match setting.crls(&arguments.beside.crl)? {
         Ok(crls) => crls,
         Err(verdict) => return Ok((*verdict, setting)),
@@ -56,12 +60,17 @@ pub(crate) fn run(arguments: ProofArgs) -> Result<(Verdict, Setting), Usage> {
         request: request.as_deref(),
         response: response.as_deref(),
         challenge: arguments.challenge.as_ref().map(|challenge| challenge.0.as_slice()),
+        payment: payment.as_deref(),
         tag_key: None,
     };
     let mut verdict = appraise_proof(question, &setting.policy, setting.moment.at, &Ring);
     super::name_file(&mut verdict, "bundle", &arguments.bundle);
-    super::name_file(&mut verdict, "proof", &arguments.proof);
-    for (check, path) in [("request", &arguments.request), ("response", &arguments.response)] {
+    for check in ["proof", "settlement"] {
+        super::name_file(&mut verdict, check, &arguments.proof);
+    }
+    for (check, path) in
+        [("request", &arguments.request), ("response", &arguments.response), ("payment", &arguments.payment)]
+    {
         if let Some(path) = path {
             super::name_file(&mut verdict, check, path);
         }

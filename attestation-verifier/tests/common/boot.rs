@@ -12,12 +12,13 @@ use attestation_verifier::{
     appraise_proof, clock,
 };
 use evidence::{
-    Digest, Ed25519Public, Opened, OpeningSeed, ResultObject, ServerId, UnixSeconds,
+    Digest, Ed25519Public, Opened, OpeningSeed, ResultObject, ServerId, UnixSeconds, UsdcAmount, Wallet,
     bundle::{Bundle, CarriedReport, CarriedState, FreshReport, VekKind},
     core::{Claims, Core, Platform, Recovery, Vtpm, core_digest},
     hmac_chain::{HmacChain, LENGTH},
     json::{Limits, Value, parse},
     merkle,
+    payment::{Authorization, PaymentClaim},
     proof::{Envelope, Execution, GatewayClaim, Opening, Proof, ProofBody, ServerClaim, proof_message},
     report_data::{Nonce, Purpose, report_data, report_data_without_nonce},
     request_hash, response_hash,
@@ -239,23 +240,44 @@ pub(crate) fn signed_state(c: &Digest, bytes: Vec<u8>, key: &Ed25519KeyPair) -> 
     CarriedState { signature: sign(key, &state_message(c, &bytes)), bytes }
 }
 
+/// Who may be paid: both under state 0, the second alone under state 1.
+pub(crate) const PAYEES: [Wallet; 2] = [Wallet::new([0x70; 20]), Wallet::new([0x71; 20])];
+
+/// State 0 has prices, state 1 has none.
 pub(crate) fn state(core: Digest, seq: u64, prev: Digest) -> Vec<u8> {
-    let catalogue = Some([u8::try_from(seq).unwrap(); 32]);
-    State {
+    let state = State {
         core,
         seq,
         prev,
-        tls: Vec::new(),
-        jwks: None,
-        receipt: None,
-        fee_payer: None,
-        pay_to: Vec::new(),
-        prices: None,
+        tls: vec![[0x75; 32]],
+        jwks: Some([0x6a; 32]),
+        receipt: Some(Wallet::new([0x72; 20])),
+        fee_payer: Some(Wallet::new([0x66; 20])),
+        pay_to: PAYEES[usize::try_from(seq).unwrap().min(1)..].to_vec(),
+        prices: (seq == 0).then_some([0x24; 32]),
         policy: None,
-        catalogue,
+        catalogue: Some([u8::try_from(seq).unwrap(); 32]),
+    };
+    state.to_bytes().unwrap()
+}
+
+/// What the payer of a call signed.
+pub(crate) fn terms() -> Authorization {
+    Authorization {
+        network: "eip155:8453".to_owned(),
+        asset: Wallet::new([0x83; 20]),
+        from: Wallet::new([0xf0; 20]),
+        to: PAYEES[0],
+        value: UsdcAmount::from_units(500),
+        valid_after: UnixSeconds(0),
+        valid_before: UnixSeconds(1_772_323_500),
+        nonce: [0x4e; 32],
     }
-    .to_bytes()
-    .unwrap()
+}
+
+/// What a proof of a call paid by these terms claims.
+pub(crate) fn claim(terms: &Authorization) -> PaymentClaim {
+    PaymentClaim::of(terms, &OpeningSeed::new(OPENING).salt(Opened::Payment)).unwrap()
 }
 
 pub(crate) fn server() -> ServerId {
@@ -289,11 +311,16 @@ pub(crate) struct Asked {
     pub(crate) request: Option<String>,
     pub(crate) response: Option<String>,
     pub(crate) challenge: Option<Vec<u8>>,
+    pub(crate) payment: Option<String>,
     pub(crate) tag_epoch: Option<(u32, u32)>,
 }
 
 impl Asked {
     pub(crate) fn judge(&self) -> Verdict {
+        self.judge_under(&Policy::strict())
+    }
+
+    pub(crate) fn judge_under(&self, policy: &Policy) -> Verdict {
         let anchor = TrustAnchor::named(chip().ark()).unwrap();
         let key = self.tag_epoch.map(|(says, is)| (says, Boot::chain().tag_key(is).unwrap()));
         let question = ProofQuestion {
@@ -302,9 +329,10 @@ impl Asked {
             request: self.request.as_deref().map(str::as_bytes),
             response: self.response.as_deref().map(str::as_bytes),
             challenge: self.challenge.as_deref(),
+            payment: self.payment.as_deref().map(str::as_bytes),
             tag_key: key.as_ref().map(|(epoch, key)| (*epoch, key)),
         };
-        appraise_proof(question, &Policy::strict(), at(), &Ring)
+        appraise_proof(question, policy, at(), &Ring)
     }
 }
 

@@ -52,6 +52,7 @@ fuzz_target!(|bytes: &[u8]| {
         request: parts.next(),
         response: parts.next(),
         challenge: None,
+        payment: None,
         tag_key: None,
     };
     let verdict = appraise_proof(question, &Policy::strict(), at, &Quick);

@@ -1,7 +1,7 @@
 //! One call of one boot with every value fixed. All keys here are public test values.
 
 use evidence::{
-    Digest, Ed25519Public, Opened, OpeningSeed, ResultObject, ServerId,
+    Digest, Ed25519Public, Opened, OpeningSeed, ResultObject, ServerId, UnixSeconds, UsdcAmount, Wallet,
     bundle::{Bundle, CarriedReport, CarriedState, FreshReport, VekKind},
     caller_ref,
     core::{Claims, Core, Platform, Recovery, Vtpm, core_digest},
@@ -9,11 +9,13 @@ use evidence::{
     hmac_chain::HmacChain,
     json::{Limits, Value, object, parse},
     merkle,
+    payment::{Authorization, PaymentClaim},
     profile::{j, to_hex},
     proof::{Envelope, Execution, GatewayClaim, Opening, Proof, ProofBody, ServerClaim, proof_message},
     report_data::{Nonce, Purpose, report_data, report_data_without_nonce},
     request_hash, response_hash,
-    state::{State, evidence_message, state_digest, state_message},
+    settlement::{Outcome, Settlement, SignedSettlement, settlement_message},
+    state::{State, evidence_message, jwks_digest, prices_digest, state_digest, state_message},
     tag,
 };
 use ring::signature::{Ed25519KeyPair, KeyPair};
@@ -22,7 +24,7 @@ use sha2::{Digest as _, Sha256};
 pub(crate) const ARGUMENTS: &str = r#"{"message":"héllo","times":1.0}"#;
 pub(crate) const RESULT: &str = r#"{"content":[{"type":"text","text":"Echo: héllo"}],"_meta":{"io.sealgate/proof":{},"progress":1},"resultType":"complete"}"#;
 pub(crate) const ERROR: &str = r#"{"code":-32602,"message":"no such tool"}"#;
-pub(crate) const PRINCIPAL: &str = "dev:alice";
+pub(crate) const PRINCIPAL: &str = "wallet:0xf0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0";
 
 /// Secret key of the first test of RFC 8032 section 7.1.
 const SECRET: &str = "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60";
@@ -65,13 +67,13 @@ impl Sample {
             core,
             seq: 0,
             prev: core,
-            tls: Vec::new(),
-            jwks: None,
-            receipt: None,
-            fee_payer: None,
-            pay_to: Vec::new(),
-            prices: None,
-            policy: None,
+            tls: vec![hash_of(SPKI)],
+            jwks: Some(jwks_digest(&jwks()).unwrap()),
+            receipt: Some(Wallet::new([0x72; 20])),
+            fee_payer: Some(Wallet::new([0x66; 20])),
+            pay_to: vec![terms().to],
+            prices: Some(prices_digest(&prices()).unwrap()),
+            policy: Some([0x90; 32]),
             catalogue: Some(hash(tag::CATALOGUE, &[b"[]"])),
         };
         let state_bytes = state.to_bytes().unwrap();
@@ -81,7 +83,8 @@ impl Sample {
         let opening = [0x0f; 32];
         let proof = proof(&key, &instance, &seed, &core, &state, &server, &opening);
         let opened = Opening::of_seed(&OpeningSeed::new(opening));
-        let envelope = Envelope { proof: proof.clone(), opening: Some(opened), settlement: None };
+        let envelope =
+            Envelope { proof: proof.clone(), opening: Some(opened), settlement: Some(settlement(&key, &proof)) };
         let bundle = bundle(&key, &core_bytes, &state_bytes, &nonces);
         Self {
             key,
@@ -107,12 +110,73 @@ impl Sample {
         sign(&self.key, message)
     }
 
+    pub(crate) fn settlement(&self) -> &SignedSettlement {
+        self.envelope.settlement.as_ref().unwrap()
+    }
+
     pub(crate) fn chain(&self) -> HmacChain {
         HmacChain::new(self.instance, &self.seed)
     }
 
     pub(crate) fn leaves(&self) -> Vec<Digest> {
         leaves(&self.nonces)
+    }
+}
+
+/// Stands for a SubjectPublicKeyInfo in DER.
+const SPKI: &[u8] = b"spki";
+
+fn hash_of(bytes: &[u8]) -> Digest {
+    Sha256::digest(bytes).into()
+}
+
+pub(crate) fn jwks() -> Value {
+    object([(
+        "keys",
+        Value::Array(vec![object([
+            ("kty", "OKP".into()),
+            ("crv", "Ed25519".into()),
+            ("x", "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo".into()),
+            ("use", "sig".into()),
+            ("alg", "EdDSA".into()),
+        ])]),
+    )])
+}
+
+/// Any document of the profile is hashed alike; what the gateway's holds is its own affair.
+pub(crate) fn prices() -> Value {
+    object([("default", "500".into())])
+}
+
+/// What the payer of the call signed.
+pub(crate) fn terms() -> Authorization {
+    Authorization {
+        network: "eip155:8453".to_owned(),
+        asset: "0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913".parse().unwrap(),
+        from: Wallet::new([0xf0; 20]),
+        to: Wallet::new([0x70; 20]),
+        value: UsdcAmount::from_units(500),
+        valid_after: UnixSeconds(0),
+        valid_before: UnixSeconds(1_795_219_500),
+        nonce: [0x4e; 32],
+    }
+}
+
+fn settlement(key: &Ed25519KeyPair, proof: &Proof) -> SignedSettlement {
+    let claim = proof.body.payment.clone().unwrap();
+    let settlement = Settlement {
+        core: proof.body.core,
+        proof: proof.entry_digest().unwrap(),
+        payment_ref: claim.payment_ref,
+        outcome: Outcome::Settled { transaction: [0x7a; 32], receipt_sha256: None },
+        network: claim.network,
+        amount: claim.amount,
+    };
+    let bytes = settlement.to_bytes().unwrap();
+    SignedSettlement {
+        signature: sign(key, &settlement_message(&proof.body.core, &bytes)),
+        signature_key_id: "d75a980182b10ab7".to_owned(),
+        settlement,
     }
 }
 
@@ -188,7 +252,7 @@ fn proof(
             challenge: Some(vec![0xc4; 16]),
         },
         caller: Some(caller_ref(&salts.salt(Opened::Caller), PRINCIPAL)),
-        payment: None,
+        payment: Some(PaymentClaim::of(&terms(), &salts.salt(Opened::Payment)).unwrap()),
     };
     let bytes = body.to_bytes().unwrap();
     Proof {
