@@ -13,12 +13,14 @@ mod desk;
 mod doctor;
 mod enablement;
 mod http;
+mod listener;
 mod mcp;
 mod pipeline;
 mod prover;
 mod runner;
 mod self_check;
 mod served_script;
+mod tls;
 
 use std::{io::IsTerminal as _, path::PathBuf, process::ExitCode};
 
