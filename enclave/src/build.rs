@@ -1,7 +1,10 @@
 //! What this executable is: the source it says it was built from, and its own bytes. Claims, not proofs.
 
+use std::sync::Arc;
+
 use evidence::{Digest, core::Claims};
-use sha2::{Digest as _, Sha256};
+
+use crate::provenance::{Facts, Provenance};
 
 /// Claims about the running executable.
 #[derive(Clone, Debug)]
@@ -16,18 +19,21 @@ pub(crate) struct Build {
     pub(crate) build_time: Option<u64>,
     /// Whether tracked files differed from the commit.
     pub(crate) dirty: Option<bool>,
+    /// What it was made from, and who vouches for that.
+    pub(crate) provenance: Arc<Provenance>,
 }
 
 impl Build {
-    /// Reads the running executable.
+    /// Reads the running executable, and what lies beside it.
     pub(crate) fn of_this_process() -> Self {
-        let code_hash = std::env::current_exe().and_then(std::fs::read).ok().map(|bytes| Sha256::digest(bytes).into());
+        let facts = Facts::of_this_process();
         Self {
-            code_hash,
-            git_commit: bytes(option_env!("SEALGATE_COMMIT")),
-            source_hash: bytes(option_env!("SEALGATE_SOURCE_HASH")),
-            build_time: option_env!("SEALGATE_COMMIT_TIME").and_then(|text| text.parse().ok()),
-            dirty: option_env!("SEALGATE_DIRTY").map(|text| text == "true"),
+            code_hash: facts.code_hash,
+            git_commit: facts.git_commit,
+            source_hash: facts.source_hash,
+            build_time: facts.commit_time,
+            dirty: facts.dirty,
+            provenance: Arc::new(Provenance::of_this_process(&facts)),
         }
     }
 
@@ -35,8 +41,4 @@ impl Build {
     pub(crate) fn claims(&self) -> Claims {
         Claims { code_hash: self.code_hash, git_commit: self.git_commit, release: None }
     }
-}
-
-fn bytes<const N: usize>(text: Option<&str>) -> Option<[u8; N]> {
-    hex::decode(text?).ok()?.try_into().ok()
 }

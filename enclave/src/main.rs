@@ -13,12 +13,15 @@ mod desk;
 mod doctor;
 mod enablement;
 mod http;
+mod listener;
 mod mcp;
 mod pipeline;
+mod provenance;
 mod prover;
 mod runner;
 mod self_check;
 mod served_script;
+mod tls;
 
 use std::{io::IsTerminal as _, path::PathBuf, process::ExitCode};
 
@@ -55,6 +58,11 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// What this executable was made from, and who vouches for it.
+    Provenance {
+        #[command(subcommand)]
+        command: provenance::ProvenanceCommand,
+    },
 }
 
 #[derive(Subcommand)]
@@ -84,6 +92,7 @@ fn main() -> ExitCode {
         Command::Keys { command: KeysCommand::Init { config } } => {
             Config::read(&config).map_err(boot::Failure::from).and_then(|config| boot::init_keys(&config))
         }
+        Command::Provenance { command } => command.run(),
         Command::Doctor { config, json } => doctor::print(config.as_deref(), json),
     };
     match outcome {

@@ -1,0 +1,190 @@
+use ed25519_dalek::{SigningKey, pkcs8::EncodePublicKey as _};
+use evidence::profile::from_base64;
+
+use super::*;
+
+fn key(seed: u8) -> SigningKey {
+    SigningKey::from_bytes(&[seed; 32])
+}
+
+fn facts() -> Facts {
+    Facts {
+        code_hash: Some([1; 32]),
+        git_commit: Some([2; 20]),
+        source_hash: Some([3; 32]),
+        commit_time: Some(1_790_000_000),
+        dirty: Some(false),
+        repository: Some("https://code.example/sealgate".into()),
+        profile: Some("release".into()),
+        target: Some("x86_64-unknown-linux-gnu".into()),
+        lock_hash: Some([4; 32]),
+        rust: Some(("1.95.0".into(), [5; 20])),
+        release_keys: vec![*key(1).verifying_key().as_bytes(), *key(2).verifying_key().as_bytes()],
+    }
+}
+
+fn signed(facts: &Facts, key: &SigningKey) -> String {
+    Envelope::sign(statement::statement(facts, statement::BUILDER).to_text().as_bytes(), key).to_text()
+}
+
+/// What is served with these bytes beside the executable.
+fn served(facts: &Facts, bytes: &[u8]) -> Value {
+    let directory = tempfile::tempdir().unwrap();
+    let file = beside(&directory.path().join("enclave"));
+    std::fs::write(&file, bytes).unwrap();
+    Provenance::read(facts, &file).to_value(Value::Array(Vec::new()))
+}
+
+fn reason(facts: &Facts, bytes: &[u8]) -> String {
+    let served = served(facts, bytes);
+    assert_eq!(served.member("signed"), Some(&Value::Bool(false)));
+    assert!(served.member("dsse").is_none());
+    assert_eq!(at(&served, &["statement", "_type"]), Some(&statement::TYPE.into()), "the own statement is served");
+    served.member("reason").and_then(Value::as_str).unwrap().to_owned()
+}
+
+#[test]
+fn openssl_verifies_the_served_envelope_with_the_release_key() {
+    let served = served(&facts(), signed(&facts(), &key(2)).as_bytes());
+    assert_eq!(served.member("signed"), Some(&Value::Bool(true)));
+    let bytes = |path: &[&str]| from_base64(at(&served, path).and_then(Value::as_str).unwrap()).unwrap();
+    let payload = bytes(&["dsse", "payload"]);
+    assert_eq!(String::from_utf8(payload.clone()).unwrap(), served.member("statement").unwrap().to_text());
+    let signature = &at(&served, &["dsse", "signatures"]).and_then(Value::as_array).unwrap()[0];
+    let signature_bytes = from_base64(signature.member("sig").and_then(Value::as_str).unwrap()).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let write = |name: &str, bytes: &[u8]| std::fs::write(directory.path().join(name), bytes).unwrap();
+    write("payload", &payload);
+    write("sig", &signature_bytes);
+    write("key.der", key(2).verifying_key().to_public_key_der().unwrap().as_bytes());
+    // The message is put together and the key's id computed as a stranger would.
+    let script = r#"
+        { printf 'DSSEv1 28 application/vnd.in-toto+json %s ' "$(wc -c <payload)"; cat payload; } >message
+        openssl pkeyutl -verify -pubin -keyform DER -inkey key.der -rawin -in message -sigfile sig >&2
+        openssl dgst -sha256 -r key.der | cut -d' ' -f1
+    "#;
+    let output = std::process::Command::new("bash")
+        .args(["-euo", "pipefail", "-c", script])
+        .current_dir(directory.path())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let key_id = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(signature.member("keyid").and_then(Value::as_str), Some(key_id.trim()));
+    assert_eq!(served.member("signedBy"), Some(&Value::Array(vec![key_id.trim().into()])));
+}
+
+#[test]
+fn the_statement_is_a_complete_slsa_provenance() {
+    let own = statement::statement(&facts(), "https://ci.example/builder");
+    let text = |path: &[&str]| at(&own, path).and_then(Value::as_str).unwrap().to_owned();
+    let build = |name| ["predicate", "buildDefinition", "externalParameters", name];
+    assert_eq!(text(&build("gitCommit")), "02".repeat(20));
+    assert_eq!(text(&build("sourceSha256")), "03".repeat(32));
+    assert_eq!(text(&build("repository")), "https://code.example/sealgate");
+    assert_eq!(text(&["predicate", "buildDefinition", "internalParameters", "profile"]), "release");
+    assert_eq!(text(&["predicate", "runDetails", "builder", "id"]), "https://ci.example/builder");
+    let metadata = |name| ["predicate", "runDetails", "metadata", name];
+    assert_eq!(text(&metadata("startedOn")), "2026-09-21T14:13:20Z");
+    assert_eq!(text(&metadata("startedOn")), text(&metadata("finishedOn")));
+    let dependencies = at(&own, &["predicate", "buildDefinition", "resolvedDependencies"]).unwrap();
+    let digests: Vec<_> =
+        dependencies.as_array().unwrap().iter().map(|d| d.member("digest").unwrap().to_text()).collect();
+    assert_eq!(digests[0], format!("{{\"gitCommit\":\"{}\"}}", "02".repeat(20)));
+    assert_eq!(digests[1], format!("{{\"sha256\":\"{}\"}}", "04".repeat(32)));
+    assert_eq!(digests[2], format!("{{\"gitCommit\":\"{}\"}}", "05".repeat(20)));
+    let first = &dependencies.as_array().unwrap()[0];
+    let uri = format!("git+https://code.example/sealgate@{}", "02".repeat(20));
+    assert_eq!(first.member("uri"), Some(&uri.into()));
+}
+
+#[test]
+fn another_executable_commit_key_or_word_is_refused_with_the_reason() {
+    let own = facts();
+    for (other, said) in [
+        (Facts { code_hash: Some([9; 32]), ..facts() }, "it is about an executable with SHA-256 0909"),
+        (Facts { git_commit: Some([9; 20]), ..facts() }, "it names commit 0909"),
+        (Facts { lock_hash: Some([9; 32]), ..facts() }, "resolvedDependencies[1].digest.sha256"),
+        (Facts { repository: None, ..facts() }, "externalParameters.repository"),
+        (Facts { profile: Some("debug".into()), ..facts() }, "internalParameters.profile"),
+        (Facts { release_keys: own.release_keys[..1].to_vec(), ..facts() }, "releasePublicKeys"),
+    ] {
+        let reason = reason(&own, signed(&other, &key(1)).as_bytes());
+        assert!(reason.contains(said), "{said}: {reason}");
+    }
+    assert!(reason(&own, signed(&own, &key(3)).as_bytes()).contains("none of the compiled-in release keys"));
+    let no_keys = Facts { release_keys: Vec::new(), ..facts() };
+    assert!(reason(&no_keys, signed(&no_keys, &key(1)).as_bytes()).contains("no release key was compiled in"));
+    let weak = Facts { release_keys: vec![[0; 32]], ..facts() };
+    assert!(reason(&weak, signed(&weak, &key(1)).as_bytes()).contains("no release key was compiled in"));
+    let unknown = Facts { code_hash: None, ..facts() };
+    assert!(reason(&unknown, signed(&unknown, &key(1)).as_bytes()).contains("it is about an executable"));
+}
+
+#[test]
+fn every_changed_byte_of_payload_and_signature_is_refused() {
+    let own = facts();
+    let good = signed(&own, &key(1));
+    let envelope = Envelope::read(good.as_bytes()).unwrap();
+    let again = |payload: &[u8], signature: &[u8]| {
+        let encoded = |bytes: &[u8]| evidence::profile::to_base64(bytes);
+        let signature = object([("keyid", "".into()), ("sig", encoded(signature))]);
+        let whole = object([
+            ("payloadType", envelope::PAYLOAD_TYPE.into()),
+            ("payload", encoded(payload)),
+            ("signatures", Value::Array(vec![signature])),
+        ]);
+        judge(&own, whole.to_text().as_bytes()).is_ok()
+    };
+    let signature = from_base64(
+        at(&envelope.whole, &["signatures"]).and_then(Value::as_array).unwrap()[0]
+            .member("sig")
+            .unwrap()
+            .as_str()
+            .unwrap(),
+    )
+    .unwrap();
+    assert!(again(&envelope.payload, &signature), "the id of the key is a hint and may be empty");
+    for at in 0..envelope.payload.len() {
+        let mut changed = envelope.payload.clone();
+        changed[at] ^= 1;
+        assert!(!again(&changed, &signature), "byte {at} of the payload");
+    }
+    for at in 0..signature.len() {
+        let mut changed = signature.clone();
+        changed[at] ^= 1;
+        assert!(!again(&envelope.payload, &changed), "byte {at} of the signature");
+    }
+}
+
+#[test]
+fn what_is_no_envelope_is_refused_and_what_is_not_there_is_unsigned() {
+    let own = facts();
+    let good = signed(&own, &key(1));
+    for (bytes, said) in [
+        (String::new(), "no JSON"),
+        ("{}".to_owned(), "payloadType"),
+        (good.replace("vnd.in-toto", "vnd.other"), "vnd.other"),
+        (good.replace("\"payload\":\"", "\"payload\":\"!"), "base64"),
+        (good.replace("\"sig\"", "\"gis\""), "signatures"),
+        (good.replace("}]}", &format!("}}{}]}}", ",{\"sig\":\"\"}".repeat(16))), "17 signatures"),
+        (good.clone() + &" ".repeat(envelope::MAX_BYTES), "no JSON"),
+    ] {
+        let reason = reason(&own, bytes.as_bytes());
+        assert!(reason.contains("beside the executable is refused") && reason.contains(said), "{said}: {reason}");
+    }
+    let nowhere = Path::new("/nonexistent/enclave.provenance.json");
+    let missing = |facts| Provenance::read(&facts, nowhere).to_value(Value::Array(Vec::new()));
+    let said = missing(own);
+    assert!(said.member("reason").and_then(Value::as_str).unwrap().contains("no signed statement lies beside"));
+    let said = missing(Facts { release_keys: Vec::new(), ..facts() });
+    assert!(said.member("reason").and_then(Value::as_str).unwrap().contains("was given no release key"));
+    assert_eq!(at(&said, &["source", "gitCommit"]), Some(&"02".repeat(20).as_str().into()));
+}
+
+#[test]
+fn this_executable_knows_how_it_was_built() {
+    let facts = Facts::of_this_process();
+    assert!(facts.code_hash.is_some() && facts.lock_hash.is_some() && facts.rust.is_some());
+    assert!(facts.profile.is_some() && facts.target.is_some());
+}
