@@ -7,6 +7,7 @@
     reason = "a scenario that panics has failed"
 )]
 
+pub mod anvil;
 mod client;
 mod docker;
 mod gateway;
@@ -16,6 +17,7 @@ mod shared;
 pub mod tpm;
 pub mod wallet;
 
+pub use anvil::Anvil;
 pub use client::{Answer, Client};
 pub use docker::docker;
 pub use gateway::{EVERYTHING, FILESYSTEM, Gateway, Settings};
