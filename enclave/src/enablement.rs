@@ -34,6 +34,11 @@ impl Scope {
         format!("{:?}/{:?}", self.principal, self.session)
     }
 
+    /// `X-MCP-Session`.
+    pub(crate) fn session(&self) -> Option<&str> {
+        self.session.as_deref()
+    }
+
     /// What the keys of all scopes of a principal begin with.
     pub(crate) fn keys_of(principal: &Principal) -> String {
         format!("{:?}/", principal.name())

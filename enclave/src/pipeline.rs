@@ -47,7 +47,8 @@ pub(crate) async fn serve(app: &Arc<App>, asked: Asked) -> Result<Reply, Refusal
     let stored = app.secret_names(&principal, &identified.call().server).await?;
     let permitted = identified.permit(&app.catalogue, &stored)?;
     let _slot = app.slots.try_acquire().map_err(|_| Refusal::Busy { retry_after_s: 1 })?;
-    let held = match app.till.reserve(purchase(app, &permitted, scope.as_ref())?, asked.payment).await? {
+    let purchase = purchase(app, &permitted, scope.as_ref())?;
+    let held = match app.till.reserve(&purchase, asked.payment).await? {
         Taken::Held(held) => held,
         Taken::Answered(stored, paid) => return restored(app, &stored, paid),
     };
@@ -72,12 +73,12 @@ pub(crate) async fn serve(app: &Arc<App>, asked: Asked) -> Result<Reply, Refusal
         }
     };
     // What ran is paid and kept, also where its caller is gone by now.
-    let finishing = tokio::spawn(finish(Arc::clone(app), funded.executed(run)));
+    let finishing = tokio::spawn(finish(Arc::clone(app), funded.executed(run), purchase));
     finishing.await.map_err(|_| Refusal::Internal { part: "pipeline" })?
 }
 
 /// `Executed → Proven → Settled → Reply`.
-async fn finish(app: Arc<App>, executed: Executed<Held>) -> Result<Reply, Refusal> {
+async fn finish(app: Arc<App>, executed: Executed<Held>, purchase: Purchase) -> Result<Reply, Refusal> {
     let server = app.catalogue.by_id(&executed.call().server);
     let proof = server
         .ok_or(Refusal::Internal { part: "catalogue" })
@@ -96,7 +97,7 @@ async fn finish(app: Arc<App>, executed: Executed<Held>) -> Result<Reply, Refusa
         (gate::Receipt::Nothing, None)
     } else {
         let (result, envelope) = settling.kept();
-        let paid = app.till.settle(held, StoredReply::of(result, envelope)).await?;
+        let paid = app.till.settle(&purchase, held, StoredReply::of(result, envelope)).await?;
         (paid.receipt(), Some(paid))
     };
     let (result, mut envelope, _receipt) = settling.settled(receipt)?.into_reply();
@@ -119,7 +120,7 @@ fn restored(app: &App, stored: &StoredReply, paid: Paid) -> Result<Reply, Refusa
 fn purchase(app: &App, permitted: &Permitted, scope: Option<&Scope>) -> Result<Purchase, Refusal> {
     let call = permitted.call();
     let server = app.catalogue.by_id(&call.server).ok_or(Refusal::Internal { part: "catalogue" })?;
-    Ok(Purchase::of_call(server, call, permitted.principal(), scope, permitted.price(), app.runner.call_timeout()))
+    Ok(app.till.call(server, call, permitted.principal(), scope, permitted.price(), app.runner.call_timeout()))
 }
 
 impl App {

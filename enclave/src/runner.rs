@@ -213,6 +213,17 @@ impl Runner {
         self.sandbox.answers().await
     }
 
+    /// How long a server has for one answer.
+    pub(crate) fn call_timeout(&self) -> Duration {
+        self.call_timeout
+    }
+
+    /// Ends the containers of a server that belong to a caller, in all its sessions: their secrets are not current.
+    pub(crate) async fn end_of(&self, server: &ServerId, principal: &Principal) {
+        let prefix = Scope::keys_of(principal);
+        self.pool.end_where(|key| key.server == *server && key.principal.starts_with(&prefix)).await;
+    }
+
     /// Containers that run now.
     pub(crate) fn instances(&self) -> usize {
         self.pool.running()

@@ -93,6 +93,13 @@ pub enum Refusal {
         /// What is wrong with it.
         why: String,
     },
+    /// A part of ours does not answer at the moment. Says nothing about the caller.
+    Unavailable {
+        /// Which part.
+        part: &'static str,
+        /// When to come back.
+        retry_after_s: u32,
+    },
     /// Too many calls at once.
     Busy {
         /// When to come back.
@@ -120,6 +127,8 @@ pub struct PaymentProblem {
     pub resource: String,
     /// What it is, for people.
     pub description: String,
+    /// Seconds that it may take.
+    pub deadline_s: u64,
 }
 
 /// What a caller can do about a refusal: a stable word for programs, a sentence for people.
@@ -149,8 +158,20 @@ impl Refusal {
             Self::ServerUnavailable { .. } => "CONNECTION_FAILED",
             Self::ServerTimeout { .. } => "SERVER_TIMEOUT",
             Self::BadAnswer { .. } => "BAD_ANSWER",
+            Self::Unavailable { .. } => "UNAVAILABLE",
             Self::Busy { .. } => "BUSY",
             Self::Internal { .. } => "INTERNAL",
+        }
+    }
+
+    /// Seconds after which the same may be tried again, where waiting is the remedy.
+    pub fn retry_after_s(&self) -> Option<u32> {
+        match self {
+            Self::Busy { retry_after_s }
+            | Self::ChainUnreachable { retry_after_s }
+            | Self::SettlementPending { retry_after_s, .. }
+            | Self::Unavailable { retry_after_s, .. } => Some(*retry_after_s),
+            _ => None,
         }
     }
 
@@ -207,6 +228,9 @@ impl Refusal {
             Self::BadAnswer { .. } => {
                 ("tell-the-operator", "the server does not keep to the protocol: tell who runs it".to_owned())
             }
+            Self::Unavailable { retry_after_s, .. } => {
+                ("retry", format!("call again after {retry_after_s} s; nothing was charged"))
+            }
             Self::Busy { retry_after_s } => ("retry", format!("call again after {retry_after_s} s")),
             Self::Internal { .. } => ("tell-the-operator", "call again later, and tell the operator".to_owned()),
         };
@@ -239,6 +263,7 @@ impl fmt::Display for Refusal {
                 write!(f, "server {server:?} did not answer within {after_ms} ms")
             }
             Self::BadAnswer { server, why } => write!(f, "server {server:?} answered with something unusable: {why}"),
+            Self::Unavailable { part, .. } => write!(f, "the gateway's {part} does not answer at the moment"),
             Self::Busy { .. } => f.write_str("too many calls at once"),
             Self::Internal { part } => write!(f, "internal error in {part}"),
         }

@@ -181,6 +181,12 @@ impl Pool {
         }
     }
 
+    /// Ends every server whose key fits.
+    pub async fn end_where(&self, fits: impl Fn(&PoolKey) -> bool) {
+        let keys: Vec<PoolKey> = self.inner.slots().keys().filter(|key| fits(key)).cloned().collect();
+        futures_util::future::join_all(keys.iter().map(|key| self.end(key))).await;
+    }
+
     /// Ends all servers and starts no more.
     pub async fn stop(&self) {
         self.inner.stopping.store(true, Ordering::Relaxed);
