@@ -4,17 +4,24 @@
 use std::{fmt, path::Path, sync::Arc};
 
 use evidence::{
-    Ed25519Public, UnixSeconds,
+    Ed25519Public, UnixSeconds, Wallet,
     bundle::CarriedState,
     core::{Core, Platform, Recovery, Vtpm, core_digest},
+    hash,
+    json::object,
+    profile::{j, to_hex},
     hmac_chain::{HmacChain, LENGTH, TagKey},
     report_data::report_data_without_nonce,
     state::{State, state_digest},
     tag,
 };
-use platform::{DevelopmentMode, EvidenceSource, PcrSet, Simulated, Tpm, Tsm, keys::BootKeys, keystore};
+use platform::{
+    DevelopmentMode, EvidenceSource, PcrSet, Simulated, Tpm, Tsm,
+    keys::{BootKeys, LastingKeys},
+    keystore,
+};
 
-use crate::{build::Build, catalogue::Catalogue, config::Config, desk::Attested};
+use crate::{build::Build, catalogue::Catalogue, config::Config, desk::Attested, tls::{self, Tls, TlsKey, TlsNames}};
 
 /// The register that is closed with C, so that what runs later cannot unseal.
 const CORE_PCR: u8 = 15;
@@ -73,6 +80,12 @@ pub(crate) struct Booted {
     pub(crate) tpm_manufacturer: String,
     /// The test root, where the platform is simulated.
     pub(crate) test_root: Option<Vec<u8>>,
+    /// Keys that every boot of the lineage has.
+    pub(crate) keys: LastingKeys,
+    /// Digest of the genesis entry.
+    pub(crate) lineage: [u8; 32],
+    /// What ends TLS, where the listener speaks it.
+    pub(crate) tls: Option<Arc<Tls>>,
 }
 
 /// `enclave keys init`
@@ -99,6 +112,9 @@ pub(crate) fn boot(config: &Config, build: &Build, catalogue: &Catalogue) -> Res
     }
     let sealed = keystore::unseal(&config.tpm_tcti, &config.state_dir)
         .map_err(|error| Failure::new("the keys could not be unsealed", &error, error.fix()))?;
+    let keys = LastingKeys::open(&config.state_dir, &sealed)
+        .map_err(|error| Failure::new("the lasting keys could not be opened", &error, error.fix()))?;
+    let tls = tls(config, &keys)?;
     let fresh = BootKeys::make()
         .map_err(|error| Failure::new("no keys for this boot", error, "check the machine's entropy"))?;
     let chain = sealed.hmac_seed().expose(|seed| HmacChain::new(fresh.instance, seed));
@@ -133,12 +149,12 @@ pub(crate) fn boot(config: &Config, build: &Build, catalogue: &Catalogue) -> Res
         core,
         seq: 0,
         prev: core,
-        tls: Vec::new(),
-        jwks: None,
-        receipt: None,
-        fee_payer: None,
-        pay_to: Vec::new(),
-        prices: None,
+        tls: tls.iter().map(|tls| tls.spki_sha256()).collect(),
+        jwks: Some(jwks_digest(&keys)?),
+        receipt: Some(Wallet::new(keys.receipt.address())),
+        fee_payer: Some(Wallet::new(keys.fee_payer.address())),
+        pay_to: config.payments.iter().map(|payments| payments.pay_to).collect(),
+        prices: prices(config, catalogue)?,
         policy: None,
         catalogue: Some(catalogue.digest()),
     };
@@ -166,7 +182,45 @@ pub(crate) fn boot(config: &Config, build: &Build, catalogue: &Catalogue) -> Res
         vtpm_kind,
         tpm_manufacturer,
         test_root,
+        lineage: sealed.lineage(),
+        keys,
+        tls: tls.map(Arc::new),
     })
+}
+
+/// What the listener shows, by the sealed key.
+fn tls(config: &Config, keys: &LastingKeys) -> Result<Option<Tls>, Failure> {
+    let Some(wanted) = &config.tls else { return Ok(None) };
+    let refused = |error: tls::TlsError| Failure::new("TLS cannot be served", &error, error.fix());
+    let key = keys.tls.pkcs8().expose(|der| TlsKey::from_pkcs8(der)).map_err(refused)?;
+    let names = TlsNames::of(&wanted.names).map_err(refused)?;
+    let source = wanted.certificate.clone().map_or(tls::Source::SelfSigned, tls::Source::File);
+    Tls::new(key, names, source, now()?).map(Some).map_err(refused)
+}
+
+/// `H("sealgate/jwks/v1", J(jwks))`
+fn jwks_digest(keys: &LastingKeys) -> Result<[u8; 32], Failure> {
+    let signer = keys.session.pkcs8().expose(|der| identity::session::Signer::from_pkcs8(der));
+    let signer = signer.map_err(|error| Failure::new("the session key is not usable", error, "restore the key file"))?;
+    Ok(signer.jwks_digest())
+}
+
+/// `H("sealgate/prices/v1", J(defaults), J(server)…)`: a part for each server that has prices of its own.
+fn prices(config: &Config, catalogue: &Catalogue) -> Result<Option<[u8; 32]>, Failure> {
+    let Some(payments) = &config.payments else { return Ok(None) };
+    let unfit = |error| Failure::new("the prices do not fit their profile", error, "use plain names of tools");
+    let defaults = object([
+        ("network", payments.network.caip2().into()),
+        ("asset", to_hex(payments.network.usdc().as_bytes())),
+        ("call", payments.price.units().to_string().into()),
+        ("verify", payments.verify_price.units().to_string().into()),
+    ]);
+    let mut parts = vec![j(&defaults).map_err(unfit)?];
+    for server in catalogue.servers() {
+        parts.extend(server.prices().map(|prices| j(&prices)).transpose().map_err(unfit)?);
+    }
+    let parts: Vec<&[u8]> = parts.iter().map(AsRef::as_ref).collect();
+    Ok(Some(hash(tag::PRICES, &parts)))
 }
 
 /// The clock of this machine. The gateway's edge reads it; no decision does.

@@ -219,6 +219,21 @@ impl Server {
         members
     }
 
+    /// What its tools cost, where it has prices of its own: what the state's digest of the prices covers.
+    pub(crate) fn prices(&self) -> Option<Value> {
+        if self.entry.price.is_none() && self.entry.tool_prices.is_empty() {
+            return None;
+        }
+        let units = |amount: &UsdcAmount| Value::from(amount.units().to_string());
+        let tools = self.entry.tool_prices.iter();
+        let tools = tools.map(|(tool, amount)| object([("tool", tool.as_str().into()), ("units", units(amount))]));
+        Some(object([
+            ("id", self.entry.id.as_str().into()),
+            ("units", self.entry.price.as_ref().map_or(Value::Null, units)),
+            ("tools", Value::Array(tools.collect())),
+        ]))
+    }
+
     /// Names of the secrets without which it does not run.
     pub(crate) fn required_secrets(&self) -> impl Iterator<Item = &str> {
         self.entry.secrets.iter().filter(|secret| secret.required).map(|secret| secret.name.as_str())
