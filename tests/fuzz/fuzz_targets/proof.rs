@@ -1,5 +1,6 @@
-//! Proofs, and the requests and answers beside them: no panic, a proof that reads is written and read alike, and only the
-//! recorded proof is accepted. The input is the proof; after a zero byte the request, after another the answer.
+//! Proofs, and the requests, answers and payments beside them: no panic, a proof that reads is written and read alike, and
+//! only a recorded proof is accepted, with no settlement but its own. The input is the proof; after a zero byte the request,
+//! after another the answer, after a third the payment.
 #![no_main]
 
 use std::sync::OnceLock;
@@ -11,10 +12,33 @@ use attestation_verifier::{
 use evidence::{json, proof::Envelope};
 use libfuzzer_sys::fuzz_target;
 
-const BUNDLE: &[u8] = include_bytes!("../../vectors/demo/bundle.json");
-const PROOF: &[u8] = include_bytes!("../../vectors/demo/proof.json");
-const ROOT: &[u8] = include_bytes!("../../vectors/demo/test-root.pem");
-const RECORDED: &str = include_str!("../../vectors/demo/recorded-at");
+/// A bundle with the proofs of its boot that are accepted.
+struct Recorded {
+    bundle: &'static [u8],
+    root: &'static [u8],
+    at: &'static str,
+    proofs: &'static [&'static [u8]],
+}
+
+const RECORDED: [Recorded; 2] = [
+    Recorded {
+        bundle: include_bytes!("../../vectors/demo/bundle.json"),
+        root: include_bytes!("../../vectors/demo/test-root.pem"),
+        at: include_str!("../../vectors/demo/recorded-at"),
+        proofs: &[include_bytes!("../../vectors/demo/proof.json")],
+    },
+    Recorded {
+        bundle: include_bytes!("../../vectors/proofs/bundle.json"),
+        root: include_bytes!("../../vectors/proofs/root.der"),
+        at: "2026-06-01T00:00:00Z",
+        proofs: &[
+            include_bytes!("../../vectors/proofs/pass_free_call.json"),
+            include_bytes!("../../vectors/proofs/pass_paid_call.json"),
+            include_bytes!("../../vectors/proofs/pass_failed_call_released.json"),
+            include_bytes!("../../vectors/proofs/pass_paid_call_pending.json"),
+        ],
+    },
+];
 
 /// The recorded chain and report are not what is fuzzed here, and their signatures take a thousand times as long as the
 /// rest: they count as good. The proof's own signature does not.
@@ -39,33 +63,44 @@ impl Crypto for Quick {
 }
 
 fuzz_target!(|bytes: &[u8]| {
-    static ROOT_DER: OnceLock<Vec<u8>> = OnceLock::new();
-    let root = ROOT_DER.get_or_init(|| one_certificate(ROOT).unwrap_or_default());
-    let (Ok(anchor), Some(at)) = (TrustAnchor::named(root), clock::parse(RECORDED.trim())) else {
-        panic!("the recorded root or time does not read");
-    };
-    let mut parts = bytes.splitn(3, |byte| *byte == 0);
-    let envelope = parts.next().unwrap_or_default();
-    let question = ProofQuestion {
-        envelope,
-        bundle: BundleQuestion { bundle: BUNDLE, anchor: &anchor, nonce: None, crls: &[] },
-        request: parts.next(),
-        response: parts.next(),
-        challenge: None,
-        payment: None,
-        tag_key: None,
-    };
-    let verdict = appraise_proof(question, &Policy::strict(), at, &Quick);
-    let _ = verdict.to_json();
+    static ROOTS: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
+    let roots = ROOTS.get_or_init(|| RECORDED.iter().filter_map(|set| one_certificate(set.root).ok()).collect());
+    assert_eq!(roots.len(), RECORDED.len(), "a recorded root does not read");
+    let parts: Vec<_> = bytes.splitn(4, |byte| *byte == 0).collect();
+    let [envelope, request, response, payment] = [0, 1, 2, 3].map(|at| parts.get(at).copied());
+    let envelope = envelope.unwrap_or_default();
     let read = Envelope::from_bytes(envelope);
     if let Ok(envelope) = &read {
         assert_eq!(Envelope::from_bytes(envelope.to_value().to_text().as_bytes()).as_ref(), Ok(envelope));
     }
-    if verdict.exit_code() == 0 {
-        let body = |envelope: Envelope| envelope.proof.body;
-        assert_eq!(read.ok().map(body), Envelope::from_bytes(PROOF).ok().map(body), "accepted another proof");
+    for (set, root) in RECORDED.iter().zip(roots) {
+        let (Ok(anchor), Some(at)) = (TrustAnchor::named(root), clock::parse(set.at.trim())) else {
+            panic!("the recorded root or time does not read");
+        };
+        let question = ProofQuestion {
+            envelope,
+            bundle: BundleQuestion { bundle: set.bundle, anchor: &anchor, nonce: None, crls: &[] },
+            request,
+            response,
+            challenge: None,
+            payment,
+            tag_key: None,
+        };
+        let verdict = appraise_proof(question, &Policy::strict(), at, &Quick);
+        let _ = verdict.to_json();
+        if verdict.exit_code() != 0 {
+            continue;
+        }
+        let Ok(accepted) = &read else { panic!("accepted what does not read") };
+        let recorded = set.proofs.iter().filter_map(|proof| Envelope::from_bytes(proof).ok());
+        let mut of_body = recorded.filter(|recorded| recorded.proof.body == accepted.proof.body).peekable();
+        assert!(of_body.peek().is_some(), "accepted another proof");
+        if let Some(settlement) = &accepted.settlement {
+            let own = of_body.filter_map(|recorded| recorded.settlement);
+            assert!(own.into_iter().any(|own| own.settlement == settlement.settlement), "accepted another settlement");
+        }
         // What passes as the request is JSON, and with it the answer.
-        for part in bytes.splitn(3, |byte| *byte == 0).skip(1) {
+        for part in [request, response].into_iter().flatten() {
             assert!(json::parse(part, &json::Limits::THEIRS).is_ok());
         }
     }
