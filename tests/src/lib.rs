@@ -7,6 +7,7 @@
     reason = "a scenario that panics has failed"
 )]
 
+pub mod anvil;
 mod client;
 mod docker;
 mod gateway;
@@ -15,6 +16,7 @@ mod saved;
 mod shared;
 pub mod tpm;
 
+pub use anvil::Anvil;
 pub use client::{Answer, Client};
 pub use docker::docker;
 pub use gateway::{EVERYTHING, FILESYSTEM, Gateway, Settings};
