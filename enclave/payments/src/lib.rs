@@ -16,18 +16,28 @@
     )
 )]
 
+mod body;
 mod config;
+mod entry;
 mod exact;
 mod flight;
 mod purchase;
 mod reason;
+mod recover;
 mod refusal;
+mod sender;
+mod settle;
+mod signature;
+mod token;
+mod transaction;
+mod verify;
 pub mod x402;
 
 pub use config::{Config, ConfigError};
-pub use exact::{Exact, Report};
+pub use exact::Exact;
 pub use flight::Hold;
 pub use purchase::{Purchase, Reserved, SettledPayment, StoredReply};
 pub use reason::Reason;
-pub use refusal::{PaymentRefusal, SettleError};
+pub use recover::Report;
+pub use refusal::{Cannot, PaymentRefusal, SettleError};
 pub use x402::{Dialect, Offer, Payment, PaymentError, settlement_failed, settlement_response};

@@ -31,7 +31,7 @@ pub struct Purchase {
 #[derive(Debug)]
 pub enum Reserved {
     /// Set aside: the call may run, once.
-    Fresh(Hold),
+    Fresh(Box<Hold>),
     /// This payment has already paid for this very call: its reply, and no second charge.
     Answered(StoredReply),
 }
