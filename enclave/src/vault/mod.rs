@@ -236,4 +236,4 @@ fn room(there: &[Stored], server: &ServerId, secrets: &[(SecretName, Zeroizing<S
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

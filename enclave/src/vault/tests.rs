@@ -6,10 +6,13 @@ use sha2::Sha256;
 
 use super::*;
 
+/// Wallet and entry.
+type Key = ([u8; 32], [u8; 32]);
+
 /// Rows in memory, with the port's own rules: a stand-in for the database, which has tests of its own.
 #[derive(Default)]
-struct Rows {
-    table: Mutex<BTreeMap<([u8; 32], [u8; 32]), VaultRow>>,
+pub(crate) struct Rows {
+    table: Mutex<BTreeMap<Key, VaultRow>>,
     /// How many writes are to fail as if somebody had been faster.
     outrun: Mutex<usize>,
 }
@@ -50,7 +53,7 @@ impl VaultRows for Rows {
 }
 
 /// A master key of 32 equal bytes.
-struct Keys(u8);
+pub(crate) struct Keys(u8);
 
 impl VaultKeys for Keys {
     fn generation(&self) -> u32 {
@@ -71,21 +74,30 @@ impl VaultKeys for Keys {
 
 struct Names;
 
+impl Vault<Rows, Keys> {
+    /// Puts another lookup name over every row.
+    pub(crate) fn damage(&self) {
+        for row in self.rows.table.lock().unwrap().values_mut() {
+            row.entry[0] ^= 1;
+        }
+    }
+}
+
 impl Pseudonyms for Names {
     fn of(&self, kind: &str, value: &[u8]) -> [u8; 32] {
         evidence::mac(&[7; 32], "sealgate/test-pseudonym/v1", &[kind.as_bytes(), value])
     }
 }
 
-fn vault() -> Vault<Rows, Keys> {
+pub(crate) fn vault() -> Vault<Rows, Keys> {
     Vault::new(Arc::default(), Keys(1), Arc::new(Names), [9; 32])
 }
 
-fn wallet(byte: u8) -> Wallet {
+pub(crate) fn wallet(byte: u8) -> Wallet {
     Wallet::new([byte; 20])
 }
 
-fn server(n: usize) -> ServerId {
+pub(crate) fn server(n: usize) -> ServerId {
     format!("0193e3a2-6b5c-5f7d-9c1e-{n:012x}").parse().unwrap()
 }
 
