@@ -22,6 +22,7 @@ mod runner;
 mod self_check;
 mod served_script;
 mod tls;
+mod vault;
 
 use std::{io::IsTerminal as _, path::PathBuf, process::ExitCode};
 

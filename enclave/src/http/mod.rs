@@ -6,6 +6,7 @@ mod mcp;
 mod problem;
 mod query;
 mod rest;
+mod secrets;
 
 use std::sync::Arc;
 
