@@ -2,23 +2,26 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use evidence::json::Value;
-use gate::Identities;
-use tokio::{
-    net::TcpListener,
-    sync::{Semaphore, oneshot},
-};
+use evidence::{core::Platform, json::Value};
+use gate::OperatorRule;
+use identity::{Audience, Authenticator, session::Sessions, signed_request::Rules};
+use platform::keys::{PseudonymKey, VaultMaster};
+use store::Store;
+use tokio::{net::TcpListener, sync::Semaphore};
 
 use crate::{
     boot::{self, Failure},
     build::Build,
     catalogue::Catalogue,
-    config::Config,
+    config::{Config, Network, PaymentsConfig},
     desk::Desk,
     enablement::Enablement,
     http,
+    listener::{self, Limits},
     prover::{Kept, Prover},
     runner::Runner,
+    till::{Rail, Till},
+    vault::{self, Vault},
 };
 
 /// Proofs judged at once by `/api/verify`: a body of 16 MiB is a tree of many times that.
@@ -30,8 +33,20 @@ pub(crate) struct App {
     pub(crate) config: Config,
     /// Where it listens.
     pub(crate) listening: SocketAddr,
-    /// Who may call.
-    pub(crate) identities: Identities,
+    /// Tells who is calling.
+    pub(crate) authenticator: Authenticator<Store, PseudonymKey>,
+    /// Which callers must sign.
+    pub(crate) operators: OperatorRule,
+    /// Marks, tokens and the journal.
+    pub(crate) store: Arc<Store>,
+    /// Names for what must not be kept in clear.
+    pub(crate) pseudonyms: Arc<PseudonymKey>,
+    /// Secrets of callers.
+    pub(crate) vault: Vault<Store, VaultMaster>,
+    /// Where the vault's master key comes from: `tpm-sealed`, `env`.
+    pub(crate) vault_key_source: &'static str,
+    /// Takes money.
+    pub(crate) till: Till,
     /// What may be called.
     pub(crate) catalogue: Catalogue,
     /// What each caller has switched on.
@@ -58,6 +73,8 @@ pub(crate) struct App {
     pub(crate) test_root: Option<Vec<u8>>,
     /// The verdict on its own evidence, at start.
     pub(crate) self_check: Value,
+    /// SHA-256 of the TLS key's SubjectPublicKeyInfo, where the listener speaks TLS.
+    pub(crate) tls_spki: Option<evidence::Digest>,
     /// What that verdict does not prove.
     pub(crate) not_proven: Value,
 }
@@ -85,17 +102,60 @@ pub(crate) async fn run(config: Config) -> Result<(), Failure> {
     let listening = listener
         .local_addr()
         .map_err(|error| Failure::new("the listener has no address", error, "choose another port in listen"))?;
-    let simulated = config.platform == evidence::core::Platform::Simulated;
-    let identities = match &config.development_token {
-        Some(token) => {
-            Identities::anonymous_only().with_development(token.clone(), simulated, listening.ip().is_loopback())
+    let scheme = if booted.tls.is_some() { "https" } else { "http" };
+    let base = config.public_url.clone().unwrap_or_else(|| format!("{scheme}://{listening}"));
+    let (tls, keys) = (booted.tls, booted.keys);
+    let pseudonyms = Arc::new(keys.pseudonym);
+    let row_key: Arc<dyn gate::keep::RowCipher> = Arc::new(keys.row);
+    let opened = |error: store::OpenError| Failure::new("the store could not be opened", &error, error.fix());
+    let store = Store::open(&config.state_dir.join("gateway.db"), Arc::clone(&row_key)).await.map_err(opened)?;
+    let store = Arc::new(store);
+    let rows = match &config.vault.directory {
+        Some(directory) => {
+            std::fs::create_dir_all(directory)
+                .map_err(|error| Failure::new(format!("no directory {}", directory.display()), error, "make it"))?;
+            Store::open(&directory.join("vault.db"), row_key).await.map_err(opened)?
         }
-        None => Identities::anonymous_only(),
+        None => Store::in_memory(row_key).await.map_err(opened)?,
     };
+    let (master, vault_key_source) = vault::master(&config.vault, keys.vault)?;
+    let audience = audience(&config, &booted.lineage)?;
+    let sessions = keys.session.pkcs8().expose(|der| Sessions::new(audience.clone(), der));
+    let sessions = sessions.map_err(|_| Failure::new("the session key is not usable", "", "restore the key file"))?;
+    let chain_id = config.payments.as_ref().map_or(Network::Base, |payments| payments.network).chain_id();
+    let rules = Rules::of_chain(chain_id);
+    let rail = match &config.payments {
+        Some(payments) => Some(rail(payments, &store, keys.fee_payer, &pseudonyms).await?),
+        None => None,
+    };
+    if let Some(rail) = &rail {
+        tokio::spawn(recover(Arc::clone(rail)));
+    }
+    let mut not_proven = verdict.not_proven;
+    if let (Value::Array(codes), "env") = (&mut not_proven, vault_key_source) {
+        codes.push("env-master".into());
+    }
     let attested = Arc::clone(&booted.attested);
     let tee_enabled = booted.source.tee_enabled();
     let app = Arc::new(App {
-        identities,
+        authenticator: Authenticator::new(
+            Arc::clone(&store),
+            Arc::clone(&pseudonyms),
+            audience,
+            sessions,
+            rules,
+        ),
+        operators: OperatorRule::of(config.identity.signers.iter().copied()),
+        vault: Vault::new(
+            Arc::new(rows),
+            master,
+            Arc::clone(&pseudonyms) as Arc<dyn gate::keep::Pseudonyms>,
+            booted.lineage,
+        ),
+        vault_key_source,
+        store,
+        pseudonyms,
+        till: Till::new(rail, base),
         enablement: Enablement::default(),
         slots: Semaphore::new(config.calls_at_once),
         verifications: Semaphore::new(VERIFICATIONS),
@@ -123,39 +183,83 @@ pub(crate) async fn run(config: Config) -> Result<(), Failure> {
         tpm_manufacturer: booted.tpm_manufacturer,
         test_root: booted.test_root,
         self_check: verdict.json,
-        not_proven: verdict.not_proven,
+        not_proven,
+        tls_spki: tls.as_ref().map(|tls| tls.spki_sha256()),
         config,
     });
     tracing::info!(address = %listening, platform = app.config.platform.as_str(), "the gateway serves");
-    let stopped = serve(listener, &app).await;
+    if let Some(tls) = tls.clone() {
+        tokio::spawn(async move { tls.keep_fresh(|| boot::now().ok()).await });
+    }
+    let router = http::router(Arc::clone(&app));
+    listener::serve(listener, tls, router, Limits::default().within_descriptors(), interrupted()).await;
     app.runner.stop().await;
     tracing::info!("the gateway has stopped");
-    stopped.map_err(|error| Failure::new("the listener failed", error, "start again"))
+    Ok(())
 }
 
-/// How long calls that run may finish after the process is asked to end. Whoever holds a connection open and says nothing
-/// is not waited for any longer.
-const DRAIN: Duration = Duration::from_secs(10);
-
-async fn serve(listener: TcpListener, app: &Arc<App>) -> std::io::Result<()> {
-    let (ending, asked) = oneshot::channel();
-    let serving = axum::serve(listener, http::router(Arc::clone(app))).with_graceful_shutdown(async move {
-        interrupted().await;
-        let _served_already = ending.send(());
+/// Who logs in to what: the gateway's public address, else its lineage. Sessions are good for one audience.
+fn audience(config: &Config, lineage: &[u8; 32]) -> Result<Audience, Failure> {
+    let text = config.public_url.clone().unwrap_or_else(|| {
+        format!("sealgate-{}", hex::encode(lineage.get(..8).unwrap_or_default()))
     });
-    let drained = async {
-        match asked.await {
-            Ok(()) => tokio::time::sleep(DRAIN).await,
-            // The listener failed before anybody asked.
-            Err(_) => std::future::pending().await,
+    Audience::new(&text).map_err(|error| Failure::new("public_url names no audience", error, "shorten public_url"))
+}
+
+/// The rail, over nodes that serve the configured chain. Nodes that do not answer now are asked again by each payment.
+async fn rail(
+    payments: &PaymentsConfig,
+    store: &Arc<Store>,
+    fee_payer: platform::keys::FeePayerKey,
+    pseudonyms: &Arc<PseudonymKey>,
+) -> Result<Arc<Rail>, Failure> {
+    let nodes = chain::Nodes::new(payments.network.chain_id(), payments.rpc.clone(), chain::Limits::default());
+    let nodes = nodes.map_err(|error| Failure::new("payments.rpc", &error, error.fix()))?;
+    match nodes.confirm().await {
+        Ok(()) => {}
+        Err(error @ gate::ledger::ChainError::OtherChain { .. }) => {
+            return Err(Failure::new("payments.rpc", error, "name nodes of payments.network"));
         }
+        Err(error) => tracing::warn!(%error, "payments are refused until the chain answers"),
+    }
+    let config = payments::Config {
+        chain_id: payments.network.chain_id(),
+        asset: payments.network.usdc(),
+        domain_name: payments.network.usdc_name().to_owned(),
+        settle_within: Duration::from_secs(payments.confirm_wait_s),
+        ..payments::Config::base_usdc(payments.pay_to)
     };
-    tokio::select! {
-        ended = serving.into_future() => ended,
-        () = drained => {
-            tracing::warn!(seconds = DRAIN.as_secs(), "connections were still open and are cut");
-            Ok(())
+    let fee_payer = Arc::new(fee_payer);
+    {
+        use gate::ledger::FeePayer as _;
+        let address = identity::eth::checksummed(evidence::Wallet::new(fee_payer.address()));
+        tracing::info!(address, "this account pays for gas; fund it");
+    }
+    let rail = Rail::new(
+        config,
+        Arc::clone(store),
+        Arc::new(nodes),
+        fee_payer,
+        Arc::clone(pseudonyms) as Arc<dyn gate::keep::Pseudonyms>,
+    );
+    rail.map(Arc::new).map_err(|error| Failure::new("payments cannot work", &error, error.fix()))
+}
+
+/// How often unfinished payments are looked at.
+const RECOVERY: Duration = Duration::from_secs(15);
+
+/// Brings unfinished payments to their end, for as long as the gateway runs.
+async fn recover(rail: Arc<Rail>) {
+    loop {
+        match boot::now() {
+            Ok(now) => match rail.recover(now).await {
+                Ok(report) if report == payments::Report::default() => {}
+                Ok(report) => tracing::info!(?report, "unfinished payments were looked at"),
+                Err(error) => tracing::error!(%error, "the journal does not answer"),
+            },
+            Err(failure) => tracing::error!(%failure, "no recovery without a clock"),
         }
+        tokio::time::sleep(RECOVERY).await;
     }
 }
 

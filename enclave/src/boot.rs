@@ -199,10 +199,10 @@ fn tls(config: &Config, keys: &LastingKeys) -> Result<Option<Tls>, Failure> {
 }
 
 /// `H("sealgate/jwks/v1", J(jwks))`
-fn jwks_digest(keys: &LastingKeys) -> Result<[u8; 32], Failure> {
-    let signer = keys.session.pkcs8().expose(|der| identity::session::Signer::from_pkcs8(der));
-    let signer = signer.map_err(|error| Failure::new("the session key is not usable", error, "restore the key file"))?;
-    Ok(signer.jwks_digest())
+fn jwks_digest(keys: &LastingKeys, audience: Audience) -> Result<[u8; 32], Failure> {
+    let sessions = keys.session.pkcs8().expose(|der| Sessions::new(audience, der));
+    let sessions = sessions.map_err(|_| Failure::new("the session key is not usable", "", "restore the key file"))?;
+    Ok(sessions.jwks_digest())
 }
 
 /// `H("sealgate/prices/v1", J(defaults), J(server)…)`: a part for each server that has prices of its own.

@@ -22,6 +22,13 @@ pub(crate) struct Tool {
     pub(crate) definition: Value,
 }
 
+impl Tool {
+    /// Whether its results have a schema of their own.
+    pub(crate) fn has_output_schema(&self) -> bool {
+        self.definition.member("outputSchema").is_some()
+    }
+}
+
 /// One server of the catalogue.
 #[derive(Debug)]
 pub(crate) struct Server {

@@ -5,7 +5,7 @@ use std::path::Path;
 use evidence::json::{Value, object};
 use platform::doctor::{State, examine};
 
-use crate::{boot::Failure, config::Config};
+use crate::{boot::Failure, config::{Config, Environment}};
 
 /// The TPM of a machine, when no configuration names another.
 const DEFAULT_TCTI: &str = "device:/dev/tpmrm0";
@@ -14,7 +14,7 @@ const DEFAULT_TCTI: &str = "device:/dev/tpmrm0";
 #[expect(clippy::print_stdout, reason = "this is what the command is for")]
 pub(crate) fn print(config: Option<&Path>, json: bool) -> Result<(), Failure> {
     let tcti = match config {
-        Some(file) => Config::read(file)?.tpm_tcti,
+        Some(file) => Config::read(file, Environment::default())?.tpm_tcti,
         None => DEFAULT_TCTI.to_owned(),
     };
     let findings = examine(Path::new("/"), &tcti);

@@ -61,27 +61,52 @@ impl Enablement {
     /// Switches a server on. Says whether it was off.
     pub(crate) fn enable(&self, scope: &Scope, server: &ServerId) -> bool {
         let mut scopes = self.scopes.lock().unwrap_or_else(PoisonError::into_inner);
-        if !scopes.enabled.contains_key(scope) {
-            if scopes.order.len() >= MAX_SCOPES
-                && let Some(oldest) = scopes.order.pop_front()
-            {
-                scopes.enabled.remove(&oldest);
-            }
-            scopes.order.push_back(scope.clone());
+        scopes.own(scope).insert(server.clone())
+    }
+
+    /// Switches these servers on for a principal: those for which it has stored secrets.
+    pub(crate) fn restore(&self, principal: &Principal, servers: &[ServerId]) {
+        let Some(scope) = Scope::of(principal, None) else { return };
+        for server in servers {
+            self.enable(&scope, server);
         }
-        scopes.enabled.entry(scope.clone()).or_default().insert(server.clone())
     }
 
     /// Switches a server off. Says whether it was on.
     pub(crate) fn disable(&self, scope: &Scope, server: &ServerId) -> bool {
         let mut scopes = self.scopes.lock().unwrap_or_else(PoisonError::into_inner);
-        scopes.enabled.get_mut(scope).is_some_and(|enabled| enabled.remove(server))
+        scopes.own(scope).remove(server)
     }
 
     /// The servers that are on, ascending by id.
     pub(crate) fn enabled(&self, scope: &Scope) -> Vec<ServerId> {
         let scopes = self.scopes.lock().unwrap_or_else(PoisonError::into_inner);
-        scopes.enabled.get(scope).map(|enabled| enabled.iter().cloned().collect()).unwrap_or_default()
+        scopes.of(scope).map(|enabled| enabled.iter().cloned().collect()).unwrap_or_default()
+    }
+}
+
+impl Scopes {
+    /// A session of a principal begins with what the principal has switched on, and goes its own way from its first
+    /// change on.
+    fn of(&self, scope: &Scope) -> Option<&BTreeSet<ServerId>> {
+        self.enabled.get(scope).or_else(|| {
+            let wider = scope.principal.is_some().then(|| Scope { session: None, ..scope.clone() })?;
+            self.enabled.get(&wider)
+        })
+    }
+
+    /// The scope's own switches, made from the wider ones if it has none yet.
+    fn own(&mut self, scope: &Scope) -> &mut BTreeSet<ServerId> {
+        if !self.enabled.contains_key(scope) {
+            if self.order.len() >= MAX_SCOPES
+                && let Some(oldest) = self.order.pop_front()
+            {
+                self.enabled.remove(&oldest);
+            }
+            self.order.push_back(scope.clone());
+        }
+        let begun = self.of(scope).cloned().unwrap_or_default();
+        self.enabled.entry(scope.clone()).or_insert(begun)
     }
 }
 
@@ -98,13 +123,26 @@ mod tests {
         let switches = Enablement::default();
         let one = Scope::of(&Principal::Anonymous, Some("one")).unwrap();
         let two = Scope::of(&Principal::Anonymous, Some("two")).unwrap();
-        let development = Scope::of(&Principal::Development, None).unwrap();
+        let wallet = Principal::Wallet(evidence::Wallet::new([1; 20]));
+        let member = Scope::of(&wallet, None).unwrap();
         assert!(switches.enable(&one, &id('0')));
         assert!(!switches.enable(&one, &id('0')));
         assert_eq!(switches.enabled(&one), [id('0')]);
-        assert!(switches.enabled(&two).is_empty() && switches.enabled(&development).is_empty());
+        assert!(switches.enabled(&two).is_empty() && switches.enabled(&member).is_empty());
         assert!(switches.disable(&one, &id('0')) && !switches.disable(&one, &id('0')));
         assert_eq!(Scope::of(&Principal::Anonymous, None), None);
+    }
+
+    #[test]
+    fn a_session_of_a_wallet_begins_with_what_the_wallet_has_and_goes_its_own_way() {
+        let switches = Enablement::default();
+        let wallet = Principal::Wallet(evidence::Wallet::new([1; 20]));
+        let (member, session) = (Scope::of(&wallet, None).unwrap(), Scope::of(&wallet, Some("one")).unwrap());
+        switches.restore(&wallet, &[id('0')]);
+        assert_eq!(switches.enabled(&session), [id('0')]);
+        assert!(switches.disable(&session, &id('0')));
+        assert!(switches.enabled(&session).is_empty());
+        assert_eq!(switches.enabled(&member), [id('0')]);
     }
 
     #[test]

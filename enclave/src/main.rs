@@ -21,13 +21,18 @@ mod prover;
 mod runner;
 mod self_check;
 mod served_script;
+mod till;
 mod tls;
 mod vault;
 
-use std::{io::IsTerminal as _, path::PathBuf, process::ExitCode};
+use std::{
+    io::IsTerminal as _,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::{Parser, Subcommand};
-use config::Config;
+use config::{Config, Environment};
 
 /// Hosts MCP servers in hardened containers and proves every tool call.
 #[derive(Parser)]
@@ -89,9 +94,9 @@ fn main() -> ExitCode {
         .with_ansi(std::io::stderr().is_terminal())
         .init();
     let outcome = match arguments.command {
-        Command::Serve { config } => Config::read(&config).map_err(boot::Failure::from).and_then(run),
+        Command::Serve { config } => read(&config).and_then(run),
         Command::Keys { command: KeysCommand::Init { config } } => {
-            Config::read(&config).map_err(boot::Failure::from).and_then(|config| boot::init_keys(&config))
+            read(&config).and_then(|config| boot::init_keys(&config))
         }
         Command::Provenance { command } => command.run(),
         Command::Doctor { config, json } => doctor::print(config.as_deref(), json),
@@ -105,6 +110,11 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn read(file: &Path) -> Result<Config, boot::Failure> {
+    let environment = Environment::of_this_process().map_err(|(what, fix)| boot::Failure::new(what, "", fix))?;
+    Config::read(file, environment).map_err(boot::Failure::from)
 }
 
 fn run(config: Config) -> Result<(), boot::Failure> {

@@ -8,7 +8,8 @@ use gate::{Authentication, Call, Executed, Permitted, Principal, Refusal, Unveri
 use crate::{
     app::App,
     enablement::Scope,
-    till::{Held, Paid, Payment, Purchase, StoredReply, Taken},
+    http::Presented,
+    till::{Held, Paid, Purchase, StoredReply, Taken},
 };
 
 /// What came in: a call, and what came with it.
@@ -21,7 +22,7 @@ pub(crate) struct Asked {
     /// `X-MCP-Session`.
     pub(crate) session: Option<String>,
     /// What pays for it.
-    pub(crate) payment: Option<Payment>,
+    pub(crate) payment: Presented,
 }
 
 /// What leaves: a result with its proof, and what was paid.

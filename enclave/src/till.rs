@@ -14,7 +14,7 @@ use payments::{Dialect, Exact, Hold, Offer, PaymentRefusal, Reason, Reserved, Se
 
 pub(crate) use payments::Payment;
 
-use crate::{boot, catalogue::Server, enablement::Scope};
+use crate::{boot, catalogue::Server, enablement::Scope, http::Presented};
 
 /// x402 `exact`, over what this gateway is made of.
 pub(crate) type Rail = Exact<store::Store, chain::Nodes>;
@@ -207,12 +207,12 @@ impl Till {
     ///
     /// # Errors
     /// [`Refusal`]: nothing is set aside then.
-    pub(crate) async fn reserve(&self, purchase: &Purchase, payment: Option<Payment>) -> Result<Taken, Refusal> {
+    pub(crate) async fn reserve(&self, purchase: &Purchase, presented: Presented) -> Result<Taken, Refusal> {
         if purchase.0.price.is_zero() {
             return Ok(Taken::Held(Held::Nothing(gate::Free)));
         }
         let rail = self.rail.as_ref().ok_or(Refusal::Internal { part: "payments" })?;
-        let Some(payment) = payment else {
+        let Some(presented) = presented else {
             let dollars = purchase.0.price;
             return Err(purchase.problem(
                 Reason::PaymentRequired,
@@ -221,6 +221,8 @@ impl Till {
                  _meta[\"x402/payment\"]",
             ));
         };
+        let payment =
+            presented.map_err(|error| purchase.problem(error.reason(), error.to_string(), error.fix()))?;
         let now = boot::now().map_err(|_| Refusal::Internal { part: "clock" })?;
         match rail.reserve(&purchase.0, &payment, now).await {
             Ok(Reserved::Fresh(hold)) => Ok(Taken::Held(Held::Exact(hold, payment.dialect))),

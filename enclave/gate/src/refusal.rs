@@ -17,6 +17,15 @@ pub enum Refusal {
         /// How to fix it.
         fix: String,
     },
+    /// What was sent cannot be read.
+    BadRequest {
+        /// What is wrong with it, as a word.
+        reason: &'static str,
+        /// What is wrong with it.
+        what: String,
+        /// How to fix it.
+        fix: String,
+    },
     /// This wallet must sign its requests; a bearer alone is not enough.
     SignatureRequired,
     /// This is for callers with a wallet.
@@ -145,6 +154,7 @@ impl Refusal {
     pub fn code(&self) -> &'static str {
         match self {
             Self::BadCredential { .. } => "BAD_CREDENTIAL",
+            Self::BadRequest { .. } => "BAD_REQUEST",
             Self::SignatureRequired => "SIGNATURE_REQUIRED",
             Self::WalletRequired => "WALLET_REQUIRED",
             Self::MissingSecrets { .. } => "MISSING_SECRETS",
@@ -164,6 +174,16 @@ impl Refusal {
         }
     }
 
+    /// What exactly is wrong with what the caller showed or sent, as a word for programs.
+    pub fn reason(&self) -> Option<&'static str> {
+        match self {
+            Self::BadCredential { reason, .. } | Self::BadRequest { reason, .. } => Some(reason),
+            Self::SignatureRequired => Some("signature_missing"),
+            Self::Payment(problem) => Some(problem.reason),
+            _ => None,
+        }
+    }
+
     /// Seconds after which the same may be tried again, where waiting is the remedy.
     pub fn retry_after_s(&self) -> Option<u32> {
         match self {
@@ -179,6 +199,7 @@ impl Refusal {
     pub fn remedy(&self) -> Remedy {
         let (action, text) = match self {
             Self::BadCredential { fix, .. } => ("authenticate", fix.clone()),
+            Self::BadRequest { fix, .. } => ("fix-request", fix.clone()),
             Self::SignatureRequired => (
                 "authenticate",
                 "sign the request (ERC-8128): this gateway takes no bearer alone from an operator's wallet".to_owned(),
@@ -242,6 +263,7 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::BadCredential { what, .. } => write!(f, "unauthorized: {what}"),
+            Self::BadRequest { what, .. } => f.write_str(what),
             Self::SignatureRequired => f.write_str("unauthorized: this wallet must sign its requests"),
             Self::WalletRequired => f.write_str("unauthorized: this needs a wallet"),
             Self::MissingSecrets { server, missing, .. } => {

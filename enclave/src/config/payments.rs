@@ -1,5 +1,6 @@
 //! `[payments]`: what calls cost, to whom it goes, and which nodes are asked.
 
+use chain::RpcUrl;
 use evidence::{UsdcAmount, Wallet};
 use serde::Deserialize;
 
@@ -59,6 +60,14 @@ impl Network {
         }
     }
 
+    /// `name` of the token's EIP-712 domain.
+    pub(crate) fn usdc_name(self) -> &'static str {
+        match self {
+            Self::Base => "USD Coin",
+            Self::BaseSepolia => "USDC",
+        }
+    }
+
     /// The token's contract.
     pub(crate) fn usdc(self) -> Wallet {
         Wallet::new(match self {
@@ -80,7 +89,7 @@ pub(crate) struct PaymentsConfig {
     /// Who is paid.
     pub(crate) pay_to: Wallet,
     /// Nodes that are asked; what decides, all must say.
-    pub(crate) rpc: Vec<String>,
+    pub(crate) rpc: Vec<RpcUrl>,
     /// Where is paid.
     pub(crate) network: Network,
     /// What a call costs.
@@ -91,39 +100,28 @@ pub(crate) struct PaymentsConfig {
     pub(crate) confirm_wait_s: u64,
 }
 
-/// Most nodes.
-const MAX_NODES: usize = 5;
-
 impl PaymentsConfig {
     pub(super) fn of(raw: RawPayments) -> Result<Self, Fault> {
         let network = Network::ALL.into_iter().find(|known| known.caip2() == raw.network).ok_or_else(|| {
             let known = Network::ALL.map(Network::caip2).join(" or ");
             (format!("payments.network = {:?} is unknown", raw.network), format!("choose {known}"))
         })?;
-        let pay_to = raw.pay_to.parse::<Wallet>().map_err(|error| {
-            (format!("payments.pay_to = {:?}: {error}", raw.pay_to), "name the account that is paid".to_owned())
+        let pay_to = identity::eth::parse_wallet(&raw.pay_to).map_err(|error| {
+            let fix = "copy the address again; money sent to a mistyped one is lost".to_owned();
+            (format!("payments.pay_to = {:?}: {error}", raw.pay_to), fix)
         })?;
-        if identity::checksummed(&pay_to) != raw.pay_to && raw.pay_to != pay_to.to_string() {
-            return Err((
-                format!("payments.pay_to = {:?} has a wrong checksum (EIP-55)", raw.pay_to),
-                "copy the address again; money sent to a mistyped one is lost".to_owned(),
-            ));
-        }
         if *pay_to.as_bytes() == [0; 20] || pay_to == network.usdc() {
             return Err((
                 format!("payments.pay_to = {:?} cannot be paid", raw.pay_to),
                 "name an account of yours; the token refuses the zero address and loses what it is sent".to_owned(),
             ));
         }
-        if raw.rpc.is_empty() || raw.rpc.len() > MAX_NODES {
-            let fix = format!("list 1 to {MAX_NODES} URLs of nodes; with two or more, all must agree");
-            return Err((format!("payments.rpc lists {} nodes", raw.rpc.len()), fix));
-        }
-        if let Some(at) = raw.rpc.iter().position(|url| !(url.starts_with("https://") || url.starts_with("http://"))) {
+        let rpc = raw.rpc.iter().enumerate().map(|(at, url)| {
             // Without the text: it may hold a key.
-            let fix = "write http://… or https://…".to_owned();
-            return Err((format!("payments.rpc: entry {at} is no URL of HTTP"), fix));
-        }
+            let fault = |error: chain::RpcUrlError| (format!("payments.rpc, entry {at}: {error}"), error.fix().to_owned());
+            url.parse().map_err(fault)
+        });
+        let rpc = rpc.collect::<Result<Vec<RpcUrl>, _>>()?;
         if !(5..=600).contains(&raw.confirm_wait_s) {
             return Err((format!("payments.confirm_wait_s = {}", raw.confirm_wait_s), "choose 5 to 600".to_owned()));
         }
@@ -131,7 +129,7 @@ impl PaymentsConfig {
         let verify_price = raw.verify_price.map(|text| dollars("payments.verify_price", &text)).transpose()?;
         Ok(Self {
             pay_to,
-            rpc: raw.rpc,
+            rpc,
             network,
             price,
             verify_price: verify_price.unwrap_or(price),

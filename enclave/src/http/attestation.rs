@@ -66,8 +66,10 @@ fn security_of(app: &App) -> Value {
             object([
                 ("hmacSeed", "tpm-sealed".into()),
                 ("proofKey", "made at boot, memory only".into()),
-                ("vaultEncryptionKey", Value::Null),
-                ("jwtSecret", Value::Null),
+                ("vaultEncryptionKey", app.vault_key_source.into()),
+                ("jwtSecret", "none: sessions are signed by a tpm-sealed ES256 key".into()),
+                ("feePayer", "tpm-sealed".into()),
+                ("tls", app.tls_spki.as_ref().map_or(Value::Null, |_| "tpm-sealed".into())),
             ]),
         ),
         (
@@ -84,10 +86,22 @@ fn security_of(app: &App) -> Value {
             object([
                 ("address", app.listening.to_string().into()),
                 ("loopbackOnly", app.listening.ip().is_loopback().into()),
-                ("tls", false.into()),
+                ("tls", app.tls_spki.is_some().into()),
+                ("spkiSha256", app.tls_spki.as_ref().map_or(Value::Null, |spki| to_hex(spki))),
             ]),
         ),
-        ("identities", object([("anonymous", true.into()), ("development", app.identities.has_development().into())])),
+        (
+            "identities",
+            object([
+                ("anonymous", true.into()),
+                ("wallets", true.into()),
+                ("operatorsThatMustSign", (app.operators.signers() as u64).into()),
+            ]),
+        ),
+        (
+            "vault",
+            object([("persistent", app.config.vault.directory.is_some().into())]),
+        ),
         ("witness", "none".into()),
         ("log", Value::Null),
         ("notProven", app.not_proven.clone()),

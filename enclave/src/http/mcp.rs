@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use axum::{
-    body::Body,
-    extract::State,
+    extract::{Request as HttpRequest, State},
     http::{HeaderMap, StatusCode},
     response::{IntoResponse as _, Response},
 };
 use evidence::json::{Value, object};
-use gate::{Call, Challenge, Refusal, Unverified};
+use gate::{Authentication, Call, Challenge, Refusal};
+use payments::Payment;
 
-use super::{credential, json, json_body, problem::Problem, query::Place, session};
+use super::{Presented, json, json_body, pay, problem::Problem, query::Place, session, who::authenticate};
 use crate::{
     app::App,
     catalogue::Server,
@@ -22,37 +22,40 @@ use crate::{
         message::{MAX_BODY_BYTES, Message, MessageError, Request},
         meta_tools,
     },
-    pipeline,
+    pipeline::{self, Asked},
 };
 
 /// The gateway's own endpoint: meta-tools, and the tools of the servers that the caller has switched on.
-pub(crate) async fn gateway(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) -> Response {
-    answer(&app, &headers, body, None).await
+pub(crate) async fn gateway(State(app): State<Arc<App>>, request: HttpRequest) -> Response {
+    answer(&app, request, None).await
 }
 
 /// One server's endpoint: its tools under their own names, nothing to switch on.
 pub(crate) async fn one_server(
     State(app): State<Arc<App>>,
     Place(id): Place<String>,
-    headers: HeaderMap,
-    body: Body,
+    request: HttpRequest,
 ) -> Response {
     match app.catalogue.find(&id) {
-        Ok(server) => answer(&app, &headers, body, Some(server)).await,
+        Ok(server) => answer(&app, request, Some(server)).await,
         Err(refusal) => Problem::from(&refusal).into_response(),
     }
 }
 
 /// Where a request came in, and what is its caller's.
 struct Asker<'a> {
-    app: &'a App,
+    app: &'a Arc<App>,
     headers: &'a HeaderMap,
+    who: Authentication,
+    session: Option<&'a str>,
     scope: Option<Scope>,
     /// The one server of this endpoint; `None` on the gateway's own.
     server: Option<&'a Server>,
 }
 
-async fn answer(app: &App, headers: &HeaderMap, body: Body, server: Option<&Server>) -> Response {
+async fn answer(app: &Arc<App>, request: HttpRequest, server: Option<&Server>) -> Response {
+    let (parts, body) = request.into_parts();
+    let headers = &parts.headers;
     let body = match json_body(headers, body, MAX_BODY_BYTES).await {
         Ok(body) => body,
         Err(problem) => return problem.into_response(),
@@ -69,9 +72,12 @@ async fn answer(app: &App, headers: &HeaderMap, body: Body, server: Option<&Serv
         }
     };
     // Whoever shows a bad credential hears so at once, whatever they ask for.
-    let principal = match app.identities.identify(&credential(headers)) {
-        Ok(principal) => principal,
-        Err(refusal) => return unauthorized(&Answer::refusal(Era::Legacy, &request.id, &refusal)),
+    let who = match authenticate(app, &parts, &body).await {
+        Ok(who) => who,
+        Err(unknown) => {
+            let answer = unauthorized(&Answer::refusal(Era::Legacy, &request.id, &unknown.refusal));
+            return unknown.decorate(answer);
+        }
     };
     let session = match session(headers) {
         Ok(session) => session,
@@ -86,8 +92,8 @@ async fn answer(app: &App, headers: &HeaderMap, body: Body, server: Option<&Serv
             return send(&Answer::error(error.status, &request.id, error.code, &error.message, error.data));
         }
     };
-    let scope = Scope::of(&principal, session);
-    let asker = Asker { app, headers, scope, server };
+    let scope = Scope::of(&who.principal, session);
+    let asker = Asker { app, headers, who, session, scope, server };
     send(&asker.answer(era, request).await)
 }
 
@@ -159,6 +165,10 @@ impl Asker<'_> {
             Ok(challenge) => challenge,
             Err(text) => return Answer::error(200, &id, -32602, &text, None),
         };
+        let payment = match self.presented(&request) {
+            Ok(payment) => payment,
+            Err(refusal) => return Answer::refusal(era, &id, &refusal),
+        };
         let Value::Object(mut params) = request.params else {
             return Answer::error(200, &id, -32602, "params is not an object", None);
         };
@@ -200,11 +210,30 @@ impl Asker<'_> {
             );
             return Answer::error(200, &id, -32602, &text, None);
         }
-        let call =
-            Call { server: server.entry.id.clone(), tool, arguments, challenge, credential: credential(self.headers) };
-        match pipeline::serve(self.app, Unverified(call), self.scope.as_ref()).await {
-            Ok(reply) => Answer::settled(era, &id, reply.result, &reply.envelope),
+        let structured = server.tools().iter().any(|known| known.name == tool && known.has_output_schema());
+        let asked = Asked {
+            call: Call { server: server.entry.id.clone(), tool, arguments, challenge },
+            who: self.who,
+            session: self.session.map(str::to_owned),
+            payment,
+        };
+        match pipeline::serve(self.app, asked).await {
+            Ok(reply) => Answer::settled(era, &id, reply.result, &reply.envelope, reply.paid.as_ref()),
+            Err(Refusal::Payment(problem)) => match self.app.till.offer(&problem) {
+                // Official clients check structuredContent against the tool's own schema, also in an error.
+                Some(offer) => Answer::payment_required(era, &id, &offer, &problem, !structured),
+                None => Answer::refusal(era, &id, &Refusal::Internal { part: "payments" }),
+            },
             Err(refusal) => Answer::refusal(era, &id, &refusal),
+        }
+    }
+
+    /// `_meta["x402/payment"]` (an object, or its base64), an older client's `_meta["x402.payment"]`, else the headers.
+    fn presented(&self, request: &Request) -> Result<Presented, Refusal> {
+        let meta = request.meta("x402/payment").or_else(|| request.meta("x402.payment"));
+        match meta {
+            Some(payment) => Ok(Some(Payment::from_value(payment))),
+            None => pay::presented(self.headers),
         }
     }
 
@@ -249,6 +278,9 @@ fn send(answer: &Answer) -> Response {
 
 fn unauthorized(answer: &Answer) -> Response {
     let mut response = send(answer);
+    if answer.status != 401 {
+        return response;
+    }
     let value = axum::http::HeaderValue::from_static("Bearer error=\"invalid_token\"");
     response.headers_mut().insert(axum::http::header::WWW_AUTHENTICATE, value);
     response

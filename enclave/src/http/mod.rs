@@ -1,11 +1,15 @@
 //! The HTTP face: routes, limits, and the one table from refusals to statuses.
 
 mod attestation;
+mod auth;
 mod guard;
 mod mcp;
+mod pay;
 mod problem;
 mod query;
 mod rest;
+mod secrets;
+mod who;
 mod secrets;
 
 use std::sync::Arc;
@@ -17,13 +21,13 @@ use axum::{
     http::{HeaderMap, Method, StatusCode, header},
     middleware,
     response::{IntoResponse as _, Response},
-    routing::{get, post},
+    routing::{get, post, put},
 };
 use evidence::json::Value;
-use gate::Credential;
 use http_body_util::BodyExt as _;
 
 use crate::{app::App, enablement::MAX_SESSION_BYTES};
+pub(crate) use pay::Presented;
 use problem::Problem;
 
 /// All routes.
@@ -43,6 +47,26 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/api/attestation/security", get(attestation::security).fallback(only_get))
         .route("/api/attestation/build-info", get(attestation::build_info).fallback(only_get))
         .route("/api/attestation/provenance", get(attestation::provenance).fallback(only_get))
+        .route("/api/secrets", put(rest::store_named_secrets).fallback(only_put))
+        .route(
+            "/api/secrets/{id}",
+            get(rest::secrets)
+                .post(rest::store_secrets)
+                .put(rest::store_secrets)
+                .delete(rest::delete_secrets)
+                .fallback(only_secrets),
+        )
+        .route("/api/secrets/{id}/status", get(rest::secrets_status).fallback(only_get))
+        .route("/api/auth/challenge", get(auth::challenge).fallback(only_get))
+        .route("/api/auth/verify", post(auth::verify).fallback(only_post))
+        .route("/api/auth/token-message", get(auth::token_message).fallback(only_get))
+        .route("/api/auth/create-token", post(auth::create_token).fallback(only_post))
+        .route("/api/auth/revoke", post(auth::revoke).fallback(only_post))
+        // How the agent gateway of this ecosystem spells the same.
+        .route("/auth/challenge", get(auth::challenge).fallback(only_get))
+        .route("/auth/verify", post(auth::verify).fallback(only_post))
+        .route("/.well-known/jwks.json", get(auth::jwks).fallback(only_get))
+        .route("/api/payments/config", get(pay::config).fallback(only_get))
         .route("/api/verify", post(rest::verify).fallback(only_post))
         .fallback(nowhere)
         .layer(DefaultBodyLimit::disable())
@@ -64,6 +88,14 @@ async fn only_post() -> Response {
     Problem::method("POST").into_response()
 }
 
+async fn only_put() -> Response {
+    Problem::method("PUT").into_response()
+}
+
+async fn only_secrets() -> Response {
+    Problem::method("GET, POST, PUT, DELETE").into_response()
+}
+
 async fn only_get() -> Response {
     Problem::method("GET").into_response()
 }
@@ -76,16 +108,6 @@ pub(crate) fn json(status: StatusCode, value: &Value) -> Response {
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ];
     (status, headers, value.to_text()).into_response()
-}
-
-/// What the caller shows of itself.
-fn credential(headers: &HeaderMap) -> Credential {
-    let Some(shown) = headers.get(header::AUTHORIZATION) else { return Credential::None };
-    let bearer = shown.to_str().ok().and_then(|text| {
-        let (scheme, token) = text.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
-    });
-    bearer.map_or(Credential::OtherScheme, Credential::Bearer)
 }
 
 /// `X-MCP-Session`, if it is there and can be one.
@@ -105,14 +127,28 @@ fn session(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
 /// How long a body may take to arrive.
 const BODY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
 
+/// What a body may be.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Sort {
+    /// JSON, and it says so.
+    Json,
+    /// Nothing, or something that nobody reads.
+    Any,
+}
+
 /// The request body, if it is JSON and not longer than `limit` bytes.
 async fn json_body(headers: &HeaderMap, body: Body, limit: usize) -> Result<Vec<u8>, Problem> {
+    body_of(headers, body, Sort::Json, limit).await
+}
+
+/// The request body, if it is of this sort and not longer than `limit` bytes.
+async fn body_of(headers: &HeaderMap, body: Body, sort: Sort, limit: usize) -> Result<Vec<u8>, Problem> {
     let kind = headers.get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or_default());
     let is_json = kind.is_some_and(|kind| {
         let kind = kind.split(';').next().unwrap_or_default().trim();
         kind.eq_ignore_ascii_case("application/json")
     });
-    if !is_json {
+    if sort == Sort::Json && !is_json {
         return Err(Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "NOT_JSON",

@@ -15,13 +15,14 @@ pub(crate) struct Problem {
     what: String,
     fix: String,
     action: &'static str,
+    reason: Option<&'static str>,
     allow: Option<&'static str>,
     retry_after_s: Option<u32>,
 }
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, code: &'static str, what: String, fix: impl Into<String>) -> Self {
-        Self { status, code, what, fix: fix.into(), action: "fix-request", allow: None, retry_after_s: None }
+        Self { status, code, what, fix: fix.into(), action: "fix-request", reason: None, allow: None, retry_after_s: None }
     }
 
     pub(crate) fn method(allow: &'static str) -> Self {
@@ -58,7 +59,15 @@ impl Problem {
 impl From<&Refusal> for Problem {
     fn from(refusal: &Refusal) -> Self {
         let status = match refusal {
-            Refusal::BadCredential => StatusCode::UNAUTHORIZED,
+            Refusal::BadCredential { .. } | Refusal::SignatureRequired | Refusal::WalletRequired => {
+                StatusCode::UNAUTHORIZED
+            }
+            Refusal::BadRequest { .. } => StatusCode::BAD_REQUEST,
+            Refusal::MissingSecrets { .. } => StatusCode::FAILED_DEPENDENCY,
+            Refusal::Payment(_) => StatusCode::PAYMENT_REQUIRED,
+            Refusal::SettlementPending { .. } | Refusal::ChainUnreachable { .. } | Refusal::Unavailable { .. } => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Refusal::UnknownServer { .. } | Refusal::UnknownTool { .. } => StatusCode::NOT_FOUND,
             Refusal::ArgumentsNotAnObject { .. } => StatusCode::BAD_REQUEST,
             Refusal::ArgumentsTooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
@@ -76,17 +85,15 @@ impl From<&Refusal> for Problem {
             fix: remedy.text,
             action: remedy.action,
             allow: None,
-            retry_after_s: match refusal {
-                Refusal::Busy { retry_after_s } => Some(*retry_after_s),
-                _ => None,
-            },
+            reason: refusal.reason(),
+            retry_after_s: refusal.retry_after_s(),
         }
     }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let body = object([
+        let mut body = vec![
             ("type", "about:blank".into()),
             ("title", self.status.canonical_reason().unwrap_or("Error").into()),
             ("status", u64::from(self.status.as_u16()).into()),
@@ -94,8 +101,9 @@ impl IntoResponse for Problem {
             ("error", self.code.into()),
             ("message", format!("{}; {}", self.what, self.fix).into()),
             ("remediation", object([("action", self.action.into()), ("text", Value::from(self.fix))])),
-        ]);
-        let mut response = (self.status, body.to_text()).into_response();
+        ];
+        body.extend(self.reason.map(|reason| ("reason", reason.into())));
+        let mut response = (self.status, object(body).to_text()).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -106,7 +114,10 @@ impl IntoResponse for Problem {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         if self.status == StatusCode::UNAUTHORIZED {
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer error=\"invalid_token\""));
+            // RFC 6750, section 3.1: who showed nothing is told no error.
+            let shown = self.reason.is_some();
+            let value = if shown { "Bearer error=\"invalid_token\"" } else { "Bearer" };
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(value));
         }
         response
     }

@@ -4,25 +4,35 @@ use std::sync::Arc;
 
 use axum::{
     body::Body,
-    extract::State,
-    http::{HeaderMap, StatusCode},
+    extract::{Request, State},
+    http::StatusCode,
     response::{IntoResponse as _, Response},
 };
 use evidence::{
+    ServerId,
     json::{self as tree, Limits, Value, object},
     profile::{to_base64, to_hex},
     report_data::Nonce,
     tag,
 };
-use gate::{Call, Challenge, MAX_ARGUMENT_BYTES, Unverified};
+use gate::{Call, Challenge, MAX_ARGUMENT_BYTES, Principal, Refusal};
 
 use super::{
-    credential, json, json_body,
+    Sort, json, pay,
     problem::Problem,
     query::{NoQuery, Place, Query},
-    session,
+    secrets, session,
+    who::Incoming,
 };
-use crate::{app::App, catalogue::REGISTRY, enablement::Scope, mcp::meta_tools::info, pipeline, self_check};
+use crate::{
+    app::App,
+    catalogue::{REGISTRY, Server},
+    mcp::meta_tools::info,
+    pipeline::{self, Asked},
+    self_check,
+    till::{StoredReply, Taken},
+    vault::Requirement,
+};
 
 /// Most servers of one page, as clients of this ecosystem ask for.
 const MAX_PAGE: usize = 5000;
@@ -101,41 +111,139 @@ pub(crate) async fn tools(State(app): State<Arc<App>>, Place(id): Place<String>,
 pub(crate) async fn call(
     State(app): State<Arc<App>>,
     Place((id, tool)): Place<(String, String)>,
-    headers: HeaderMap,
-    body: Body,
+    request: Request,
 ) -> Response {
-    match call_inner(&app, &id, tool, &headers, body).await {
-        Ok(response) => response,
-        Err(problem) => problem.into_response(),
+    match call_inner(&app, &id, tool, request).await {
+        Ok(response) | Err(response) => response,
     }
 }
 
-async fn call_inner(app: &App, id: &str, tool: String, headers: &HeaderMap, body: Body) -> Result<Response, Problem> {
-    let server = app.catalogue.find(id).map_err(|refusal| Problem::from(&refusal))?;
+async fn call_inner(app: &Arc<App>, id: &str, tool: String, request: Request) -> Result<Response, Response> {
+    let refused = |refusal: Refusal| pay::refused(app, &refusal);
+    let server = app.catalogue.find(id).map_err(refused)?;
     // One byte more than the arguments may have, so that the pipeline's own limit is the one that speaks.
-    let body = json_body(headers, body, MAX_ARGUMENT_BYTES * 2).await?;
-    let arguments = tree::parse(&body, &Limits::THEIRS).map_err(|error| Problem::json(&error))?;
+    let incoming = Incoming::read(app, request, Sort::Json, MAX_ARGUMENT_BYTES * 2).await?;
+    let headers = &incoming.headers;
+    let arguments = tree::parse(&incoming.body, &Limits::THEIRS).map_err(|e| Problem::json(&e).into_response())?;
     let challenge = headers.get("sealgate-challenge").map(|value| {
         Challenge::from_hex(value.to_str().unwrap_or_default()).map_err(|error| {
             Problem::new(StatusCode::BAD_REQUEST, "BAD_CHALLENGE", error.to_string(), "send Sealgate-Challenge: <hex>")
+                .into_response()
         })
     });
-    let call = Call {
-        server: server.entry.id.clone(),
-        tool,
-        arguments,
-        challenge: challenge.transpose()?,
-        credential: credential(headers),
+    let asked = Asked {
+        call: Call { server: server.entry.id.clone(), tool, arguments, challenge: challenge.transpose()? },
+        who: incoming.who,
+        session: session(headers).map_err(Problem::into_response)?.map(str::to_owned),
+        payment: pay::presented(headers).map_err(refused)?,
     };
-    let principal = app.identities.identify(&call.credential).map_err(|refusal| Problem::from(&refusal))?;
-    let scope = Scope::of(&principal, session(headers)?);
-    let reply =
-        pipeline::serve(app, Unverified(call), scope.as_ref()).await.map_err(|refusal| Problem::from(&refusal))?;
+    let reply = pipeline::serve(app, asked).await.map_err(refused)?;
     let mut answer = reply.result.into_value();
     if let Value::Object(members) = &mut answer {
+        members.extend(reply.paid.as_ref().map(|paid| ("payment".to_owned(), paid.summary())));
         members.push(("proof".to_owned(), reply.envelope.to_value()));
     }
-    Ok(json(StatusCode::OK, &answer))
+    Ok(pay::receipt(json(StatusCode::OK, &answer), reply.paid.as_ref()))
+}
+
+/// Whose secrets, and for which server.
+async fn secrets_of<'a>(app: &'a App, id: &str, request: Request) -> Result<(&'a Server, Principal, Incoming), Response> {
+    let server = app.catalogue.find(id).map_err(|refusal| Problem::from(&refusal).into_response())?;
+    let incoming = Incoming::read(app, request, Sort::Any, secrets::MAX_BODY_BYTES).await?;
+    let principal = incoming.principal(app)?;
+    Ok((server, principal, incoming))
+}
+
+/// `GET /api/secrets/:serverId`
+pub(crate) async fn secrets(State(app): State<Arc<App>>, Place(id): Place<String>, request: Request) -> Response {
+    match secrets_of(&app, &id, request).await {
+        Ok((server, principal, _)) => {
+            let listed = secrets::list(&app.vault, principal.wallet(), &server.entry.id).await;
+            listed.unwrap_or_else(Problem::into_response)
+        }
+        Err(response) => response,
+    }
+}
+
+/// `GET /api/secrets/:serverId/status`
+pub(crate) async fn secrets_status(State(app): State<Arc<App>>, Place(id): Place<String>, request: Request) -> Response {
+    match secrets_of(&app, &id, request).await {
+        Ok((server, principal, _)) => {
+            let needs = server.entry.secrets.iter();
+            let needs: Vec<Requirement<'_>> =
+                needs.map(|secret| Requirement { name: &secret.name, required: secret.required }).collect();
+            let status = secrets::status(&app.vault, principal.wallet(), &server.entry.id, &needs).await;
+            status.unwrap_or_else(Problem::into_response)
+        }
+        Err(response) => response,
+    }
+}
+
+/// `POST` and `PUT /api/secrets/:serverId`
+pub(crate) async fn store_secrets(State(app): State<Arc<App>>, Place(id): Place<String>, request: Request) -> Response {
+    match secrets_of(&app, &id, request).await {
+        Ok((server, principal, incoming)) => {
+            let body = Body::from(incoming.body);
+            let stored =
+                secrets::store(&app.vault, principal.wallet(), &server.entry.id, &incoming.headers, body).await;
+            changed(&app, &server.entry.id, &principal, stored).await
+        }
+        Err(response) => response,
+    }
+}
+
+/// `PUT /api/secrets` with `serverId` in the body.
+pub(crate) async fn store_named_secrets(State(app): State<Arc<App>>, request: Request) -> Response {
+    let incoming = match Incoming::read(&app, request, Sort::Any, secrets::MAX_BODY_BYTES).await {
+        Ok(incoming) => incoming,
+        Err(response) => return response,
+    };
+    let principal = match incoming.principal(&app) {
+        Ok(principal) => principal,
+        Err(response) => return response,
+    };
+    let mut named = None;
+    let find = |asked: &str| {
+        let id = app.catalogue.find(asked).map(|server| server.entry.id.clone());
+        let id = id.map_err(|refusal| Problem::from(&refusal))?;
+        named = Some(id.clone());
+        Ok(id)
+    };
+    let body = Body::from(incoming.body);
+    let stored = secrets::store_named(&app.vault, principal.wallet(), find, &incoming.headers, body).await;
+    match named {
+        Some(id) => changed(&app, &id, &principal, stored).await,
+        None => stored.unwrap_or_else(Problem::into_response),
+    }
+}
+
+/// `DELETE /api/secrets/:serverId`
+pub(crate) async fn delete_secrets(State(app): State<Arc<App>>, Place(id): Place<String>, request: Request) -> Response {
+    match secrets_of(&app, &id, request).await {
+        Ok((server, principal, _)) => {
+            let deleted = secrets::delete(&app.vault, principal.wallet(), &server.entry.id).await;
+            changed(&app, &server.entry.id, &principal, deleted).await
+        }
+        Err(response) => response,
+    }
+}
+
+/// Containers that hold what is not current any more end at once; servers with secrets are switched on.
+async fn changed(
+    app: &App,
+    server: &ServerId,
+    principal: &Principal,
+    done: Result<Response, Problem>,
+) -> Response {
+    let response = match done {
+        Ok(response) => response,
+        Err(problem) => return problem.into_response(),
+    };
+    app.runner.end_of(server, principal).await;
+    if let Some(wallet) = principal.wallet() {
+        app.hydrate(wallet).await;
+    }
+    response
 }
 
 /// `GET /api/proofs/:id`: the proof with this id, without what opens it.
@@ -162,46 +270,95 @@ pub(crate) async fn proof(State(app): State<Arc<App>>, Place(id): Place<String>,
 const MAX_VERIFY_BYTES: usize = 16 << 20;
 
 /// `POST /api/verify`: the body is a proof with its opening, or `{"envelope":…,"request":…,"response":…,"nonce":hex}`.
-pub(crate) async fn verify(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) -> Response {
-    match verify_inner(&app, &headers, body).await {
-        Ok(response) => response,
-        Err(problem) => problem.into_response(),
+pub(crate) async fn verify(State(app): State<Arc<App>>, request: Request) -> Response {
+    match verify_inner(&app, request).await {
+        Ok(response) | Err(response) => response,
     }
 }
 
-async fn verify_inner(app: &Arc<App>, headers: &HeaderMap, body: Body) -> Result<Response, Problem> {
-    let body = json_body(headers, body, MAX_VERIFY_BYTES).await?;
-    let _place = app.verifications.try_acquire().map_err(|_| Problem::busy(1))?;
-    let limits = Limits { bytes: MAX_VERIFY_BYTES, ..Limits::THEIRS };
-    let value = tree::parse(&body, &limits).map_err(|error| Problem::json(&error))?;
-    let bad = |what: String| {
-        let fix =
-            "send {\"proof\":…,\"opening\":…} as the call gave it, or {\"envelope\":…,\"request\":…,\"response\":…}";
-        Problem::new(StatusCode::BAD_REQUEST, "BAD_PROOF", what, fix)
-    };
-    let wrapped = value.member("envelope");
-    let envelope = wrapped.unwrap_or(&value);
-    if envelope.member("proof").is_none() {
-        return Err(bad("the body holds no member \"proof\"".to_owned()));
-    }
-    if let (Some(_), Value::Object(members)) = (wrapped, &value) {
-        // A misspelled part would not be judged, and the verdict would not say why.
-        let known = ["envelope", "request", "response", "nonce"];
-        if let Some((unknown, _)) = members.iter().find(|(name, _)| !known.contains(&name.as_str())) {
-            let unknown: String = unknown.chars().take(64).collect();
-            return Err(bad(format!("member {unknown:?} is unknown")));
-        }
-    }
-    let part = |name: &str| wrapped.and_then(|_| value.member(name)).map(Value::to_text);
-    let nonce = match wrapped.and_then(|_| value.member("nonce")) {
-        None | Some(Value::Null) => None,
-        Some(nonce) => {
-            let text = nonce.as_str().ok_or_else(|| bad(format!("nonce is a string, found {}", nonce.kind())))?;
-            Some(Nonce::from_hex(text).map_err(|error| bad(error.to_string()))?)
+/// Priced like a call: read, paid for, judged, settled, and only then answered.
+async fn verify_inner(app: &Arc<App>, request: Request) -> Result<Response, Response> {
+    let refused = |refusal: Refusal| pay::refused(app, &refusal);
+    let incoming = Incoming::read(app, request, Sort::Json, MAX_VERIFY_BYTES).await?;
+    let principal = incoming.principal(app)?;
+    let question = Question::read(&incoming.body).map_err(Problem::into_response)?;
+    let _place = app.verifications.try_acquire().map_err(|_| Problem::busy(1).into_response())?;
+    let price = app.config.payments.as_ref().map(|payments| payments.verify_price).unwrap_or_default();
+    let purchase = app.till.verification(&incoming.body, &principal, price);
+    let presented = pay::presented(&incoming.headers).map_err(refused)?;
+    let held = match app.till.reserve(&purchase, presented).await.map_err(refused)? {
+        Taken::Held(held) => held,
+        Taken::Answered(stored, paid) => {
+            let value = stored.value().ok_or_else(|| Problem::internal("journal").into_response())?;
+            return Ok(pay::receipt(json(StatusCode::OK, &value), Some(&paid)));
         }
     };
-    let (envelope, request, response) = (envelope.to_text(), part("request"), part("response"));
+    let judged = match judge(app, question).await {
+        Ok(judged) => judged,
+        Err(problem) => {
+            app.till.release(held).await;
+            return Err(problem.into_response());
+        }
+    };
+    if price.is_zero() {
+        return Ok(json(StatusCode::OK, &judged));
+    }
+    // What was judged is paid and kept, also where its caller is gone by now.
     let app_there = Arc::clone(app);
+    let settling = tokio::spawn(async move {
+        let paid = app_there.till.settle(&purchase, held, StoredReply::of_value(&judged)).await?;
+        Ok((judged, paid))
+    });
+    let settled = settling.await.map_err(|_| Problem::internal("payments").into_response())?;
+    let (judged, paid) = settled.map_err(refused)?;
+    Ok(pay::receipt(json(StatusCode::OK, &judged), Some(&paid)))
+}
+
+/// What `/api/verify` is asked.
+struct Question {
+    envelope: String,
+    request: Option<String>,
+    response: Option<String>,
+    nonce: Option<Nonce>,
+}
+
+impl Question {
+    fn read(body: &[u8]) -> Result<Self, Problem> {
+        let limits = Limits { bytes: MAX_VERIFY_BYTES, ..Limits::THEIRS };
+        let value = tree::parse(body, &limits).map_err(|error| Problem::json(&error))?;
+        let bad = |what: String| {
+            let fix =
+                "send {\"proof\":…,\"opening\":…} as the call gave it, or {\"envelope\":…,\"request\":…,\"response\":…}";
+            Problem::new(StatusCode::BAD_REQUEST, "BAD_PROOF", what, fix)
+        };
+        let wrapped = value.member("envelope");
+        let envelope = wrapped.unwrap_or(&value);
+        if envelope.member("proof").is_none() {
+            return Err(bad("the body holds no member \"proof\"".to_owned()));
+        }
+        if let (Some(_), Value::Object(members)) = (wrapped, &value) {
+            // A misspelled part would not be judged, and the verdict would not say why.
+            let known = ["envelope", "request", "response", "nonce"];
+            if let Some((unknown, _)) = members.iter().find(|(name, _)| !known.contains(&name.as_str())) {
+                let unknown: String = unknown.chars().take(64).collect();
+                return Err(bad(format!("member {unknown:?} is unknown")));
+            }
+        }
+        let part = |name: &str| wrapped.and_then(|_| value.member(name)).map(Value::to_text);
+        let nonce = match wrapped.and_then(|_| value.member("nonce")) {
+            None | Some(Value::Null) => None,
+            Some(nonce) => {
+                let text = nonce.as_str().ok_or_else(|| bad(format!("nonce is a string, found {}", nonce.kind())))?;
+                Some(Nonce::from_hex(text).map_err(|error| bad(error.to_string()))?)
+            }
+        };
+        Ok(Self { envelope: envelope.to_text(), request: part("request"), response: part("response"), nonce })
+    }
+}
+
+async fn judge(app: &Arc<App>, question: Question) -> Result<Value, Problem> {
+    let app_there = Arc::clone(app);
+    let Question { envelope, request, response, nonce } = question;
     let verdict = tokio::task::spawn_blocking(move || {
         let (request, response) = (request.as_deref(), response.as_deref());
         self_check::judge_proof(
@@ -217,7 +374,7 @@ async fn verify_inner(app: &Arc<App>, headers: &HeaderMap, body: Body) -> Result
         tracing::error!(%failure, "a proof could not be judged");
         Problem::internal("verifier")
     })?;
-    Ok(json(StatusCode::OK, &signed(app, &verdict, nonce.as_ref())))
+    Ok(signed(app, &verdict, nonce.as_ref()))
 }
 
 /// The verdict, and the same signed: `Sig(proof, "sealgate/verdict/v1", C, nonce, verdict bytes)`.

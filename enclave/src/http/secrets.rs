@@ -1,7 +1,5 @@
 //! `/api/secrets`: names and their standing leave here, values never do.
 
-#![allow(dead_code, reason = "the routes are added when the branches are merged")]
-
 use axum::{
     body::Body,
     http::{HeaderMap, StatusCode},
@@ -18,7 +16,7 @@ use super::{json, json_body, problem::Problem};
 use crate::vault::{Requirement, Vault, VaultError, VaultKeys};
 
 /// Longest body: all secrets of a server, with room for what JSON escapes.
-const MAX_BODY_BYTES: usize = 512 << 10;
+pub(crate) const MAX_BODY_BYTES: usize = 512 << 10;
 
 /// What is asked for in every error about the body.
 const SHAPE: &str = "send {\"secrets\":{\"NAME\":\"value\"}}";

@@ -1,6 +1,5 @@
 //! The listener: plain HTTP or TLS, HTTP/1.1 over either. Strangers come here first, so everything they can hold has a
 //! number: places, handshakes, seconds for a handshake, for a head and for taking an answer.
-#![allow(dead_code, unused_imports, reason = "app.rs is wired to it when the branches are merged")]
 
 mod places;
 

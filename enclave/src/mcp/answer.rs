@@ -5,12 +5,20 @@ use evidence::{
     json::{Value, object},
     proof::Envelope,
 };
-use gate::Refusal;
+use gate::{PaymentProblem, Refusal};
+use payments::Offer;
 
 use super::era::{Era, MODERN};
+use crate::till::Paid;
 
 /// Where a proof sits in `_meta` of a result, in `data` of an error, and beside a `data` that is no object.
 pub(crate) const PROOF_META: &str = "io.sealgate/proof";
+
+/// Where a settlement sits (x402 v2, transport MCP).
+const PAYMENT_RESPONSE_META: &str = "x402/payment-response";
+
+/// Where some clients look for what a call costs.
+const PAYMENT_ERROR_META: &str = "x402/error";
 
 /// One answer to one request.
 #[derive(Debug)]
@@ -56,7 +64,13 @@ impl Answer {
     }
 
     /// What a server answered, with its proof.
-    pub(crate) fn settled(era: Era, id: &Value, result: ResultObject, envelope: &Envelope) -> Self {
+    pub(crate) fn settled(
+        era: Era,
+        id: &Value,
+        result: ResultObject,
+        envelope: &Envelope,
+        paid: Option<&Paid>,
+    ) -> Self {
         let proof = (PROOF_META.to_owned(), envelope.to_value());
         let Value::Object(mut members) = result.into_value() else {
             return Self::error(500, id, -32603, "internal error in the encoder", None);
@@ -74,9 +88,36 @@ impl Answer {
             let message = object([("jsonrpc", "2.0".into()), ("id", id.clone()), ("error", error)]);
             return Self { status: 200, message };
         }
+        let mut ours = vec![proof];
+        ours.extend(paid.map(|paid| (PAYMENT_RESPONSE_META.to_owned(), paid.response())));
         match members.iter_mut().find(|(name, _)| name == "_meta") {
-            Some((_, Value::Object(meta))) => meta.push(proof),
-            _ => members.push(("_meta".to_owned(), Value::Object(vec![proof]))),
+            Some((_, Value::Object(meta))) => meta.extend(ours),
+            _ => members.push(("_meta".to_owned(), Value::Object(ours))),
+        }
+        Self::result(era, id, Value::Object(members), Cache::No)
+    }
+
+    /// What a call costs, to the clients of this ecosystem and to official ones at once: a tool result, since an HTTP
+    /// error on `/mcp` breaks them (x402 v2, transport MCP).
+    pub(crate) fn payment_required(
+        era: Era,
+        id: &Value,
+        offer: &Offer,
+        problem: &PaymentProblem,
+        structured: bool,
+    ) -> Self {
+        let required = offer.payment_required_mcp(problem.reason, &format!("{}; {}", problem.what, problem.fix));
+        let text = object([("type", "text".into()), ("text", required.to_text().into())]);
+        let mut members = vec![
+            ("content".to_owned(), Value::Array(vec![text])),
+            ("isError".to_owned(), true.into()),
+            (
+                "_meta".to_owned(),
+                Value::Object(vec![(PAYMENT_ERROR_META.to_owned(), offer.payment_required(problem.reason))]),
+            ),
+        ];
+        if structured {
+            members.push(("structuredContent".to_owned(), required));
         }
         Self::result(era, id, Value::Object(members), Cache::No)
     }
@@ -88,15 +129,17 @@ impl Answer {
             ("error", refusal.code().into()),
             ("message", refusal.to_string().into()),
             ("remediation", object([("action", remedy.action.into()), ("text", remedy.text.as_str().into())])),
+            ("reason", refusal.reason().map_or(Value::Null, Value::from)),
         ]);
         match refusal {
-            Refusal::BadCredential => {
+            Refusal::BadCredential { .. } | Refusal::SignatureRequired => {
                 Self::error(401, id, -31_401, &format!("{refusal}; {}", remedy.text), Some(details))
             }
             Refusal::UnknownServer { .. }
             | Refusal::UnknownTool { .. }
             | Refusal::ArgumentsNotAnObject { .. }
-            | Refusal::ArgumentsTooLong { .. } => {
+            | Refusal::ArgumentsTooLong { .. }
+            | Refusal::BadRequest { .. } => {
                 Self::error(200, id, -32602, &format!("{refusal}; {}", remedy.text), Some(details))
             }
             Refusal::Internal { .. } => Self::error(500, id, -32603, &refusal.to_string(), Some(details)),

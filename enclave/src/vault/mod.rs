@@ -1,8 +1,6 @@
 //! Secrets of users: each under a key that only this wallet, this server and this row have, and readable by nobody but
 //! the server they are for (docs/WIRE.md, P10). Values leave as a container's environment; nothing else asks for them.
 
-#![allow(dead_code, unused_imports, reason = "app.rs is wired to it when the branches are merged")]
-
 mod error;
 mod name;
 mod row;
@@ -16,9 +14,13 @@ use std::{
 
 use evidence::{Digest, ServerId, Wallet};
 use gate::keep::{Pseudonyms, VaultRow, VaultRows};
-use platform::Secret;
+use platform::{
+    Secret,
+    keys::{EnvWrapError, VaultMaster},
+};
 use zeroize::Zeroizing;
 
+use crate::{boot::Failure, config::VaultConfig};
 pub(crate) use error::{MAX_NAMES, MAX_SERVER_BYTES, MAX_SERVERS, VaultError};
 pub(crate) use name::{BadName, MAX_VALUE_BYTES, SecretName};
 use row::{Place, Stored};
@@ -40,6 +42,49 @@ pub(crate) trait VaultKeys: Send + Sync {
 
     /// `HKDF-SHA256(master, 20-byte wallet ‖ 32-byte salt, server)`
     fn key_for(&self, wallet: &Wallet, salt: &[u8; 32], server: &ServerId) -> Secret<[u8; 32]>;
+}
+
+impl VaultKeys for VaultMaster {
+    fn generation(&self) -> u32 {
+        self.generation()
+    }
+
+    fn entry_name(&self, parts: &[&[u8]]) -> [u8; 32] {
+        self.entry_name(parts)
+    }
+
+    fn key_for(&self, wallet: &Wallet, salt: &[u8; 32], server: &ServerId) -> Secret<[u8; 32]> {
+        self.key_for(wallet, salt, server)
+    }
+}
+
+/// The name of the file that holds the master key under `GATEWAY_SECRET_KEY`.
+const WRAPPED_MASTER: &str = "vault-master.wrapped";
+
+/// The master key, and where it comes from: sealed to the TPM, or, for a migration, under `GATEWAY_SECRET_KEY` in the
+/// vault's directory. The first start with that variable wraps the sealed key; a directory that is moved to another
+/// machine brings its own.
+///
+/// # Errors
+/// [`Failure`]: the wrapped key is damaged or of another secret. It is never made anew over one that is there.
+pub(crate) fn master(config: &VaultConfig, sealed: VaultMaster) -> Result<(VaultMaster, &'static str), Failure> {
+    let (Some(secret), Some(directory)) = (&config.secret_key, &config.directory) else {
+        return Ok((sealed, "tpm-sealed"));
+    };
+    let file = directory.join(WRAPPED_MASTER);
+    let refused = |error: EnvWrapError| Failure::new(file.display().to_string(), &error, error.fix());
+    let failed = |error: std::io::Error| {
+        Failure::new(file.display().to_string(), error, "see that the vault's directory belongs to this user")
+    };
+    match std::fs::read(&file) {
+        Ok(wrapped) => Ok((VaultMaster::from_env_wrapped(secret, &wrapped).map_err(refused)?, "env")),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let wrapped = sealed.wrapped_by_env(secret).map_err(refused)?;
+            std::fs::write(&file, wrapped).map_err(failed)?;
+            Ok((sealed, "env"))
+        }
+        Err(error) => Err(failed(error)),
+    }
 }
 
 /// All secrets.

@@ -1,0 +1,134 @@
+//! Payments on the wire: `GET /api/payments/config`, what is presented, what is asked for, what was taken.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::State,
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    response::{IntoResponse as _, Response},
+};
+use evidence::json::{Value, object};
+use gate::{PaymentProblem, Refusal};
+use payments::{Dialect, PaymentError, Reason, x402};
+
+use super::{json, problem::Problem, query::NoQuery};
+use crate::{
+    app::App,
+    till::{Paid, Payment},
+};
+
+/// What a client presents as payment: version 2's header and version 1's. Clients of this ecosystem send both.
+const PRESENTED: [&str; 2] = ["payment-signature", "x-payment"];
+
+const REQUIRED: HeaderName = HeaderName::from_static("payment-required");
+const RESPONSE: [HeaderName; 2] =
+    [HeaderName::from_static("payment-response"), HeaderName::from_static("x-payment-response")];
+
+/// Headers that a page of another origin may read.
+const EXPOSED: HeaderValue = HeaderValue::from_static("PAYMENT-REQUIRED, PAYMENT-RESPONSE, X-PAYMENT-RESPONSE");
+
+/// A payment as it was presented: readable or not. Only a call that costs something looks.
+pub(crate) type Presented = Option<Result<Payment, PaymentError>>;
+
+/// `GET /api/payments/config`
+pub(crate) async fn config(State(app): State<Arc<App>>, _: NoQuery) -> Response {
+    let Some(payments) = &app.config.payments else {
+        return json(StatusCode::OK, &object([("enabled", false.into()), ("pricePerCall", "0".into())]));
+    };
+    let address = |wallet| Value::from(identity::eth::checksummed(wallet));
+    json(
+        StatusCode::OK,
+        &object([
+            ("enabled", true.into()),
+            ("network", payments.network.caip2().into()),
+            ("usdcAddress", address(payments.network.usdc())),
+            ("recipientAddress", address(payments.pay_to)),
+            ("pricePerCall", payments.price.to_string().into()),
+            ("pricePerCallBaseUnits", payments.price.units().to_string().into()),
+            ("verifyPrice", payments.verify_price.to_string().into()),
+            ("schemes", Value::Array(vec!["exact".into()])),
+            ("x402Versions", Value::Array(vec![1_u64.into(), 2_u64.into()])),
+            ("managedRelayEnabled", false.into()),
+        ]),
+    )
+}
+
+/// What the headers present. Two headers that say the same are one payment; two that differ are none.
+///
+/// # Errors
+/// [`Refusal::BadRequest`]
+pub(crate) fn presented(headers: &HeaderMap) -> Result<Presented, Refusal> {
+    let mut values = PRESENTED.iter().flat_map(|name| headers.get_all(*name)).map(HeaderValue::as_bytes);
+    let Some(first) = values.next() else { return Ok(None) };
+    if values.any(|other| other != first) {
+        return Err(Refusal::BadRequest {
+            reason: "two_payments",
+            what: "the headers PAYMENT-SIGNATURE and X-PAYMENT hold two different payments".to_owned(),
+            fix: "send one payment, in one of them or the same in both".to_owned(),
+        });
+    }
+    Ok(Some(Payment::from_header(first)))
+}
+
+/// The answer to a refused REST request: a 402 where a payment is missing or does not do, with what is asked for in the
+/// words of x402 v2 (`PAYMENT-REQUIRED`) and of v1 (the body) at once.
+pub(crate) fn refused(app: &App, refusal: &Refusal) -> Response {
+    match refusal {
+        Refusal::Payment(problem) => required(app, problem),
+        Refusal::SettlementPending { transaction, .. } => {
+            let mut response = Problem::from(refusal).into_response();
+            if let Some(rail) = app.till.rail() {
+                let network = rail.config().network();
+                let pending = payments::settlement_failed(
+                    Dialect::V2,
+                    &network,
+                    Reason::SettlementPending,
+                    transaction.as_ref(),
+                );
+                attach(&mut response, &pending);
+            }
+            response
+        }
+        other => Problem::from(other).into_response(),
+    }
+}
+
+fn required(app: &App, problem: &PaymentProblem) -> Response {
+    let refusal = Refusal::Payment(Box::new(problem.clone()));
+    let Some(offer) = app.till.offer(problem) else { return Problem::internal("payments").into_response() };
+    let Value::Object(mut members) = offer.payment_required_v1(problem.reason) else {
+        return Problem::internal("payments").into_response();
+    };
+    let remedy = refusal.remedy();
+    let more = [
+        ("message", Value::from(format!("{refusal}; {}", remedy.text))),
+        ("remediation", object([("action", remedy.action.into()), ("text", remedy.text.into())])),
+    ];
+    members.extend(more.map(|(name, value)| (name.to_owned(), value)));
+    // x402 v2, transport HTTP, "Error handling": 400 for what cannot be read, 402 for what does not pay.
+    let malformed = [Reason::InvalidPayload, Reason::InvalidX402Version].map(Reason::as_str).contains(&problem.reason);
+    let status = if malformed { StatusCode::BAD_REQUEST } else { StatusCode::PAYMENT_REQUIRED };
+    let mut response = json(status, &Value::Object(members));
+    if let Ok(value) = HeaderValue::from_str(&x402::header(&offer.payment_required(problem.reason))) {
+        response.headers_mut().insert(REQUIRED, value);
+    }
+    response.headers_mut().insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+    response
+}
+
+/// Puts what was paid into an answer's headers.
+pub(crate) fn receipt(mut response: Response, paid: Option<&Paid>) -> Response {
+    if let Some(paid) = paid {
+        attach(&mut response, &paid.response());
+    }
+    response
+}
+
+fn attach(response: &mut Response, settlement: &Value) {
+    if let Ok(value) = HeaderValue::from_str(&x402::header(settlement)) {
+        for name in RESPONSE {
+            response.headers_mut().insert(name, value.clone());
+        }
+    }
+    response.headers_mut().insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+}
