@@ -283,6 +283,9 @@ impl<C: Crypto> Judge<'_, C> {
         }
         let detail = format!("{} signed by the core's proof key, head {}", self.found.states.len(), short(&prev));
         checks.pass("states", Class::Binding, detail);
+        if let Some(newest) = self.found.states.last() {
+            checks.note("state", Class::Binding, &says(&newest.state));
+        }
     }
 
     fn check_possession(&self, rd: &[u8; 64], checks: &mut Checks) {
@@ -381,6 +384,16 @@ impl<C: Crypto> Judge<'_, C> {
         }
         Ok(format!("a second report of the same guest names core and newest state, nonce {} of {count}", index + 1))
     }
+}
+
+/// What the newest state names, for who knows which keys and accounts it should: nobody here does.
+fn says(state: &State) -> String {
+    let list = |items: Vec<String>, none: &str| if items.is_empty() { none.to_owned() } else { items.join(" ") };
+    let tls = list(state.tls.iter().map(hex::encode).collect(), "none (plain HTTP on loopback)");
+    let pay_to = list(state.pay_to.iter().map(ToString::to_string).collect(), "nobody");
+    let digest = |digest: &Option<Digest>| digest.as_ref().map_or("none".to_owned(), short);
+    let (jwks, prices) = (digest(&state.jwks), digest(&state.prices));
+    format!("newest: TLS keys {tls}; payees {pay_to}; prices {prices}; token keys {jwks}: hold them against your own")
 }
 
 fn check_platform(core: &Core, trust: Option<Trust>, checks: &mut Checks) {

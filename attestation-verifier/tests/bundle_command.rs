@@ -16,7 +16,8 @@ use std::{
     process::Command,
 };
 
-use boot::{ARGUMENTS, AT, Boot, CHALLENGE, NONCE, RESULT, chip, result, write};
+use boot::{ARGUMENTS, AT, Boot, CHALLENGE, NONCE, PAYEES, RESULT, chip, claim, result, terms, write};
+use evidence::payment::Authorization;
 use serde_json::Value;
 
 /// The files of one call, in a folder of their own.
@@ -89,6 +90,9 @@ fn a_bundle_is_accepted_under_the_root_that_is_named_and_under_no_other() {
         &["accepted (test root)\n", "nonce", "code-unknown", "(--at)"],
     );
     assert!(!text.contains("FAIL") && !text.contains("no-nonce"), "{text}");
+    let named =
+        format!("TLS keys {}; payees {}; prices none; token keys 6a6a6a6a6a6a6a6a:", "75".repeat(32), PAYEES[1]);
+    assert!(text.contains(&named), "{text}");
     files.says(&["bundle", "bundle.json", "--at", AT], 3, &["rejected: "]);
     files.says(&with(&BUNDLE, &["--nonce", &"00".repeat(16)]), 6, &["rejected: nonce", "another nonce", "fix:"]);
     files.says(&["bundle", "bundle.json", "--trust-root", "root.der"], 0, &["system clock", "--at"]);
@@ -108,6 +112,23 @@ fn a_proof_is_accepted_with_request_and_answer_and_one_flipped_byte_gives_7() {
     let proof = std::fs::read_to_string(files.path("proof.json")).unwrap();
     files.flip("proof.json", proof.find("responseHash").unwrap() + 16);
     files.says(&with(&PROOF, &[]), 7, &["rejected: proof", "proof.json", "altered", "fix:"]);
+}
+
+#[test]
+fn a_payment_that_is_given_is_compared_and_a_bad_one_names_the_file() {
+    let files = Files::new();
+    let boot = Boot::new();
+    let mut body = boot.body(&boot.bundle(), &result());
+    body.payment = Some(claim(&terms()));
+    write(files.dir.path(), "proof.json", boot.envelope(body).to_value().to_text());
+    write(files.dir.path(), "payment.json", terms().to_bytes().unwrap());
+    files.says(&with(&PROOF, &[]), 0, &["accepted (test root)\n", "--payment", "payment-on-chain"]);
+    files.says(&with(&PROOF, &["--payment", "payment.json"]), 0, &["by the authorization you gave"]);
+    let other = Authorization { nonce: [9; 32], ..terms() };
+    write(files.dir.path(), "other.json", other.to_bytes().unwrap());
+    files.says(&with(&PROOF, &["--payment", "other.json"]), 7, &["rejected: payment", "other.json", "fix:"]);
+    files.says(&with(&PROOF, &["--payment", "request.json"]), 2, &["rejected: payment", "request.json", "fix:"]);
+    files.says(&with(&PROOF, &["--payment", "missing"]), 1, &["--payment missing", "fix:"]);
 }
 
 #[test]

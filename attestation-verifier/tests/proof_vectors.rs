@@ -22,7 +22,7 @@ fn read(name: &str) -> Vec<u8> {
 
 #[test]
 fn every_committed_proof_ends_as_its_manifest_says() {
-    let manifest: Vec<Value> = serde_json::from_slice(&read("manifest.json")).unwrap();
+    let manifest: Vec<Value> = serde_json::from_slice(&read("cases.json")).unwrap();
     assert!(manifest.len() >= 20, "{}", manifest.len());
     for case in &manifest {
         let id = case["id"].as_str().unwrap();

@@ -178,7 +178,7 @@ fn make(dir: &Path) -> Outcome<usize> {
             "payment": plan.payment, "rows": {"payment": payment, "settlement": settlement}, "rejects": plan.rejects,
         }));
     }
-    fs::write(dir.join("manifest.json"), serde_json::to_vec_pretty(&manifest)?)?;
+    fs::write(dir.join("cases.json"), serde_json::to_vec_pretty(&manifest)?)?;
     Ok(manifest.len())
 }
 
