@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use evidence::{core::Platform, json::Value};
+use evidence::json::Value;
 use gate::OperatorRule;
 use identity::{Audience, Authenticator, session::Sessions, signed_request::Rules};
 use platform::keys::{PseudonymKey, VaultMaster};
@@ -199,7 +199,7 @@ pub(crate) async fn run(config: Config) -> Result<(), Failure> {
 }
 
 /// Who logs in to what: the gateway's public address, else its lineage. Sessions are good for one audience.
-fn audience(config: &Config, lineage: &[u8; 32]) -> Result<Audience, Failure> {
+pub(crate) fn audience(config: &Config, lineage: &[u8; 32]) -> Result<Audience, Failure> {
     let text = config.public_url.clone().unwrap_or_else(|| {
         format!("sealgate-{}", hex::encode(lineage.get(..8).unwrap_or_default()))
     });

@@ -3,6 +3,8 @@
 
 use std::{fmt, path::Path, sync::Arc};
 
+use gate::ledger::FeePayer as _;
+use identity::{Audience, session::Sessions};
 use evidence::{
     Ed25519Public, UnixSeconds, Wallet,
     bundle::CarriedState,
@@ -115,6 +117,7 @@ pub(crate) fn boot(config: &Config, build: &Build, catalogue: &Catalogue) -> Res
     let keys = LastingKeys::open(&config.state_dir, &sealed)
         .map_err(|error| Failure::new("the lasting keys could not be opened", &error, error.fix()))?;
     let tls = tls(config, &keys)?;
+    let audience = crate::app::audience(config, &sealed.lineage())?;
     let fresh = BootKeys::make()
         .map_err(|error| Failure::new("no keys for this boot", error, "check the machine's entropy"))?;
     let chain = sealed.hmac_seed().expose(|seed| HmacChain::new(fresh.instance, seed));
@@ -150,7 +153,7 @@ pub(crate) fn boot(config: &Config, build: &Build, catalogue: &Catalogue) -> Res
         seq: 0,
         prev: core,
         tls: tls.iter().map(|tls| tls.spki_sha256()).collect(),
-        jwks: Some(jwks_digest(&keys)?),
+        jwks: Some(jwks_digest(&keys, audience)?),
         receipt: Some(Wallet::new(keys.receipt.address())),
         fee_payer: Some(Wallet::new(keys.fee_payer.address())),
         pay_to: config.payments.iter().map(|payments| payments.pay_to).collect(),

@@ -7,10 +7,10 @@ use std::{
 };
 
 use evidence::{
-    Digest, ResultObject,
+    Digest, ResultObject, ServerId,
     json::{self, JsonError, Limits, Value, object},
 };
-use gate::{Funded, Refusal, Reservation, Run, Warrant};
+use gate::{Funded, Principal, Refusal, Reservation, Run, Warrant};
 use sandbox::{
     Answer, Config as SandboxConfig, InstalledServer, LaunchSpec, NpmPackage, NpmRegistry, PackageSpec, Pool,
     PoolConfig, PoolKey, Sandbox, SessionError, Variable,
@@ -22,6 +22,7 @@ use crate::{
     boot::Failure,
     catalogue::{Catalogue, Ready, Server, Tool},
     config::{Config, ServerEntry},
+    enablement::Scope,
 };
 
 /// Most tools of one server: their names must fit one document of ours (64 KiB), or no gateway that lists the server

@@ -48,7 +48,7 @@ pub(crate) enum Held {
     /// Nothing: it costs nothing.
     Nothing(gate::Free),
     /// An authorization.
-    Exact(Hold, Dialect),
+    Exact(Box<Hold>, Dialect),
 }
 
 /// What comes of trying to pay.
@@ -237,7 +237,7 @@ impl Till {
     /// Nothing is taken. What cannot be written now is released by the next recovery.
     pub(crate) async fn release(&self, held: Held) {
         if let (Held::Exact(hold, _), Some(rail)) = (held, &self.rail)
-            && let Err(error) = rail.release(hold).await
+            && let Err(error) = rail.release(*hold).await
         {
             tracing::error!(%error, "a reservation could not be released; recovery will do it");
         }
@@ -251,7 +251,7 @@ impl Till {
         let (Held::Exact(hold, dialect), Some(rail)) = (held, &self.rail) else {
             return Err(Refusal::Internal { part: "payments" });
         };
-        match rail.settle(hold, reply.0).await {
+        match rail.settle(*hold, reply.0).await {
             Ok(settled) => Ok(Paid::new(settled, dialect)),
             Err(SettleError::Pending { transaction }) => {
                 Err(Refusal::SettlementPending { transaction, retry_after_s: RETRY_AFTER_S })

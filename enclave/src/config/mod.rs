@@ -16,7 +16,7 @@ mod server;
 
 pub(crate) use access::{Environment, IdentityConfig, TlsConfig, VaultConfig};
 pub(crate) use payments::{Network, PaymentsConfig};
-pub(crate) use server::{SecretEntry, ServerEntry};
+pub(crate) use server::ServerEntry;
 
 /// What is wrong, and how to fix it.
 type Fault = (String, String);

@@ -12,7 +12,7 @@ use evidence::{
     json::{self as tree, Limits, Value, object},
 };
 use gate::{Principal, Refusal};
-use identity::{TokenRequest, iso_8601, wallet_token::WalletToken};
+use identity::{IdentityError, iso_8601, token_request::TokenRequest, wallet_token::WalletToken};
 
 use super::{
     Sort, body_of, json,
@@ -72,7 +72,7 @@ fn token_message_inner(query: &Query) -> Result<Response, Problem> {
     let permissions: Vec<&str> = query.get("permissions").map(|list| list.split(',').collect()).unwrap_or_default();
     let (wallet, expires) = (need("walletAddress")?, need("expiresAt")?);
     let wanted = TokenRequest::new(wallet, expires, &permissions, query.get("serverId"), now()?);
-    let wanted = wanted.map_err(|fault| refused(&fault.into()))?;
+    let wanted = wanted.map_err(|fault| refused(&IdentityError::TokenRequest(fault)))?;
     Ok(json(StatusCode::OK, &object([("message", wanted.message().into())])))
 }
 
@@ -103,7 +103,7 @@ async fn create_token_inner(app: &App, request: Request) -> Result<Response, Pro
     let now = now()?;
     let wanted =
         TokenRequest::new(text("walletAddress")?, text("expiresAt")?, &permissions, server.transpose()?, now);
-    let wanted = wanted.map_err(|fault| refused(&fault.into()))?;
+    let wanted = wanted.map_err(|fault| refused(&IdentityError::TokenRequest(fault)))?;
     let made = app.authenticator.create_token(&wanted, text("signature")?, now).await;
     let made = made.map_err(|error| refused(&error))?;
     app.hydrate(&made.wallet).await;
@@ -132,7 +132,7 @@ async fn revoke_inner(app: &App, incoming: &Incoming) -> Result<Response, Proble
     let now = now()?;
     let what = match (body.member("token"), body.member("all")) {
         (Some(Value::String(token)), None) => {
-            let token = WalletToken::verify(token, now).map_err(|fault| refused(&fault.into()))?;
+            let token = WalletToken::verify(token, now).map_err(|fault| refused(&IdentityError::WalletToken(fault)))?;
             identity::revoke_token(&token, &*app.store, &*app.pseudonyms, now).await.map(|()| "token")
         }
         (None, Some(Value::Bool(true))) => {

@@ -10,7 +10,6 @@ mod query;
 mod rest;
 mod secrets;
 mod who;
-mod secrets;
 
 use std::sync::Arc;
 

@@ -93,7 +93,7 @@ impl From<&Refusal> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let mut body = vec![
+        let body = [
             ("type", "about:blank".into()),
             ("title", self.status.canonical_reason().unwrap_or("Error").into()),
             ("status", u64::from(self.status.as_u16()).into()),
@@ -102,8 +102,9 @@ impl IntoResponse for Problem {
             ("message", format!("{}; {}", self.what, self.fix).into()),
             ("remediation", object([("action", self.action.into()), ("text", Value::from(self.fix))])),
         ];
-        body.extend(self.reason.map(|reason| ("reason", reason.into())));
-        let mut response = (self.status, object(body).to_text()).into_response();
+        let mut body: Vec<(String, Value)> = body.map(|(name, value)| (name.to_owned(), value)).into();
+        body.extend(self.reason.map(|reason| ("reason".to_owned(), reason.into())));
+        let mut response = (self.status, Value::Object(body).to_text()).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

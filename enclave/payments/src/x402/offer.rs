@@ -85,10 +85,10 @@ impl Offer {
 
     /// The object of an MCP result, as text block and `structuredContent`: what this ecosystem's clients read
     /// (`error`, `paymentRequirements`) and what official clients read (the rest) at once.
-    pub fn payment_required_mcp(&self, reason: Reason, message: &str) -> Value {
+    pub fn payment_required_mcp(&self, reason: &str, message: &str) -> Value {
         object([
             ("error", "PAYMENT_REQUIRED".into()),
-            ("reason", reason.as_str().into()),
+            ("reason", reason.into()),
             ("message", message.into()),
             (
                 "paymentRequirements",
