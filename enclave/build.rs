@@ -30,14 +30,13 @@ fn main() {
 }
 
 fn built_from() {
-    for part in ["HEAD", "index", "packed-refs"] {
-        if let Some(path) = git(&["rev-parse", "--git-path", part]) {
+    let reference = git(&["symbolic-ref", "-q", "HEAD"]);
+    for part in ["HEAD", "index", "packed-refs"].into_iter().chain(reference.as_deref()) {
+        // To watch a file that is not there would be to build anew each time. A reference that is packed later loses its
+        // own file, which is watched.
+        if let Some(path) = git(&["rev-parse", "--git-path", part]).filter(|path| Path::new(path).exists()) {
             println!("cargo::rerun-if-changed={path}");
         }
-    }
-    let reference = git(&["symbolic-ref", "-q", "HEAD"]).and_then(|name| git(&["rev-parse", "--git-path", &name]));
-    if let Some(path) = reference {
-        println!("cargo::rerun-if-changed={path}");
     }
     let Some(commit) = git(&["rev-parse", "HEAD"]) else { return };
     println!("cargo::rustc-env=SEALGATE_COMMIT={commit}");
@@ -51,7 +50,8 @@ fn built_from() {
     {
         println!("cargo::rustc-env=SEALGATE_SOURCE_HASH={}", hex::encode(Sha256::digest(&archive.stdout)));
     }
-    let dirty = git(&["status", "--porcelain", "--untracked-files=no"]).is_none_or(|changes| !changes.is_empty());
+    let dirty = git(&["--no-optional-locks", "status", "--porcelain", "--untracked-files=no"])
+        .is_none_or(|changes| !changes.is_empty());
     println!("cargo::rustc-env=SEALGATE_DIRTY={dirty}");
 }
 

@@ -208,6 +208,11 @@ impl From<&VaultError> for Problem {
                 let what = "the vault does not answer".to_owned();
                 return Self::new(StatusCode::SERVICE_UNAVAILABLE, "VAULT_UNAVAILABLE", what, error.fix());
             }
+            VaultError::Store(StoreError::Full { .. }) => {
+                tracing::error!("the vault is full");
+                let what = "the vault has no room for more secrets".to_owned();
+                return Self::new(StatusCode::SERVICE_UNAVAILABLE, "VAULT_FULL", what, "tell the operator");
+            }
             VaultError::Damaged | VaultError::Store(_) | VaultError::Randomness => {
                 tracing::error!(%error, "the vault failed");
                 (StatusCode::INTERNAL_SERVER_ERROR, "VAULT_FAILED")
@@ -332,6 +337,8 @@ mod tests {
         let down = VaultError::Store(StoreError::Unavailable { why: "secret path".into() });
         let (code, said) = told(Err(Problem::from(&down))).await;
         assert!(code == 503 && !said.contains("secret path"), "{said}");
+        let full = VaultError::Store(StoreError::Full { table: "vault" });
+        assert_eq!(told(Err(Problem::from(&full))).await.0, 503);
         for row in post_and_damage(&vault).await {
             assert_eq!(row.0, 500, "{}", row.1);
         }

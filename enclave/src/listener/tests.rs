@@ -233,16 +233,26 @@ async fn requests_under_way_finish_when_the_gateway_ends_and_newcomers_are_refus
 }
 
 #[tokio::test]
+async fn connections_kept_open_between_requests_do_not_hold_up_the_end() {
+    let running = Running::start(Limits::default(), None).await;
+    let mut kept = TcpStream::connect(running.address).await.unwrap();
+    assert!(ask(&mut kept).await.ends_with("127.0.0.1"));
+    timeout(Duration::from_secs(3), running.stop()).await.unwrap();
+    assert!(is_closed(&mut kept, Duration::from_secs(1)).await);
+}
+
+#[tokio::test]
 async fn whoever_stays_silent_is_not_waited_for_longer_than_the_drain() {
     let running = Running::start(Limits { drain: Duration::from_millis(300), ..Limits::default() }, None).await;
     let mut silent = TcpStream::connect(running.address).await.unwrap();
-    let mut kept = TcpStream::connect(running.address).await.unwrap();
-    assert!(ask(&mut kept).await.ends_with("127.0.0.1"));
+    let mut half = TcpStream::connect(running.address).await.unwrap();
+    half.write_all(b"GET / HTTP/1.1\r\nHost: local").await.unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
     let began = std::time::Instant::now();
     running.stop().await;
     assert!(began.elapsed() < Duration::from_secs(3));
     assert!(is_closed(&mut silent, Duration::from_secs(5)).await);
-    assert!(is_closed(&mut kept, Duration::from_secs(5)).await);
+    assert!(is_closed(&mut half, Duration::from_secs(5)).await);
 }
 
 #[tokio::test]
