@@ -10,9 +10,10 @@
 mod common;
 
 use std::{
+    io,
     net::TcpListener,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
@@ -161,6 +162,40 @@ async fn a_key_in_the_address_is_in_no_error() {
         for leak in ["0123456789abcdef", "127.0.0.1", "someone", "\n", "\u{7}"] {
             assert!(!text.contains(leak), "{leak:?} in {text}");
         }
+    }
+}
+
+/// What a subscriber that wants everything would write.
+#[derive(Clone, Default)]
+struct Everything(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Everything {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn nothing_of_a_request_is_in_the_log_at_any_level() {
+    let log = Everything::default();
+    let writer = log.clone();
+    let subscriber =
+        tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone()).finish();
+    let guard = tracing::subscriber::set_default(subscriber);
+    tracing::info!("it writes");
+    let chain = nodes(&[liar_on_base(|_, _| Lie::Result(json!("0x")))]);
+    assert_eq!(chain.call([0xab; 20], [2; 20], vec![0xcd; 8]).await, Ok(CallOutcome::Returned(vec![])));
+    assert!(chain.send(vec![0xcd; 8]).await.is_err());
+    drop(guard);
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert!(log.contains("it writes"));
+    for leak in ["cdcdcdcd", "abababab", "127.0.0.1"] {
+        assert!(!log.contains(leak), "{leak} in {log}");
     }
 }
 
