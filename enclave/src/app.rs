@@ -138,13 +138,7 @@ pub(crate) async fn run(config: Config) -> Result<(), Failure> {
     let attested = Arc::clone(&booted.attested);
     let tee_enabled = booted.source.tee_enabled();
     let app = Arc::new(App {
-        authenticator: Authenticator::new(
-            Arc::clone(&store),
-            Arc::clone(&pseudonyms),
-            audience,
-            sessions,
-            rules,
-        ),
+        authenticator: Authenticator::new(Arc::clone(&store), Arc::clone(&pseudonyms), audience, sessions, rules),
         operators: OperatorRule::of(config.identity.signers.iter().copied()),
         vault: Vault::new(
             Arc::new(rows),
@@ -192,7 +186,13 @@ pub(crate) async fn run(config: Config) -> Result<(), Failure> {
         tokio::spawn(async move { tls.keep_fresh(|| boot::now().ok()).await });
     }
     let router = http::router(Arc::clone(&app));
-    listener::serve(listener, tls, router, Limits::default().within_descriptors(), interrupted()).await;
+    let limits = Limits::default().within_descriptors();
+    // On loopback everybody may come through one front.
+    let limits = match listening.ip().is_loopback() {
+        true => Limits { connections_of_one_client: limits.connections, ..limits },
+        false => limits,
+    };
+    listener::serve(listener, tls, router, limits, interrupted()).await;
     app.runner.stop().await;
     tracing::info!("the gateway has stopped");
     Ok(())
@@ -200,9 +200,10 @@ pub(crate) async fn run(config: Config) -> Result<(), Failure> {
 
 /// Who logs in to what: the gateway's public address, else its lineage. Sessions are good for one audience.
 pub(crate) fn audience(config: &Config, lineage: &[u8; 32]) -> Result<Audience, Failure> {
-    let text = config.public_url.clone().unwrap_or_else(|| {
-        format!("sealgate-{}", hex::encode(lineage.get(..8).unwrap_or_default()))
-    });
+    let text = config
+        .public_url
+        .clone()
+        .unwrap_or_else(|| format!("sealgate-{}", hex::encode(lineage.get(..8).unwrap_or_default())));
     Audience::new(&text).map_err(|error| Failure::new("public_url names no audience", error, "shorten public_url"))
 }
 

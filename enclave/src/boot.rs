@@ -3,27 +3,33 @@
 
 use std::{fmt, path::Path, sync::Arc};
 
-use gate::ledger::FeePayer as _;
-use identity::{Audience, session::Sessions};
 use evidence::{
     Ed25519Public, UnixSeconds, Wallet,
     bundle::CarriedState,
     core::{Core, Platform, Recovery, Vtpm, core_digest},
     hash,
+    hmac_chain::{HmacChain, LENGTH, TagKey},
     json::object,
     profile::{j, to_hex},
-    hmac_chain::{HmacChain, LENGTH, TagKey},
     report_data::report_data_without_nonce,
     state::{State, state_digest},
     tag,
 };
+use gate::ledger::FeePayer as _;
+use identity::{Audience, session::Sessions};
 use platform::{
     DevelopmentMode, EvidenceSource, PcrSet, Simulated, Tpm, Tsm,
     keys::{BootKeys, LastingKeys},
     keystore,
 };
 
-use crate::{build::Build, catalogue::Catalogue, config::Config, desk::Attested, tls::{self, Tls, TlsKey, TlsNames}};
+use crate::{
+    build::Build,
+    catalogue::Catalogue,
+    config::Config,
+    desk::Attested,
+    tls::{self, Tls, TlsKey, TlsNames},
+};
 
 /// The register that is closed with C, so that what runs later cannot unseal.
 const CORE_PCR: u8 = 15;
@@ -97,6 +103,23 @@ pub(crate) fn init_keys(config: &Config) -> Result<(), Failure> {
     let keys = keystore::init(&config.tpm_tcti, &config.state_dir, &pcrs, now()?)
         .map_err(|error| Failure::new("the keys were not made", &error, error.fix()))?;
     println!("keys made and sealed to PCRs {:?}; lineage {}", config.tpm_pcrs, hex::encode(keys.lineage()));
+    Ok(())
+}
+
+/// `enclave keys csr`. Unseals, so it works whenever the gateway itself could start.
+#[expect(clippy::print_stdout, reason = "this is what the command is for")]
+pub(crate) fn print_csr(config: &Config) -> Result<(), Failure> {
+    let Some(wanted) = &config.tls else {
+        return Err(Failure::new("there is no section [tls]", "", "add [tls] with names = [\"…\"]"));
+    };
+    let sealed = keystore::unseal(&config.tpm_tcti, &config.state_dir)
+        .map_err(|error| Failure::new("the keys could not be unsealed", &error, error.fix()))?;
+    let keys = LastingKeys::open(&config.state_dir, &sealed)
+        .map_err(|error| Failure::new("the lasting keys could not be opened", &error, error.fix()))?;
+    let refused = |error: tls::TlsError| Failure::new("no request was made", &error, error.fix());
+    let key = keys.tls.pkcs8().expose(|der| TlsKey::from_pkcs8(der)).map_err(refused)?;
+    let names = TlsNames::of(&wanted.names).map_err(refused)?;
+    print!("{}", tls::request(&key, &names).map_err(refused)?);
     Ok(())
 }
 

@@ -71,11 +71,6 @@ impl Catalogue {
         Ok(Self { digest: hash(tag::CATALOGUE, &parts), servers, price })
     }
 
-    /// What a call costs where its server says nothing else.
-    pub(crate) fn price(&self) -> UsdcAmount {
-        self.price
-    }
-
     /// What a call of this tool costs.
     pub(crate) fn price_of(&self, server: &Server, tool: &str) -> UsdcAmount {
         let own = server.entry.tool_prices.get(tool).copied();
@@ -215,6 +210,22 @@ impl Server {
             ("categories", Value::Array(self.entry.categories.iter().map(|c| c.as_str().into()).collect())),
             ("secretsRequired", Value::Array(self.required_secrets().map(Value::from).collect())),
             ("secretsOptional", Value::Array(self.optional_secrets().map(Value::from).collect())),
+            (
+                "secrets",
+                Value::Array(
+                    self.entry
+                        .secrets
+                        .iter()
+                        .map(|secret| {
+                            object([
+                                ("name", secret.name.as_str().into()),
+                                ("description", secret.description.as_str().into()),
+                                ("required", secret.required.into()),
+                            ])
+                        })
+                        .collect(),
+                ),
+            ),
             ("gatewayCompatible", self.ready.is_ok().into()),
             ("canRun", self.ready.is_ok().into()),
             ("status", if self.ready.is_ok() { "ready".into() } else { "unavailable".into() }),

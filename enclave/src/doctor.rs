@@ -5,7 +5,10 @@ use std::path::Path;
 use evidence::json::{Value, object};
 use platform::doctor::{State, examine};
 
-use crate::{boot::Failure, config::{Config, Environment}};
+use crate::{
+    boot::Failure,
+    config::{Config, Environment},
+};
 
 /// The TPM of a machine, when no configuration names another.
 const DEFAULT_TCTI: &str = "device:/dev/tpmrm0";

@@ -79,6 +79,12 @@ enum KeysCommand {
         #[arg(long)]
         config: PathBuf,
     },
+    /// Print a request for a certificate (PKCS#10, PEM) of the sealed TLS key, for the names in [tls].
+    Csr {
+        /// The configuration file (docs/CONFIG.md).
+        #[arg(long)]
+        config: PathBuf,
+    },
 }
 
 fn main() -> ExitCode {
@@ -99,6 +105,9 @@ fn main() -> ExitCode {
             read(&config).and_then(|config| boot::init_keys(&config))
         }
         Command::Provenance { command } => command.run(),
+        Command::Keys { command: KeysCommand::Csr { config } } => {
+            read(&config).and_then(|config| boot::print_csr(&config))
+        }
         Command::Doctor { config, json } => doctor::print(config.as_deref(), json),
     };
     match outcome {

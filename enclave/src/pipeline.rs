@@ -51,7 +51,7 @@ pub(crate) async fn serve(app: &Arc<App>, asked: Asked) -> Result<Reply, Refusal
     let purchase = purchase(app, &permitted, scope.as_ref())?;
     let held = match app.till.reserve(&purchase, asked.payment).await? {
         Taken::Held(held) => held,
-        Taken::Answered(stored, paid) => return restored(app, &stored, paid),
+        Taken::Answered(stored, paid) => return restored(app, &stored, *paid),
     };
     let funded = match permitted.fund(held) {
         Ok(funded) => funded,

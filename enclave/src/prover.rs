@@ -156,7 +156,11 @@ impl Prover {
     /// It does not fit the profile.
     pub(crate) fn settlement(&self, proof: &Proof, transaction: [u8; 32]) -> Result<Option<SignedSettlement>, Refusal> {
         let internal = || Refusal::Internal { part: "prover" };
-        let Some(payment) = &proof.body.payment else { return Ok(None) };
+        // A proof of an earlier boot names another core; a verifier that has only that boot's bundle could not judge this
+        // boot's signature, and would have to reject it.
+        let Some(payment) = proof.body.payment.as_ref().filter(|_| proof.body.core == self.core) else {
+            return Ok(None);
+        };
         let settlement = Settlement {
             core: self.core,
             proof: proof.entry_digest().map_err(|_| internal())?,

@@ -56,7 +56,7 @@ pub(crate) enum Taken {
     /// It is set aside; the call may run.
     Held(Held),
     /// This payment has paid for this very call before: its reply.
-    Answered(StoredReply, Paid),
+    Answered(StoredReply, Box<Paid>),
 }
 
 /// What was paid.
@@ -195,7 +195,8 @@ impl Till {
         Purchase(payments::Purchase {
             resource: format!("{}/api/verify", self.base),
             also: Vec::new(),
-            description: "a signed verdict on a proof; attestation-verifier judges the same offline, for nothing".to_owned(),
+            description: "a signed verdict on a proof; attestation-verifier judges the same offline, for nothing"
+                .to_owned(),
             fingerprint: hash(tag::PURCHASE, &parts),
             price,
             deadline: VERIFY_DEADLINE,
@@ -221,14 +222,13 @@ impl Till {
                  _meta[\"x402/payment\"]",
             ));
         };
-        let payment =
-            presented.map_err(|error| purchase.problem(error.reason(), error.to_string(), error.fix()))?;
+        let payment = presented.map_err(|error| purchase.problem(error.reason(), error.to_string(), error.fix()))?;
         let now = boot::now().map_err(|_| Refusal::Internal { part: "clock" })?;
         match rail.reserve(&purchase.0, &payment, now).await {
             Ok(Reserved::Fresh(hold)) => Ok(Taken::Held(Held::Exact(hold, payment.dialect))),
             Ok(Reserved::Answered(reply)) => {
                 let paid = Paid::new(reply.settlement.clone(), payment.dialect);
-                Ok(Taken::Answered(StoredReply(reply.bytes), paid))
+                Ok(Taken::Answered(StoredReply(reply.bytes), Box::new(paid)))
             }
             Err(refusal) => Err(refused(purchase, &refusal)),
         }

@@ -80,8 +80,6 @@ pub(crate) struct VaultConfig {
     pub(crate) directory: Option<PathBuf>,
     /// Wraps the vault's master key, for migration.
     pub(crate) secret_key: Option<Secret<String>>,
-    /// Whether that is taken on real hardware too.
-    pub(crate) allow_env_master: bool,
 }
 
 /// How the listener shows itself.
@@ -140,7 +138,7 @@ impl VaultConfig {
                 "set VAULT_PERSISTENCE_DIR or vault.persistence_dir, or unset GATEWAY_SECRET_KEY".to_owned(),
             ));
         }
-        Ok(Self { directory, secret_key: environment.secret_key, allow_env_master: raw.allow_env_master })
+        Ok(Self { directory, secret_key: environment.secret_key })
     }
 }
 

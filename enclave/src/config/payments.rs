@@ -118,7 +118,8 @@ impl PaymentsConfig {
         }
         let rpc = raw.rpc.iter().enumerate().map(|(at, url)| {
             // Without the text: it may hold a key.
-            let fault = |error: chain::RpcUrlError| (format!("payments.rpc, entry {at}: {error}"), error.fix().to_owned());
+            let fault =
+                |error: chain::RpcUrlError| (format!("payments.rpc, entry {at}: {error}"), error.fix().to_owned());
             url.parse().map_err(fault)
         });
         let rpc = rpc.collect::<Result<Vec<RpcUrl>, _>>()?;

@@ -6,7 +6,7 @@ use evidence::{ServerId, UsdcAmount};
 use serde::Deserialize;
 
 use super::Fault;
-use crate::catalogue::slug;
+use crate::{catalogue::slug, vault::SecretName};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -99,6 +99,11 @@ impl ServerEntry {
                 format!("[[server]] name {:?}, package {:?}, version {:?}", raw.name, raw.package, raw.version),
                 "each is 1 to 64 characters (a package 214) without control characters".to_owned(),
             ));
+        }
+        for secret in &raw.secrets {
+            SecretName::parse(&secret.name).map_err(|error| {
+                (format!("[[server]] {:?}: secret {:?}: {error}", raw.name, secret.name), error.fix().to_owned())
+            })?;
         }
         // The slug becomes part of its tools' names, which MCP 2026-07-28 spells in ASCII.
         let prefix = slug(&raw.name);

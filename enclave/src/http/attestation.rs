@@ -98,10 +98,7 @@ fn security_of(app: &App) -> Value {
                 ("operatorsThatMustSign", (app.operators.signers() as u64).into()),
             ]),
         ),
-        (
-            "vault",
-            object([("persistent", app.config.vault.directory.is_some().into())]),
-        ),
+        ("vault", object([("persistent", app.config.vault.directory.is_some().into())])),
         ("witness", "none".into()),
         ("log", Value::Null),
         ("notProven", app.not_proven.clone()),

@@ -101,8 +101,7 @@ async fn create_token_inner(app: &App, request: Request) -> Result<Response, Pro
     };
     let server = body.member("serverId").filter(|server| **server != Value::Null).map(|_| text("serverId"));
     let now = now()?;
-    let wanted =
-        TokenRequest::new(text("walletAddress")?, text("expiresAt")?, &permissions, server.transpose()?, now);
+    let wanted = TokenRequest::new(text("walletAddress")?, text("expiresAt")?, &permissions, server.transpose()?, now);
     let wanted = wanted.map_err(|fault| refused(&IdentityError::TokenRequest(fault)))?;
     let made = app.authenticator.create_token(&wanted, text("signature")?, now).await;
     let made = made.map_err(|error| refused(&error))?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::{
     extract::{Request, State},
-    http::{StatusCode, header},
+    http::{HeaderValue, Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
@@ -16,20 +16,61 @@ use crate::app::App;
 /// Refuses hosts and origins that are not ours.
 pub(crate) async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let headers = request.headers();
+    let preflight = request.method() == Method::OPTIONS && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
     let text = |name: header::HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or("?").to_owned());
     let host = text(header::HOST).or_else(|| request.uri().authority().map(ToString::to_string));
     if let Some(host) = host
-        && !(is_loopback(&host) || app.config.allowed_hosts.contains(&host))
+        && !(is_loopback(&host) || app.config.allowed_hosts.contains(&host) || is_own(&app, &host))
     {
         return refuse("Host", &host, "allowed_hosts");
     }
-    if let Some(origin) = text(header::ORIGIN) {
+    let origin = text(header::ORIGIN);
+    if let Some(origin) = &origin {
         let authority = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
-        if !(authority.is_some_and(is_loopback) || app.config.allowed_origins.contains(&origin)) {
-            return refuse("Origin", &origin, "allowed_origins");
+        if !(authority.is_some_and(is_loopback) || app.config.allowed_origins.contains(origin)) {
+            return refuse("Origin", origin, "allowed_origins");
         }
     }
-    next.run(request).await
+    let mut response = if preflight { StatusCode::NO_CONTENT.into_response() } else { next.run(request).await };
+    if let Some(origin) = origin.and_then(|origin| HeaderValue::from_str(&origin).ok()) {
+        let headers = response.headers_mut();
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        headers.append(header::VARY, HeaderValue::from_static("Origin"));
+        if preflight {
+            headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, PUT, DELETE"));
+            headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(SENT));
+            headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
+        } else {
+            headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(READ));
+        }
+    }
+    response
+}
+
+/// Headers that a page of an allowed origin may send (Fetch, "CORS protocol").
+const SENT: &str = "Authorization, Content-Type, Accept, MCP-Protocol-Version, Mcp-Method, Mcp-Name, X-MCP-Session, \
+                    X-Runtime-Scope-Id, Sealgate-Challenge, PAYMENT-SIGNATURE, X-PAYMENT, Signature, Signature-Input, \
+                    Content-Digest";
+
+/// Headers that it may read.
+const READ: &str = "PAYMENT-REQUIRED, PAYMENT-RESPONSE, X-PAYMENT-RESPONSE, WWW-Authenticate, Accept-Signature, \
+                    Retry-After";
+
+/// Whether a host is the gateway's own by its configuration: a name of its certificate or of its public address.
+fn is_own(app: &App, authority: &str) -> bool {
+    let name = host_of(authority);
+    let public = app.config.public_url.as_deref().and_then(|url| url.split_once("://")).map(|(_, rest)| rest);
+    let public = public.map(|rest| rest.split('/').next().unwrap_or_default());
+    public == Some(authority)
+        || app.config.tls.as_ref().is_some_and(|tls| tls.names.iter().any(|own| own.eq_ignore_ascii_case(name)))
+}
+
+/// An authority without its port.
+fn host_of(authority: &str) -> &str {
+    match authority.rsplit_once(':') {
+        Some((host, port)) if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) => host,
+        _ => authority,
+    }
 }
 
 fn refuse(header: &str, found: &str, setting: &str) -> Response {
@@ -45,11 +86,7 @@ fn refuse(header: &str, found: &str, setting: &str) -> Response {
 
 /// `localhost`, `127.0.0.1` or `[::1]`, with or without a port.
 fn is_loopback(authority: &str) -> bool {
-    let host = match authority.rsplit_once(':') {
-        Some((host, port)) if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) => host,
-        _ => authority,
-    };
-    matches!(host, "localhost" | "127.0.0.1" | "[::1]")
+    matches!(host_of(authority), "localhost" | "127.0.0.1" | "[::1]")
 }
 
 #[cfg(test)]

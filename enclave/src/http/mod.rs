@@ -1,4 +1,5 @@
 //! The HTTP face: routes, limits, and the one table from refusals to statuses.
+#![allow(clippy::result_large_err, reason = "the error of a request is its answer, which moves once")]
 
 mod attestation;
 mod auth;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     extract::State,
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode},
     response::{IntoResponse as _, Response},
 };
 use evidence::json::{Value, object};
@@ -23,9 +23,6 @@ const PRESENTED: [&str; 2] = ["payment-signature", "x-payment"];
 const REQUIRED: HeaderName = HeaderName::from_static("payment-required");
 const RESPONSE: [HeaderName; 2] =
     [HeaderName::from_static("payment-response"), HeaderName::from_static("x-payment-response")];
-
-/// Headers that a page of another origin may read.
-const EXPOSED: HeaderValue = HeaderValue::from_static("PAYMENT-REQUIRED, PAYMENT-RESPONSE, X-PAYMENT-RESPONSE");
 
 /// A payment as it was presented: readable or not. Only a call that costs something looks.
 pub(crate) type Presented = Option<Result<Payment, PaymentError>>;
@@ -79,12 +76,8 @@ pub(crate) fn refused(app: &App, refusal: &Refusal) -> Response {
             let mut response = Problem::from(refusal).into_response();
             if let Some(rail) = app.till.rail() {
                 let network = rail.config().network();
-                let pending = payments::settlement_failed(
-                    Dialect::V2,
-                    &network,
-                    Reason::SettlementPending,
-                    transaction.as_ref(),
-                );
+                let pending =
+                    payments::settlement_failed(Dialect::V2, &network, Reason::SettlementPending, transaction.as_ref());
                 attach(&mut response, &pending);
             }
             response
@@ -112,7 +105,6 @@ fn required(app: &App, problem: &PaymentProblem) -> Response {
     if let Ok(value) = HeaderValue::from_str(&x402::header(&offer.payment_required(problem.reason))) {
         response.headers_mut().insert(REQUIRED, value);
     }
-    response.headers_mut().insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
     response
 }
 
@@ -130,5 +122,4 @@ fn attach(response: &mut Response, settlement: &Value) {
             response.headers_mut().insert(name, value.clone());
         }
     }
-    response.headers_mut().insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
 }

@@ -12,8 +12,8 @@ use gate::Refusal;
 pub(crate) struct Problem {
     status: StatusCode,
     code: &'static str,
-    what: String,
-    fix: String,
+    what: Box<str>,
+    fix: Box<str>,
     action: &'static str,
     reason: Option<&'static str>,
     allow: Option<&'static str>,
@@ -22,7 +22,16 @@ pub(crate) struct Problem {
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, code: &'static str, what: String, fix: impl Into<String>) -> Self {
-        Self { status, code, what, fix: fix.into(), action: "fix-request", reason: None, allow: None, retry_after_s: None }
+        Self {
+            status,
+            code,
+            what: what.into(),
+            fix: fix.into().into(),
+            action: "fix-request",
+            reason: None,
+            allow: None,
+            retry_after_s: None,
+        }
     }
 
     pub(crate) fn method(allow: &'static str) -> Self {
@@ -81,8 +90,8 @@ impl From<&Refusal> for Problem {
         Self {
             status,
             code: refusal.code(),
-            what: refusal.to_string(),
-            fix: remedy.text,
+            what: refusal.to_string().into(),
+            fix: remedy.text.into(),
             action: remedy.action,
             allow: None,
             reason: refusal.reason(),
@@ -97,10 +106,10 @@ impl IntoResponse for Problem {
             ("type", "about:blank".into()),
             ("title", self.status.canonical_reason().unwrap_or("Error").into()),
             ("status", u64::from(self.status.as_u16()).into()),
-            ("detail", self.what.as_str().into()),
+            ("detail", (*self.what).into()),
             ("error", self.code.into()),
             ("message", format!("{}; {}", self.what, self.fix).into()),
-            ("remediation", object([("action", self.action.into()), ("text", Value::from(self.fix))])),
+            ("remediation", object([("action", self.action.into()), ("text", Value::from(&*self.fix))])),
         ];
         let mut body: Vec<(String, Value)> = body.map(|(name, value)| (name.to_owned(), value)).into();
         body.extend(self.reason.map(|reason| ("reason".to_owned(), reason.into())));

@@ -147,7 +147,11 @@ async fn call_inner(app: &Arc<App>, id: &str, tool: String, request: Request) ->
 }
 
 /// Whose secrets, and for which server.
-async fn secrets_of<'a>(app: &'a App, id: &str, request: Request) -> Result<(&'a Server, Principal, Incoming), Response> {
+async fn secrets_of<'a>(
+    app: &'a App,
+    id: &str,
+    request: Request,
+) -> Result<(&'a Server, Principal, Incoming), Response> {
     let server = app.catalogue.find(id).map_err(|refusal| Problem::from(&refusal).into_response())?;
     let incoming = Incoming::read(app, request, Sort::Any, secrets::MAX_BODY_BYTES).await?;
     let principal = incoming.principal(app)?;
@@ -166,7 +170,11 @@ pub(crate) async fn secrets(State(app): State<Arc<App>>, Place(id): Place<String
 }
 
 /// `GET /api/secrets/:serverId/status`
-pub(crate) async fn secrets_status(State(app): State<Arc<App>>, Place(id): Place<String>, request: Request) -> Response {
+pub(crate) async fn secrets_status(
+    State(app): State<Arc<App>>,
+    Place(id): Place<String>,
+    request: Request,
+) -> Response {
     match secrets_of(&app, &id, request).await {
         Ok((server, principal, _)) => {
             let needs = server.entry.secrets.iter();
@@ -218,7 +226,11 @@ pub(crate) async fn store_named_secrets(State(app): State<Arc<App>>, request: Re
 }
 
 /// `DELETE /api/secrets/:serverId`
-pub(crate) async fn delete_secrets(State(app): State<Arc<App>>, Place(id): Place<String>, request: Request) -> Response {
+pub(crate) async fn delete_secrets(
+    State(app): State<Arc<App>>,
+    Place(id): Place<String>,
+    request: Request,
+) -> Response {
     match secrets_of(&app, &id, request).await {
         Ok((server, principal, _)) => {
             let deleted = secrets::delete(&app.vault, principal.wallet(), &server.entry.id).await;
@@ -229,12 +241,7 @@ pub(crate) async fn delete_secrets(State(app): State<Arc<App>>, Place(id): Place
 }
 
 /// Containers that hold what is not current any more end at once; servers with secrets are switched on.
-async fn changed(
-    app: &App,
-    server: &ServerId,
-    principal: &Principal,
-    done: Result<Response, Problem>,
-) -> Response {
+async fn changed(app: &App, server: &ServerId, principal: &Principal, done: Result<Response, Problem>) -> Response {
     let response = match done {
         Ok(response) => response,
         Err(problem) => return problem.into_response(),
@@ -327,8 +334,7 @@ impl Question {
         let limits = Limits { bytes: MAX_VERIFY_BYTES, ..Limits::THEIRS };
         let value = tree::parse(body, &limits).map_err(|error| Problem::json(&error))?;
         let bad = |what: String| {
-            let fix =
-                "send {\"proof\":…,\"opening\":…} as the call gave it, or {\"envelope\":…,\"request\":…,\"response\":…}";
+            let fix = "send {\"proof\":…,\"opening\":…} as the call gave it, or {\"envelope\":…,\"request\":…,\"response\":…}";
             Problem::new(StatusCode::BAD_REQUEST, "BAD_PROOF", what, fix)
         };
         let wrapped = value.member("envelope");

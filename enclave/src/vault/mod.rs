@@ -22,7 +22,7 @@ use zeroize::Zeroizing;
 
 use crate::{boot::Failure, config::VaultConfig};
 pub(crate) use error::{MAX_NAMES, MAX_SERVER_BYTES, MAX_SERVERS, VaultError};
-pub(crate) use name::{BadName, MAX_VALUE_BYTES, SecretName};
+pub(crate) use name::SecretName;
 use row::{Place, Stored};
 pub(crate) use status::{Requirement, Status};
 
@@ -72,7 +72,7 @@ pub(crate) fn master(config: &VaultConfig, sealed: VaultMaster) -> Result<(Vault
         return Ok((sealed, "tpm-sealed"));
     };
     let file = directory.join(WRAPPED_MASTER);
-    let refused = |error: EnvWrapError| Failure::new(file.display().to_string(), &error, error.fix());
+    let refused = |error: EnvWrapError| Failure::new(file.display().to_string(), error, error.fix());
     let failed = |error: std::io::Error| {
         Failure::new(file.display().to_string(), error, "see that the vault's directory belongs to this user")
     };

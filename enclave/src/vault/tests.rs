@@ -4,7 +4,7 @@ use gate::keep::StoreError;
 use hkdf::Hkdf;
 use sha2::Sha256;
 
-use super::*;
+use super::{name::MAX_VALUE_BYTES, *};
 
 /// Wallet and entry.
 type Key = ([u8; 32], [u8; 32]);

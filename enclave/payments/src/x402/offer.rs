@@ -6,7 +6,7 @@ use evidence::{
     json::{Value, object},
 };
 
-use crate::{config::Config, purchase::Purchase, reason::Reason};
+use crate::{config::Config, purchase::Purchase};
 
 /// Our own requirement. Only this counts, never what a payer says to have accepted.
 #[derive(Clone, Debug, Eq, PartialEq)]
