@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use evidence::json::Value;
-use gate::OperatorRule;
+use gate::{OperatorRule, ledger::FeePayer as _};
 use identity::{Audience, Authenticator, session::Sessions, signed_request::Rules};
 use platform::keys::{PseudonymKey, VaultMaster};
 use store::Store;
@@ -47,6 +47,8 @@ pub(crate) struct App {
     pub(crate) vault_key_source: &'static str,
     /// Takes money.
     pub(crate) till: Till,
+    /// Who pays for gas, where calls cost something. Named in the state.
+    pub(crate) fee_payer: Option<evidence::Wallet>,
     /// What may be called.
     pub(crate) catalogue: Catalogue,
     /// What each caller has switched on.
@@ -124,6 +126,7 @@ pub(crate) async fn run(config: Config) -> Result<(), Failure> {
     let sessions = sessions.map_err(|_| Failure::new("the session key is not usable", "", "restore the key file"))?;
     let chain_id = config.payments.as_ref().map_or(Network::Base, |payments| payments.network).chain_id();
     let rules = Rules::of_chain(chain_id);
+    let fee_payer = config.payments.as_ref().map(|_| evidence::Wallet::new(keys.fee_payer.address()));
     let rail = match &config.payments {
         Some(payments) => Some(rail(payments, &store, keys.fee_payer, &pseudonyms).await?),
         None => None,
@@ -150,6 +153,7 @@ pub(crate) async fn run(config: Config) -> Result<(), Failure> {
         store,
         pseudonyms,
         till: Till::new(rail, base),
+        fee_payer,
         enablement: Enablement::default(),
         slots: Semaphore::new(config.calls_at_once),
         verifications: Semaphore::new(VERIFICATIONS),
@@ -230,12 +234,9 @@ async fn rail(
         settle_within: Duration::from_secs(payments.confirm_wait_s),
         ..payments::Config::base_usdc(payments.pay_to)
     };
+    let account = identity::eth::checksummed(evidence::Wallet::new(fee_payer.address()));
+    tracing::info!(account, "this account pays for gas; fund it");
     let fee_payer = Arc::new(fee_payer);
-    {
-        use gate::ledger::FeePayer as _;
-        let address = identity::eth::checksummed(evidence::Wallet::new(fee_payer.address()));
-        tracing::info!(address, "this account pays for gas; fund it");
-    }
     let rail = Rail::new(
         config,
         Arc::clone(store),

@@ -40,6 +40,7 @@ pub(crate) async fn config(State(app): State<Arc<App>>, _: NoQuery) -> Response 
             ("network", payments.network.caip2().into()),
             ("usdcAddress", address(payments.network.usdc())),
             ("recipientAddress", address(payments.pay_to)),
+            ("feePayerAddress", app.fee_payer.map_or(Value::Null, address)),
             ("pricePerCall", payments.price.to_string().into()),
             ("pricePerCallBaseUnits", payments.price.units().to_string().into()),
             ("verifyPrice", payments.verify_price.to_string().into()),
