@@ -278,7 +278,8 @@ fn every_es256_signature_of_wycheproof_gets_its_verdict() {
     let Some(folder) = std::env::var_os("SEALGATE_EXTRA_VECTORS") else { return };
     let all = read_json(Path::new(&folder).join("identity/wycheproof-jws.json"));
     let all = all["cases"].as_array().unwrap();
-    let key_of_es256 = all.iter().find(|case| case["group"] == "es256").map(|case| public_key(&case["public"])).unwrap();
+    let key_of_es256 =
+        all.iter().find(|case| case["group"] == "es256").map(|case| public_key(&case["public"])).unwrap();
     let (mut es256, mut others) = (0, 0);
     for case in all {
         let text = case["jws"].as_str().unwrap();
@@ -288,8 +289,18 @@ fn every_es256_signature_of_wycheproof_gets_its_verdict() {
                 let key = public_key(&case["public"]).named(case["public"]["kid"].as_str().unwrap());
                 assert_eq!(open(text, &key).is_ok(), case["result"] == "valid", "{}: {}", case["id"], case["comment"]);
             }
-            "ec_key_for_encryption" | "base64" | "hs256" | "ps256" | "ps384" | "ps512" | "rfc7520" | "rfc7520WithKeyOps"
-            | "rs256" | "rs384" | "rs512" | "rsa_encryption" => {
+            "ec_key_for_encryption"
+            | "base64"
+            | "hs256"
+            | "ps256"
+            | "ps384"
+            | "ps512"
+            | "rfc7520"
+            | "rfc7520WithKeyOps"
+            | "rs256"
+            | "rs384"
+            | "rs512"
+            | "rsa_encryption" => {
                 others += 1;
                 assert!(open(text, &key_of_es256).is_err(), "{}", case["id"]);
             }
@@ -308,9 +319,10 @@ fn every_ecdsa_signature_of_wycheproof_gets_its_verdict() {
     for case in groups.values().flatten() {
         let digest: [u8; 32] = Sha256::digest(bytes(&case["msg"])).into();
         let (signature, wallet) = (bytes(&case["sig"]), address(&bytes(&case["public"])));
-        let recovered =
-            [27, 28].map(|v| eth::recover(&digest, &[&signature[..], &[v]].concat())).contains(&Ok(wallet));
-        let wanted = case["result"] == "valid" && !is_high(&signature[32..]) && case["comment"] != "k*G has a large x-coordinate";
+        let recovered = [27, 28].map(|v| eth::recover(&digest, &[&signature[..], &[v]].concat())).contains(&Ok(wallet));
+        let wanted = case["result"] == "valid"
+            && !is_high(&signature[32..])
+            && case["comment"] != "k*G has a large x-coordinate";
         assert_eq!(recovered, wanted, "{}: {}", case["id"], case["comment"]);
     }
 }
