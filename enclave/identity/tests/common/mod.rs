@@ -259,3 +259,25 @@ pub(crate) async fn last_verdict(case: &Value) -> Result<RequestSigner, Signatur
     }
     last.unwrap()
 }
+
+/// A session key, thrown away.
+pub(crate) fn session_key() -> Vec<u8> {
+    use p256::pkcs8::EncodePrivateKey;
+    p256::SecretKey::from_slice(&[3; 32]).unwrap().to_pkcs8_der().unwrap().as_bytes().to_vec()
+}
+
+/// A signed `GET https://gw.example/api/servers`.
+pub(crate) fn signed(account: &Account, created: u64, nonce: &str) -> Request {
+    let params = format!(
+        r#"("@authority" "@method" "@path");created={created};expires={};nonce="{nonce}";keyid="erc8128:8453:{}""#,
+        created + 60,
+        account.wallet()
+    );
+    let base = format!(
+        "\"@authority\": gw.example\n\"@method\": GET\n\"@path\": /api/servers\n\"@signature-params\": {params}"
+    );
+    let signature = base64::Engine::encode(&base64::prelude::BASE64_STANDARD, account.sign(base.as_bytes()));
+    Request::to("GET", "https://gw.example/api/servers")
+        .with("Signature-Input", &format!("eth={params}"))
+        .with("Signature", &format!("eth=:{signature}:"))
+}
