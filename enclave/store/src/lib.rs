@@ -68,8 +68,8 @@ impl Default for Limits {
     }
 }
 
-/// Longest body of a row, 32 MiB: above the longest result of a tool. A longer one is [`StoreError::Full`].
-pub const MAX_BODY: usize = 32 << 20;
+/// Longest body of a row, 16 MiB: a tool's result has 8 MiB at most. A longer one is [`StoreError::Full`].
+pub const MAX_BODY: usize = 16 << 20;
 
 /// The store. Clones are the same store.
 #[derive(Clone)]

@@ -6,7 +6,7 @@ use store::Store;
 use super::{at, key, next, payment, secret};
 
 /// Writes something into every table; two rows at least, so that they can change places.
-pub async fn fill(store: &Store) {
+pub(crate) async fn fill(store: &Store) {
     for number in [1, 2] {
         for kind in [MarkKind::Challenge, MarkKind::SignedRequest] {
             assert_eq!(store.mark(kind, key(number), at(60), at(0)).await, Ok(true));
@@ -29,7 +29,7 @@ pub async fn fill(store: &Store) {
 }
 
 /// Every answer as text, or why there is none. Asking changes nothing that is asked.
-pub async fn answers(store: &Store) -> Vec<Result<String, StoreError>> {
+pub(crate) async fn answers(store: &Store) -> Vec<Result<String, StoreError>> {
     fn say(answer: Result<impl std::fmt::Debug, StoreError>) -> Result<String, StoreError> {
         answer.map(|answer| format!("{answer:?}"))
     }

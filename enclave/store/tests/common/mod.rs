@@ -1,8 +1,8 @@
 //! What the tests of the store share.
 #![allow(dead_code, reason = "each test uses its part")]
 
-pub mod answers;
-pub mod suite;
+pub(crate) mod answers;
+pub(crate) mod suite;
 
 use std::{
     path::{Path, PathBuf},
@@ -20,7 +20,7 @@ use store::Store;
 use tempfile::TempDir;
 
 /// A row cipher as the gateway's: AES-256-GCM, bound to table, key and version.
-pub struct Rows([u8; 32]);
+pub(crate) struct Rows([u8; 32]);
 
 impl RowCipher for Rows {
     fn seal(&self, table: &str, key: &[u8], version: u64, body: &[u8]) -> Result<Vec<u8>, StoreError> {
@@ -40,40 +40,40 @@ impl RowCipher for Rows {
     }
 }
 
-pub fn cipher() -> Arc<dyn RowCipher> {
+pub(crate) fn cipher() -> Arc<dyn RowCipher> {
     Arc::new(Rows([7; 32]))
 }
 
-pub fn other_cipher() -> Arc<dyn RowCipher> {
+pub(crate) fn other_cipher() -> Arc<dyn RowCipher> {
     Arc::new(Rows([8; 32]))
 }
 
 /// A directory of its own, gone with the test, and a path in it.
-pub struct Place {
-    pub dir: TempDir,
-    pub path: PathBuf,
+pub(crate) struct Place {
+    pub(crate) dir: TempDir,
+    pub(crate) path: PathBuf,
 }
 
 impl Place {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let dir = TempDir::new().unwrap();
         let path = dir.path().join("state.db");
         Self { dir, path }
     }
 
-    pub async fn open(&self) -> Store {
+    pub(crate) async fn open(&self) -> Store {
         Store::open(&self.path, cipher()).await.unwrap()
     }
 }
 
 /// Another hand on the file, without regard for the store's lock.
-pub async fn raw(path: &Path) -> SqliteConnection {
+pub(crate) async fn raw(path: &Path) -> SqliteConnection {
     let options = SqliteConnectOptions::new().filename(path).busy_timeout(std::time::Duration::from_secs(5));
     SqliteConnection::connect_with(&options).await.unwrap()
 }
 
 /// The file's bytes, with nothing left in its log.
-pub async fn settled(path: &Path) -> Vec<u8> {
+pub(crate) async fn settled(path: &Path) -> Vec<u8> {
     let mut connection = raw(path).await;
     let (busy, _, _): (i64, i64, i64) =
         sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut connection).await.unwrap();
@@ -82,19 +82,19 @@ pub async fn settled(path: &Path) -> Vec<u8> {
     std::fs::read(path).unwrap()
 }
 
-pub fn at(seconds: u64) -> UnixSeconds {
+pub(crate) fn at(seconds: u64) -> UnixSeconds {
     UnixSeconds(1_795_000_000 + seconds)
 }
 
-pub fn key(number: u8) -> [u8; 32] {
+pub(crate) fn key(number: u8) -> [u8; 32] {
     [number; 32]
 }
 
-pub fn secret(wallet: u8, entry: u8, version: u64, body: &[u8]) -> VaultRow {
+pub(crate) fn secret(wallet: u8, entry: u8, version: u64, body: &[u8]) -> VaultRow {
     VaultRow { wallet: key(wallet), entry: key(entry), version, body: body.to_vec() }
 }
 
-pub fn payment(number: u8, payer: u8, amount: u64) -> JournalRow {
+pub(crate) fn payment(number: u8, payer: u8, amount: u64) -> JournalRow {
     JournalRow {
         key: key(number),
         version: 1,
@@ -107,6 +107,6 @@ pub fn payment(number: u8, payer: u8, amount: u64) -> JournalRow {
 }
 
 /// The next version of a payment, at a stage.
-pub fn next(row: &JournalRow, stage: JournalStage) -> JournalRow {
+pub(crate) fn next(row: &JournalRow, stage: JournalStage) -> JournalRow {
     JournalRow { version: row.version + 1, stage, ..row.clone() }
 }

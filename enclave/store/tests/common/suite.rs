@@ -14,10 +14,10 @@ const KINDS: [MarkKind; 2] = [MarkKind::Challenge, MarkKind::SignedRequest];
 const CROWD: u64 = 64;
 
 /// A store that allows this many marks, tokens, secrets and payments each, and this many unfinished ones.
-pub const FEW: u64 = 20;
-pub const FEW_UNFINISHED: u64 = 10;
+pub(crate) const FEW: u64 = 20;
+pub(crate) const FEW_UNFINISHED: u64 = 10;
 
-pub async fn a_mark_is_new_once(store: impl Marks) {
+pub(crate) async fn a_mark_is_new_once(store: impl Marks) {
     for kind in KINDS {
         assert_eq!(store.mark(kind, key(1), at(60), at(0)).await, Ok(true), "{kind:?}: a kind has marks of its own");
         assert_eq!(store.mark(kind, key(1), at(60), at(0)).await, Ok(false));
@@ -26,7 +26,7 @@ pub async fn a_mark_is_new_once(store: impl Marks) {
     }
 }
 
-pub async fn of_many_who_mark_one_thing_one_is_first(store: impl Marks + 'static) {
+pub(crate) async fn of_many_who_mark_one_thing_one_is_first(store: impl Marks + 'static) {
     let store = Arc::new(store);
     for round in 0..8 {
         let mut crowd = JoinSet::new();
@@ -39,7 +39,7 @@ pub async fn of_many_who_mark_one_thing_one_is_first(store: impl Marks + 'static
     }
 }
 
-pub async fn a_mark_outlives_its_time_and_then_makes_room(store: impl Marks) {
+pub(crate) async fn a_mark_outlives_its_time_and_then_makes_room(store: impl Marks) {
     for number in 0..FEW {
         let number = u8::try_from(number).unwrap();
         assert_eq!(store.mark(MarkKind::Challenge, key(number), at(60), at(0)).await, Ok(true));
@@ -59,14 +59,14 @@ pub async fn a_mark_outlives_its_time_and_then_makes_room(store: impl Marks) {
     }
 }
 
-pub async fn after_a_clock_was_set_back_nothing_forgotten_is_new(store: impl Marks) {
+pub(crate) async fn after_a_clock_was_set_back_nothing_forgotten_is_new(store: impl Marks) {
     assert_eq!(store.mark(MarkKind::Challenge, key(1), at(60), at(0)).await, Ok(true));
     assert_eq!(store.mark(MarkKind::Challenge, key(2), at(200), at(100)).await, Ok(true), "this one removes the first");
     assert_eq!(store.mark(MarkKind::Challenge, key(1), at(60), at(10)).await, Ok(false));
     assert_eq!(store.mark(MarkKind::Challenge, key(1), at(61), at(10)).await, Ok(true), "this one was never there");
 }
 
-pub async fn a_token_is_first_used_once(store: impl Tokens + 'static) {
+pub(crate) async fn a_token_is_first_used_once(store: impl Tokens + 'static) {
     assert_eq!(store.first_use(key(1), at(5)).await, Ok(at(5)));
     assert_eq!(store.first_use(key(1), at(9)).await, Ok(at(5)));
     assert_eq!(store.first_use(key(1), at(1)).await, Ok(at(5)));
@@ -79,7 +79,7 @@ pub async fn a_token_is_first_used_once(store: impl Tokens + 'static) {
     assert!(answers.iter().all(|answer| answer == &answers[0]), "{answers:?}");
 }
 
-pub async fn a_denied_token_stays_denied(store: impl Tokens) {
+pub(crate) async fn a_denied_token_stays_denied(store: impl Tokens) {
     assert_eq!(store.is_denied(key(1)).await, Ok(false));
     assert_eq!(store.deny(key(1), at(5)).await, Ok(()));
     assert_eq!(store.deny(key(1), at(6)).await, Ok(()), "again is no fault");
@@ -88,7 +88,7 @@ pub async fn a_denied_token_stays_denied(store: impl Tokens) {
     assert_eq!(store.first_use(key(1), at(9)).await, Ok(at(9)), "denial and first use are two things");
 }
 
-pub async fn an_epoch_never_falls(store: impl Tokens + 'static) {
+pub(crate) async fn an_epoch_never_falls(store: impl Tokens + 'static) {
     assert_eq!(store.epoch(key(1)).await, Ok(None));
     for (to, then) in [(5, 5), (3, 5), (5, 5), (8, 8)] {
         assert_eq!(store.raise_epoch(key(1), at(to)).await, Ok(()));
@@ -104,7 +104,7 @@ pub async fn an_epoch_never_falls(store: impl Tokens + 'static) {
     assert_eq!(store.epoch(key(3)).await, Ok(Some(at(CROWD - 1))));
 }
 
-pub async fn tokens_one_past_the_limit_are_refused_and_the_others_kept(store: impl Tokens) {
+pub(crate) async fn tokens_one_past_the_limit_are_refused_and_the_others_kept(store: impl Tokens) {
     for number in 0..FEW {
         let number = u8::try_from(number).unwrap();
         assert_eq!(store.first_use(key(number), at(1)).await, Ok(at(1)));
@@ -121,7 +121,7 @@ pub async fn tokens_one_past_the_limit_are_refused_and_the_others_kept(store: im
     assert_eq!(store.epoch(key(99)).await, Ok(None));
 }
 
-pub async fn a_secret_is_written_over_its_predecessor_only(store: impl VaultRows + 'static) {
+pub(crate) async fn a_secret_is_written_over_its_predecessor_only(store: impl VaultRows + 'static) {
     assert_eq!(store.row(key(1), key(1)).await, Ok(None));
     assert_eq!(store.put(vec![secret(1, 1, 2, b"too new")]).await, Ok(false));
     assert_eq!(store.put(vec![secret(1, 1, 0, b"too old")]).await, Ok(false));
@@ -138,7 +138,7 @@ pub async fn a_secret_is_written_over_its_predecessor_only(store: impl VaultRows
     assert_eq!(crowd.join_all().await.into_iter().filter(|answer| *answer == Ok(true)).count(), 1);
 }
 
-pub async fn secrets_are_written_and_deleted_all_or_none(store: impl VaultRows) {
+pub(crate) async fn secrets_are_written_and_deleted_all_or_none(store: impl VaultRows) {
     assert_eq!(store.put(vec![secret(1, 1, 1, b"a"), secret(1, 2, 1, b"b"), secret(2, 1, 1, b"c")]).await, Ok(true));
     assert_eq!(store.put(vec![secret(1, 3, 1, b"d"), secret(1, 1, 1, b"stale")]).await, Ok(false));
     assert_eq!(store.put(vec![secret(1, 3, 1, b"d"), secret(1, 3, 1, b"d")]).await, Ok(false), "one of them twice");
@@ -152,7 +152,7 @@ pub async fn secrets_are_written_and_deleted_all_or_none(store: impl VaultRows) 
     assert_eq!(store.put(vec![secret(1, 1, 1, b"anew")]).await, Ok(true), "what was deleted begins again");
 }
 
-pub async fn secrets_one_past_the_limit_are_refused(store: impl VaultRows) {
+pub(crate) async fn secrets_one_past_the_limit_are_refused(store: impl VaultRows) {
     let most: Vec<_> = (0..FEW).map(|number| secret(1, u8::try_from(number).unwrap(), 1, b"")).collect();
     assert_eq!(store.put(most).await, Ok(true));
     let full = Err(StoreError::Full { table: "vault" });
@@ -166,7 +166,7 @@ pub async fn secrets_one_past_the_limit_are_refused(store: impl VaultRows) {
     assert_eq!(store.row(key(2), key(99)).await.unwrap().unwrap().body.len(), store::MAX_BODY);
 }
 
-pub async fn a_payment_begins_once_and_goes_on_from_its_last_version(store: impl Journal + 'static) {
+pub(crate) async fn a_payment_begins_once_and_goes_on_from_its_last_version(store: impl Journal + 'static) {
     let one = payment(1, 1, 500);
     assert_eq!(store.by_key(key(1)).await, Ok(None));
     assert_eq!(store.advance(next(&one, JournalStage::Executed)).await, Ok(false), "it has not begun");
@@ -196,7 +196,7 @@ pub async fn a_payment_begins_once_and_goes_on_from_its_last_version(store: impl
     assert_eq!(crowd.join_all().await.into_iter().filter(|answer| *answer == Ok(Begun::Fresh)).count(), 1);
 }
 
-pub async fn unfinished_payments_come_oldest_first_and_are_set_aside(store: impl Journal) {
+pub(crate) async fn unfinished_payments_come_oldest_first_and_are_set_aside(store: impl Journal) {
     // Keys against the order of time.
     for (number, payer, amount) in [(9, 1, 500), (5, 2, 40), (7, 1, 3), (1, 1, 1000)] {
         assert_eq!(store.begin(payment(number, payer, amount)).await, Ok(Begun::Fresh));
@@ -219,7 +219,7 @@ pub async fn unfinished_payments_come_oldest_first_and_are_set_aside(store: impl
     assert_eq!(store.set_aside(key(1)).await, Ok(1004));
 }
 
-pub async fn more_than_can_be_counted_is_set_aside_as_all_there_is(store: impl Journal) {
+pub(crate) async fn more_than_can_be_counted_is_set_aside_as_all_there_is(store: impl Journal) {
     for number in 1..=3 {
         assert_eq!(store.begin(payment(number, 1, u64::MAX - 1)).await, Ok(Begun::Fresh));
     }
@@ -231,7 +231,7 @@ async fn unfinished(store: &impl Journal) -> Vec<u8> {
     store.unfinished().await.unwrap().into_iter().map(|row| row.key[0]).collect()
 }
 
-pub async fn only_finished_payments_are_forgotten_and_only_after_their_time(store: impl Journal) {
+pub(crate) async fn only_finished_payments_are_forgotten_and_only_after_their_time(store: impl Journal) {
     for number in 1..=3 {
         assert_eq!(store.begin(payment(number, 1, 1)).await, Ok(Begun::Fresh));
     }
@@ -249,7 +249,7 @@ pub async fn only_finished_payments_are_forgotten_and_only_after_their_time(stor
     assert_eq!(store.by_key(key(3)).await, Ok(Some(forever)));
 }
 
-pub async fn payments_one_past_the_limits_are_refused(store: impl Journal) {
+pub(crate) async fn payments_one_past_the_limits_are_refused(store: impl Journal) {
     let full = StoreError::Full { table: "journal" };
     for number in 0..FEW {
         let row = payment(u8::try_from(number).unwrap(), 1, 1);
