@@ -9,6 +9,7 @@
 
 pub mod anvil;
 mod client;
+pub mod clients;
 mod docker;
 mod gateway;
 mod program;
