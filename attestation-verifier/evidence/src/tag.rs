@@ -45,6 +45,16 @@ tags! {
     VERDICT = "sealgate/verdict/v1";
     /// Digest of the genesis entry: the lineage.
     GENESIS = "sealgate/genesis/v1";
+    /// Additional data of a lasting key at rest.
+    WRAP = "sealgate/wrap/v1";
+    /// Name of an entry of the vault, made with a key of its own.
+    VAULT_NAME = "sealgate/vault-name/v1";
+    /// Info of the HKDF that makes the key of vault names from the vault master.
+    VAULT_NAME_KEY = "sealgate/vault-name-key/v1";
+    /// Info of the HKDF that makes a wrapping key from `GATEWAY_SECRET_KEY`.
+    ENV_KEY = "sealgate/env-key/v1";
+    /// Additional data of a vault master wrapped for migration.
+    ENV_WRAP = "sealgate/env-wrap/v1";
     /// Digest of the catalogue named in a state.
     CATALOGUE = "sealgate/catalogue/v1";
     /// Digest of the prices named in a state.

@@ -1,20 +1,15 @@
 //! The sealed blob's file: lines of `entry value`, ended by a check over all of them. Nothing in it is secret, all of
 //! it is needed; the check tells damage from a wrong machine before the TPM is asked.
 
-use std::{
-    fs,
-    io::{self, Write},
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
-use crate::{Genesis, KeystoreError, PcrValues};
+use crate::{Genesis, KeystoreError, PcrValues, state_file};
 
 const HEAD: &str = "sealgate sealed-keys 1";
 
-/// Longest file we read: a real one has about 2 KiB.
-const LIMIT: u64 = 64 * 1024;
+const NAME: &str = "sealed-keys";
 
 /// What the TPM gave us to keep.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -39,56 +34,24 @@ pub(crate) struct Blob {
 
 /// Where it lies.
 pub(crate) fn path(dir: &Path) -> PathBuf {
-    dir.join("sealed-keys")
+    dir.join(NAME)
 }
 
 impl Blob {
-    /// Writes it, mode 0600, whole or not at all, and never over another.
+    /// Writes it, whole or not at all, and never over another.
     pub(crate) fn write(&self, dir: &Path) -> Result<(), KeystoreError> {
-        let path = path(dir);
-        let failed = |source: io::Error| KeystoreError::file("write", &path, source);
-        fs::create_dir_all(dir).map_err(failed)?;
-        let draft = dir.join(format!(".sealed-keys.{}", std::process::id()));
-        let mut options = fs::OpenOptions::new();
-        options.write(true).create(true).truncate(true);
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::OpenOptionsExt;
-            options.mode(0o600);
-        }
-        let written = options
-            .open(&draft)
-            .and_then(|mut file| file.write_all(self.encode().as_bytes()).and_then(|()| file.sync_all()))
-            // A link fails where a rename would replace.
-            .and_then(|()| fs::hard_link(&draft, &path));
-        fs::remove_file(&draft).ok();
-        match written {
-            Err(source) if source.kind() == io::ErrorKind::AlreadyExists => {
-                Err(KeystoreError::AlreadyInitialised { path })
-            }
-            Err(source) => Err(failed(source)),
-            // The name must survive a power cut as well as the bytes.
-            Ok(()) => fs::File::open(dir).and_then(|dir| dir.sync_all()).map_err(failed),
-        }
+        state_file::create(dir, NAME, self.encode().as_bytes())
     }
 
     /// Reads it.
     pub(crate) fn read(dir: &Path) -> Result<Self, KeystoreError> {
         let path = path(dir);
-        match fs::metadata(&path) {
-            Err(source) if source.kind() == io::ErrorKind::NotFound => {
-                return Err(KeystoreError::BlobMissing { path });
+        match state_file::read(&path)? {
+            None => Err(KeystoreError::BlobMissing { path }),
+            Some(text) => {
+                text.and_then(|text| Self::decode(&text)).map_err(|part| KeystoreError::BlobDamaged { path, part })
             }
-            Err(source) => return Err(KeystoreError::file("read", &path, source)),
-            Ok(metadata) if metadata.len() > LIMIT => {
-                return Err(KeystoreError::BlobDamaged { path, part: "length" });
-            }
-            Ok(_) => {}
         }
-        let bytes = fs::read(&path).map_err(|source| KeystoreError::file("read", &path, source))?;
-        let text =
-            str::from_utf8(&bytes).map_err(|_| KeystoreError::BlobDamaged { path: path.clone(), part: "text" })?;
-        Self::decode(text).map_err(|part| KeystoreError::BlobDamaged { path, part })
     }
 
     pub(crate) fn encode(&self) -> String {
@@ -139,6 +102,8 @@ fn pcrs(text: &str) -> Option<PcrValues> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use evidence::UnixSeconds;
 
     use super::*;

@@ -30,7 +30,7 @@ impl Genesis {
 
     /// H("sealgate/genesis/v1", bytes).
     pub fn lineage(&self) -> Digest {
-        evidence::hash("sealgate/genesis/v1", &[self.0.as_bytes()])
+        evidence::hash(evidence::tag::GENESIS, &[self.0.as_bytes()])
     }
 }
 

@@ -1,7 +1,27 @@
-//! Keys that live in memory. Made at boot and gone with it, or unsealed at boot; none leaves as bytes.
+//! Keys that live in memory. Made at boot and gone with it, unsealed at boot, or lasting ([`LastingKeys`]); none leaves as
+//! bytes but those that another library must sign with, and those leave as a [`Secret`].
+
+mod account;
+mod curve;
+mod lasting;
+mod pseudonym;
+mod row;
+mod vault;
+#[cfg(test)]
+pub(crate) mod vectors;
+
+pub use account::{FeePayerKey, ReceiptKey};
+pub use curve::{SessionKey, TlsKey};
+pub use lasting::LastingKeys;
+pub(crate) use lasting::{create, path};
+pub use pseudonym::PseudonymKey;
+pub use row::RowKey;
+pub use vault::{EnvWrapError, VaultMaster};
 
 use ed25519_dalek::{Signer, SigningKey};
 use evidence::Digest;
+use hkdf::Hkdf;
+use sha2::Sha256;
 use x25519_dalek::{PublicKey, StaticSecret};
 use zeroize::Zeroizing;
 
@@ -120,6 +140,14 @@ impl BootKeys {
         let peer = PeerKey { public: PublicKey::from(&secret).to_bytes(), secret };
         Ok(Self { proof, peer, instance: *random()? })
     }
+}
+
+/// 32 bytes of HKDF-SHA256 (RFC 5869).
+pub(crate) fn derive(ikm: &[u8], salt: &[u8], info: &[u8]) -> Secret<[u8; 32]> {
+    let mut key = Zeroizing::new([0; 32]);
+    #[expect(clippy::expect_used, reason = "HKDF-SHA256 gives up to 8160 bytes")]
+    Hkdf::<Sha256>::new(Some(salt), ikm).expand(info, key.as_mut_slice()).expect("32 bytes");
+    Secret::new(*key)
 }
 
 /// Bytes of the operating system.

@@ -4,13 +4,14 @@
 //! gateway extends 15 after unsealing, so it opens once per boot and never to what runs later.
 
 use std::{
-    fmt, io,
+    fmt, fs, io,
     path::{Path, PathBuf},
 };
 
 use evidence::UnixSeconds;
 use hkdf::Hkdf;
 use sha2::Sha256;
+use zeroize::Zeroizing;
 
 use crate::{
     Genesis, PcrChange, PcrSet, Secret, Tpm, TpmError,
@@ -43,6 +44,23 @@ pub enum KeystoreError {
         /// Which entry; `tpm` when the TPM finds the fault.
         part: &'static str,
     },
+    /// The sealed keys are here, the file of the lasting keys they open is not.
+    LastingMissing {
+        /// Where it should be.
+        path: PathBuf,
+    },
+    /// The file of the lasting keys is not what was written, or belongs to another lineage.
+    LastingDamaged {
+        /// The file.
+        path: PathBuf,
+        /// Which entry.
+        part: &'static str,
+    },
+    /// Lasting keys are here, but not the sealed keys that open them.
+    LastingWithoutSealed {
+        /// The file of the lasting keys.
+        path: PathBuf,
+    },
     /// The machine is in another state than the one the keys were sealed to.
     WrongPcrs {
         /// Every register that differs.
@@ -66,27 +84,38 @@ pub enum KeystoreError {
     },
 }
 
-/// Makes the keys and seals them: `enclave keys init`.
+/// Makes the keys: seals two to the TPM and wraps the lasting ones with the second: `enclave keys init`.
 ///
 /// # Errors
-/// [`KeystoreError::AlreadyInitialised`] if there are some, and whatever the TPM or the file system answers.
+/// [`KeystoreError::AlreadyInitialised`] or [`KeystoreError::LastingWithoutSealed`] if there are some, and whatever the
+/// TPM or the file system answers.
 pub fn init(tcti: &str, dir: &Path, pcrs: &PcrSet, now: UnixSeconds) -> Result<SealedKeys, KeystoreError> {
     let path = blob::path(dir);
     if path.exists() {
         return Err(KeystoreError::AlreadyInitialised { path });
     }
+    let lasting = keys::path(dir);
+    if lasting.exists() {
+        return Err(KeystoreError::LastingWithoutSealed { path: lasting });
+    }
     let mut tpm = Tpm::open(tcti)?;
-    let both = mixed(&mut tpm)?;
+    let both = mixed(&mut tpm, b"sealgate/sealed-keys/v1")?;
     let sealed = tpm.seal(&both, pcrs)?;
     let genesis = Genesis::new(*keys::random()?, now);
     let blob = Blob { genesis, sealed };
     // What cannot be opened now must not be kept: a TPM that lies or a bus that garbles shows here.
     let opened = open(&mut tpm, &blob, &path)?;
-    if !opened.expose(|opened| both.expose(|both| opened == both)) {
+    if !opened.expose(|opened| both.expose(|both| evidence::ct_eq(opened, both))) {
         return Err(KeystoreError::Tpm(TpmError::Wrong { what: "unsealing gave other bytes than were sealed" }));
     }
-    blob.write(dir)?;
-    Ok(SealedKeys::new(&both, blob.genesis))
+    let keys = SealedKeys::new(&both, blob.genesis.clone());
+    // The sealed keys come last: only with them does the lineage exist.
+    keys::create(dir, &keys, || mixed(&mut tpm, b"sealgate/lasting-keys/v1"))?;
+    if let Err(error) = blob.write(dir) {
+        fs::remove_file(lasting).ok();
+        return Err(error);
+    }
+    Ok(keys)
 }
 
 /// Opens the keys: at every start.
@@ -109,14 +138,14 @@ pub fn sealed_to(dir: &Path) -> Result<PcrSet, KeystoreError> {
 }
 
 /// Neither the system's nor the TPM's generator alone decides: HKDF over both.
-fn mixed(tpm: &mut Tpm) -> Result<Secret<[u8; 64]>, KeystoreError> {
+fn mixed<const N: usize>(tpm: &mut Tpm, info: &[u8]) -> Result<Secret<[u8; N]>, KeystoreError> {
     let system = keys::random::<64>()?;
     let device = tpm.random()?;
-    let mut both = [0; 64];
+    let mut both = Zeroizing::new([0; N]);
     let hkdf = device.expose(|device| Hkdf::<Sha256>::new(Some(device), system.as_slice()));
-    hkdf.expand(b"sealgate/sealed-keys/v1", &mut both)
-        .map_err(|_| KeystoreError::Tpm(TpmError::Wrong { what: "HKDF refused 64 bytes" }))?;
-    Ok(Secret::new(both))
+    hkdf.expand(info, both.as_mut_slice())
+        .map_err(|_| KeystoreError::Tpm(TpmError::Wrong { what: "HKDF refused the length of a key" }))?;
+    Ok(Secret::new(*both))
 }
 
 fn open(tpm: &mut Tpm, blob: &Blob, path: &Path) -> Result<Secret<[u8; 64]>, KeystoreError> {
@@ -147,8 +176,8 @@ impl KeystoreError {
             Self::Tpm(error) => error.fix(),
             Self::Randomness(_) => "the kernel's random generator does not answer: this machine cannot hold keys".into(),
             Self::AlreadyInitialised { path } => format!(
-                "nothing to do: the keys exist. To start a new lineage, and lose every proof key and wrapped secret of \
-                 this one, move {} away first",
+                "nothing to do: the keys exist. To start a new lineage, and lose every key and stored secret of this one, \
+                 move the state directory of {} away first",
                 path.display()
             ),
             Self::BlobMissing { .. } => {
@@ -159,6 +188,23 @@ impl KeystoreError {
             Self::BlobDamaged { .. } => {
                 "restore the file from a backup; without one a new lineage must be made with `enclave keys init`".into()
             }
+            Self::LastingMissing { path } => format!(
+                "restore {} from a backup of this lineage; it is never made again, because what the lost keys protect \
+                 (stored secrets, pending payments, the certificate's key) would be lost with them. Without a backup, or \
+                 if these keys were made by a build that had no such file, move the state directory away and make a new \
+                 lineage with `enclave keys init`",
+                path.display()
+            ),
+            Self::LastingDamaged { path, .. } => format!(
+                "restore {} from a backup of this lineage; without one, move the state directory away and make a new \
+                 lineage with `enclave keys init`: stored secrets and what the accounts hold are then lost",
+                path.display()
+            ),
+            Self::LastingWithoutSealed { path } => format!(
+                "if `sealed-keys` was lost, restore it from a backup beside {0}; if `enclave keys init` was interrupted \
+                 and never succeeded, move {0} away and run it again",
+                path.display()
+            ),
             Self::WrongPcrs { changed } if only_15(changed) => {
                 "PCR 15 is extended at each start, so the keys open once per boot: reboot the machine. For development, \
                  where the gateway restarts and the TPM does not, leave 15 out of `pcrs` when running `enclave keys init`"
@@ -222,6 +268,13 @@ impl fmt::Display for KeystoreError {
             }
             Self::BlobDamaged { path, part } => {
                 write!(f, "{}: the sealed keys are damaged at `{part}`", path.display())
+            }
+            Self::LastingMissing { path } => write!(f, "{}: there are no lasting keys", path.display()),
+            Self::LastingDamaged { path, part } => {
+                write!(f, "{}: the lasting keys are damaged at `{part}`, or of another lineage", path.display())
+            }
+            Self::LastingWithoutSealed { path } => {
+                write!(f, "{}: lasting keys are here, the sealed keys that open them are not", path.display())
             }
             Self::WrongPcrs { changed } => {
                 f.write_str("the machine is not in the state the keys were sealed to:")?;

@@ -21,6 +21,7 @@
     )
 )]
 
+mod aead;
 mod blob;
 mod certificate_table;
 pub mod doctor;
@@ -31,6 +32,7 @@ mod pcrs;
 mod secret;
 mod simulated;
 mod source;
+mod state_file;
 mod tpm;
 mod tsm;
 mod wrap;

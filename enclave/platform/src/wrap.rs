@@ -1,19 +1,14 @@
 //! Lasting keys at rest: AES-256-GCM under the KEK, bound to lineage, name and version (docs/WIRE.md, keys).
 
-use aes_gcm::{
-    Aes256Gcm, KeyInit,
-    aead::{Aead, Payload},
-};
-use evidence::Digest;
+use evidence::{Digest, tag};
 
 use crate::{
     Secret,
-    keys::{self, NoRandomness},
+    aead::{self, NONCE, SealError, TAG},
+    keys::NoRandomness,
 };
 
 const VERSION: u8 = 1;
-const NONCE: usize = 12;
-const TAG: usize = 16;
 /// A key, a key pair, a certificate's key: nothing longer is wrapped.
 const LIMIT: usize = 4096;
 
@@ -79,11 +74,11 @@ impl WrappedSecret {
         if secret.len() > LIMIT {
             return Err(WrapError::TooLong);
         }
-        // A random nonce: a lineage wraps a few dozen keys, far below the 2^32 at which 96 bits wear thin.
-        let nonce = *keys::random::<NONCE>()?;
-        let payload = Payload { msg: secret, aad: &associated(lineage, name, version) };
-        let sealed = Aes256Gcm::new(kek.into()).encrypt(&nonce.into(), payload).map_err(|_| WrapError::TooLong)?;
-        Ok(Self([&[VERSION][..], &nonce, &sealed].concat()))
+        let sealed = aead::seal(kek, &associated(lineage, name, version), secret).map_err(|error| match error {
+            SealError::Randomness(error) => WrapError::Randomness(error),
+            SealError::TooLong => WrapError::TooLong,
+        })?;
+        Ok(Self([&[VERSION][..], &sealed].concat()))
     }
 
     pub(crate) fn open(
@@ -94,15 +89,12 @@ impl WrappedSecret {
         version: u32,
     ) -> Result<Secret<Vec<u8>>, WrapError> {
         let rest = self.0.get(1..).ok_or(WrapError::Malformed)?;
-        let (nonce, sealed) = rest.split_first_chunk::<NONCE>().ok_or(WrapError::Malformed)?;
-        let payload = Payload { msg: sealed, aad: &associated(lineage, name, version) };
-        let opened = Aes256Gcm::new(kek.into()).decrypt(&(*nonce).into(), payload).map_err(|_| WrapError::Refused)?;
-        Ok(Secret::new(opened))
+        aead::open(kek, &associated(lineage, name, version), rest).ok_or(WrapError::Refused)
     }
 }
 
 fn associated(lineage: &Digest, name: &str, version: u32) -> Vec<u8> {
-    evidence::t("sealgate/wrap/v1", &[lineage, name.as_bytes(), &version.to_be_bytes()])
+    evidence::t(tag::WRAP, &[lineage, name.as_bytes(), &version.to_be_bytes()])
 }
 
 #[cfg(test)]

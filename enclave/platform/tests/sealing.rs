@@ -19,7 +19,12 @@ use std::{
 };
 
 use evidence::UnixSeconds;
-use platform::{KeystoreError, PcrSet, Tpm, TpmError, keys::SealedKeys, keystore};
+use gate::{keep::Pseudonyms, ledger::FeePayer};
+use platform::{
+    KeystoreError, PcrSet, Tpm, TpmError,
+    keys::{LastingKeys, SealedKeys},
+    keystore,
+};
 use sealgate_tests::tpm::{self, Swtpm};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
@@ -70,6 +75,64 @@ fn what_was_sealed_is_unsealed_at_every_boot() {
         tpm.reboot();
     }
     assert_eq!(keystore::sealed_to(dir.path()).expect("blob"), PcrSet::of_our_image());
+}
+
+/// Everything of them that may be seen.
+fn faces(keys: &LastingKeys) -> [Vec<u8>; 6] {
+    [
+        keys.tls.spki_sha256().to_vec(),
+        keys.session.spki().to_vec(),
+        keys.fee_payer.address().to_vec(),
+        keys.receipt.address().to_vec(),
+        keys.vault.entry_name(&[b"entry"]).to_vec(),
+        keys.pseudonym.of("wallet", b"value").to_vec(),
+    ]
+}
+
+#[test]
+fn lasting_keys_are_the_same_at_every_boot_and_on_no_other_machine() {
+    let (mut tpm, dir, other) = (Swtpm::start(), state(), state());
+    let made = faces(&LastingKeys::open(dir.path(), &init(&tpm, dir.path())).expect("made with the lineage"));
+    for _ in 0..2 {
+        let started = std::time::Instant::now();
+        let sealed = keystore::unseal(&tpm.tcti(), dir.path()).expect("unseal");
+        let unsealed = started.elapsed();
+        assert_eq!(faces(&LastingKeys::open(dir.path(), &sealed).expect("opened")), made);
+        eprintln!("lasting keys: {:.1} ms", (started.elapsed() - unsealed).as_secs_f64() * 1e3);
+        tpm.reboot();
+    }
+    let sealed = init(&tpm, other.path());
+    let others = faces(&LastingKeys::open(other.path(), &sealed).expect("made with the lineage"));
+    assert!(made.iter().zip(&others).all(|(one, two)| one != two));
+    // Nor do all but one.
+    fs::copy(dir.path().join("lasting-keys"), other.path().join("lasting-keys")).expect("copied");
+    let error = LastingKeys::open(other.path(), &sealed).expect_err("of another lineage");
+    assert!(matches!(error, KeystoreError::LastingDamaged { part: "tls", .. }), "{error}");
+    assert!(error.to_string().contains("another lineage") && error.fix().contains("backup"), "{error}");
+}
+
+#[test]
+fn lost_lasting_keys_are_a_refusal_and_are_never_made_again() {
+    let (tpm, dir) = (Swtpm::start(), state());
+    let sealed = init(&tpm, dir.path());
+    fs::remove_file(dir.path().join("lasting-keys")).expect("removed");
+    let error = LastingKeys::open(dir.path(), &sealed).expect_err("lost");
+    assert!(matches!(error, KeystoreError::LastingMissing { .. }), "{error}");
+    let error = keystore::init(&tpm.tcti(), dir.path(), &PcrSet::of_our_image(), NOW).expect_err("second init");
+    assert!(matches!(error, KeystoreError::AlreadyInitialised { .. }), "{error}");
+    assert!(!dir.path().join("lasting-keys").exists());
+}
+
+#[test]
+fn lasting_keys_without_sealed_keys_are_not_written_over() {
+    let (tpm, dir) = (Swtpm::start(), state());
+    init(&tpm, dir.path());
+    fs::remove_file(dir.path().join("sealed-keys")).expect("removed");
+    let before = fs::read(dir.path().join("lasting-keys")).expect("there");
+    let error = keystore::init(&tpm.tcti(), dir.path(), &PcrSet::of_our_image(), NOW).expect_err("keys are here");
+    assert!(matches!(error, KeystoreError::LastingWithoutSealed { .. }), "{error}");
+    assert!(error.fix().contains("restore it") && error.fix().contains("move"), "{}", error.fix());
+    assert_eq!(fs::read(dir.path().join("lasting-keys")).expect("there"), before);
 }
 
 #[test]
