@@ -108,12 +108,16 @@ pub fn payment(from: &Account, nonce: u8) -> Payment {
 }
 
 pub fn payment_until(from: &Account, nonce: [u8; 32], valid_before: u64) -> Payment {
-    let text = payment_json(from, nonce, valid_before);
+    payment_for(from, pay_to(), nonce, valid_before)
+}
+
+pub fn payment_for(from: &Account, payee: Wallet, nonce: [u8; 32], valid_before: u64) -> Payment {
+    let text = payment_json(from, payee, nonce, valid_before);
     Payment::from_value(&evidence::json::parse(text.as_bytes(), &evidence::json::Limits::THEIRS).expect("JSON"))
         .expect("a payment")
 }
 
-pub fn payment_json(from: &Account, nonce: [u8; 32], valid_before: u64) -> String {
+pub fn payment_json(from: &Account, payee: Wallet, nonce: [u8; 32], valid_before: u64) -> String {
     use alloy_sol_types::SolStruct;
     let domain = alloy_sol_types::eip712_domain! {
         name: "USD Coin",
@@ -123,7 +127,7 @@ pub fn payment_json(from: &Account, nonce: [u8; 32], valid_before: u64) -> Strin
     };
     let signed = ledger::abi::TransferWithAuthorization {
         from: (*from.wallet().as_bytes()).into(),
-        to: (*pay_to().as_bytes()).into(),
+        to: (*payee.as_bytes()).into(),
         value: alloy_primitives::U256::from(500),
         validAfter: alloy_primitives::U256::ZERO,
         validBefore: alloy_primitives::U256::from(valid_before),
@@ -136,7 +140,7 @@ pub fn payment_json(from: &Account, nonce: [u8; 32], valid_before: u64) -> Strin
         "from":"{}","to":"{}","value":"500","validAfter":"0","validBefore":"{valid_before}","nonce":"0x{}"}}}}}}"#,
         hex::encode(signature),
         from.wallet(),
-        pay_to(),
+        payee,
         hex::encode(nonce),
     )
 }
