@@ -539,3 +539,18 @@ async fn a_crash_between_any_two_writes_costs_nobody_anything() {
         what_must_hold(&bench, &format!("after {writes} writes")).await;
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_crash_during_the_recovery_from_a_crash_costs_nobody_anything() {
+    for first in 0..=5 {
+        for second in 0..=4 {
+            let bench = Bench::new();
+            bench.journal.break_write(first, StoreFault::DownBefore);
+            let _gone = tokio::time::timeout(Duration::from_millis(1), one_call(&bench)).await;
+            bench.journal.set_down(false);
+            bench.journal.break_write(second, StoreFault::DownBefore);
+            let _gone = bench.rail().recover(bench.now()).await;
+            what_must_hold(&bench, &format!("after {first} writes, then {second}")).await;
+        }
+    }
+}
