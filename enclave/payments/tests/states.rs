@@ -330,6 +330,28 @@ async fn a_payer_who_drains_the_account_meanwhile_gets_no_reply_and_pays_nothing
 }
 
 #[tokio::test(start_paused = true)]
+async fn with_a_transaction_under_way_a_drained_account_is_pending_until_the_chain_says_so() {
+    let bench = Bench::new();
+    let rail = bench.rail();
+    let hold = bench.hold(&rail, 1).await;
+    bench.ledger.change(|inner| inner.halted = true);
+    rail.settle(*hold, REPLY.to_vec()).await.unwrap_err();
+    // Drained, and no node wants the bytes again; but one still has them.
+    let payer = bench.payer.wallet();
+    bench.ledger.change(|inner| {
+        inner.balances.insert(payer, 0);
+        inner.refuse_sends = Some("txpool is full".to_owned());
+    });
+    for _ in 0..3 {
+        assert_eq!(rail.recover(bench.now()).await.unwrap().pending, 1);
+    }
+    bench.ledger.change(|inner| inner.balances.insert(payer, 500));
+    bench.ledger.mine();
+    assert_eq!(rail.recover(bench.now()).await.unwrap().settled, 1);
+    assert_eq!(reply(rail.reserve(&purchase(1), &payment(&bench.payer, 1), bench.now()).await.unwrap()), REPLY);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_authorization_that_ends_before_it_could_be_executed_is_given_up() {
     let bench = Bench::new();
     let rail = bench.rail();
