@@ -14,7 +14,13 @@ mod common;
 #[path = "common/real.rs"]
 mod real;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use chain::Nodes;
 use common::{Account, payment_for, purchase};
@@ -34,7 +40,7 @@ const REPLY: &[u8] = b"the reply";
 struct Bench {
     anvil: Anvil,
     payer: Account,
-    rail: Exact<Store, Nodes>,
+    rail: Arc<Exact<Store, Nodes>>,
     valid_before: u64,
     _dir: TempDir,
 }
@@ -47,7 +53,7 @@ impl Bench {
         let journal = Arc::new(open(&dir.path().join("state.db")).await);
         let rail = real_rail(payee(), journal, Arc::new(nodes(&anvil.url())), &fee_payer);
         tick(&anvil);
-        Self { anvil, payer, rail, valid_before: wall().0 + 3600, _dir: dir }
+        Self { anvil, payer, rail: Arc::new(rail), valid_before: wall().0 + 3600, _dir: dir }
     }
 
     fn payment(&self, nonce: u8) -> Payment {
@@ -113,6 +119,31 @@ async fn many_payers_at_once_are_each_settled_once() {
     let done = futures_util::future::join_all(calls).await;
     assert!(done.iter().all(Result::is_ok), "{done:?}");
     assert_eq!(bench.paid(), 3_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn eight_parallel_uses_of_one_authorization_are_one_call_and_one_payment() {
+    let bench = Bench::new().await;
+    let executions = Arc::new(AtomicUsize::new(0));
+    let uses: Vec<_> = (0..8)
+        .map(|_| {
+            let (rail, payment, executions) = (Arc::clone(&bench.rail), bench.payment(1), Arc::clone(&executions));
+            tokio::spawn(async move {
+                match rail.reserve(&purchase(1), &payment, wall()).await.unwrap() {
+                    Reserved::Fresh(hold) => {
+                        executions.fetch_add(1, Ordering::SeqCst);
+                        rail.settle(*hold, REPLY.to_vec()).await.unwrap();
+                        REPLY.to_vec()
+                    }
+                    Reserved::Answered(reply) => reply.bytes,
+                }
+            })
+        })
+        .collect();
+    for one in uses {
+        assert_eq!(one.await.unwrap(), REPLY);
+    }
+    assert_eq!((executions.load(Ordering::SeqCst), bench.paid()), (1, 500));
 }
 
 #[tokio::test]
