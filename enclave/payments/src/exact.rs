@@ -399,7 +399,8 @@ impl<J: Journal, L: Ledger> Exact<J, L> {
 
     /// Wei that one settlement may take, at this base fee.
     fn gas_cost(&self, base_fee: u128) -> u128 {
-        let fee = base_fee.saturating_mul(2).min(self.config.max_fee_per_gas);
+        let fee = base_fee.saturating_mul(2).saturating_add(self.config.max_priority_fee);
+        let fee = fee.min(self.config.max_fee_per_gas);
         fee.saturating_mul(u128::from(self.config.gas_limit))
     }
 

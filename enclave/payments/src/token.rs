@@ -191,6 +191,55 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_domain_is_the_tokens_own() {
+        let base = Config::base_usdc(Wallet::new([1; 20]));
+        let sepolia = Config {
+            chain_id: 84532,
+            asset: "0x036CbD53842c5426634e7929541eC2318f3dCF7e".parse().unwrap(),
+            domain_name: "USDC".to_owned(),
+            ..base.clone()
+        };
+        for (config, separator) in [
+            (&base, "02fa7265e7c5d81118673727957699e4d68f74cd74b7db77da710fe8a2c7834f"),
+            (&sepolia, "71f17a3b2ff373b803d70a5a07c046c1a2bc8e89c09ef722fcb047abe94c9818"),
+        ] {
+            assert_eq!(hex::encode(Domain::of(config).separator()), separator);
+        }
+        let typehash = abi::TransferWithAuthorization::eip712_encode_type;
+        let expected = "7c7c6cdb67a18743f49ec6fa9b35f50d52ed05cbed4cc592e13b44501c1a2267";
+        assert_eq!(hex::encode(keccak256(typehash().as_bytes())), expected);
+    }
+
+    #[test]
+    fn the_specifications_own_sample_is_its_payers() {
+        let wallet = |text: &str| text.parse::<Wallet>().unwrap();
+        let config = Config {
+            chain_id: 84532,
+            asset: wallet("0x036CbD53842c5426634e7929541eC2318f3dCF7e"),
+            domain_name: "USDC".to_owned(),
+            ..Config::base_usdc(Wallet::new([1; 20]))
+        };
+        let signed = Signed {
+            from: wallet("0x857b06519E91e3A54538791bDbb0E22373e36b66"),
+            to: wallet("0x209693Bc6afc0C5328bA36FaF03C514EF312287C"),
+            value: 10_000,
+            valid_after: 1_740_672_089,
+            valid_before: 1_740_672_154,
+            nonce: hex::decode("f3746613c2d920b5fdabc0856f2aeb2d4f88ee6037b8cc5d04a71a4462f13480")
+                .unwrap()
+                .try_into()
+                .unwrap(),
+        };
+        let signature = hex::decode(
+            "2d6a7588d6acca505cbf0d9a4a227e0c52c6c34008c8e8986a1283259764173608a2ce6496642e377d6da8dbbf5836e9bd15092f9e\
+             cab05ded3d6293af148b571c",
+        )
+        .unwrap();
+        let signature = crate::signature::token_form(&signature).unwrap();
+        assert_eq!(crate::signature::signer(&signature, &Domain::of(&config).digest(&signed)), Some(signed.from));
+    }
+
+    #[test]
     fn what_a_token_must_answer_is_read_strictly() {
         let mut one = [0; 32];
         one[31] = 1;

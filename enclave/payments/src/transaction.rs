@@ -68,3 +68,56 @@ fn integer(word: &[u8]) -> &[u8] {
     let zeros = word.iter().take_while(|byte| **byte == 0).count();
     word.get(zeros..).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use evidence::json::{Limits, Value, parse};
+    use k256::ecdsa::SigningKey;
+
+    use super::*;
+
+    struct Key(SigningKey);
+
+    impl FeePayer for Key {
+        fn address(&self) -> Address {
+            [0; 20]
+        }
+
+        fn sign_transaction(&self, signing_hash: &Word) -> [u8; 65] {
+            let (signature, id) = self.0.sign_prehash_recoverable(signing_hash).unwrap();
+            let mut out = [0; 65];
+            out[..64].copy_from_slice(&signature.to_bytes());
+            out[64] = id.to_byte();
+            out
+        }
+    }
+
+    #[test]
+    fn transactions_are_those_that_another_library_signs() {
+        let file = parse(include_bytes!("../../../tests/vectors/x402/transaction.json"), &Limits::THEIRS).unwrap();
+        let key = Key(SigningKey::from_slice(&[0x11; 32]).unwrap());
+        let cases = file.member("cases").and_then(Value::as_array).unwrap();
+        assert_eq!(cases.len(), 4);
+        for case in cases {
+            let text = |name| case.member(name).and_then(Value::as_str).unwrap();
+            let raw = Transaction {
+                chain_id: 8453,
+                nonce: text("nonce").parse().unwrap(),
+                max_priority_fee: text("tip").parse().unwrap(),
+                max_fee: text("fee").parse().unwrap(),
+                gas_limit: 150_000,
+                to: hex::decode("833589fcd6edb6e08f4c7c32d4f71b54bda02913").unwrap().try_into().unwrap(),
+                data: hex::decode(text("data").trim_start_matches("0x")).unwrap(),
+            }
+            .signed(&key);
+            assert_eq!(hex::encode(&raw), text("raw"));
+            assert_eq!(hex::encode(hash(&raw)), text("hash"));
+        }
+    }
+
+    #[test]
+    fn numbers_have_no_leading_zeros() {
+        assert_eq!(integer(&[0, 0, 1, 0]), [1, 0]);
+        assert!(integer(&[0; 32]).is_empty());
+    }
+}

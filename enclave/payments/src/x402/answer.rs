@@ -42,3 +42,41 @@ fn network(dialect: Dialect, chain: &str) -> Value {
         _ => chain.into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use evidence::{UnixSeconds, UsdcAmount, Wallet, payment::Authorization};
+
+    use super::*;
+
+    #[test]
+    fn a_settlement_is_told_in_the_words_of_who_paid() {
+        let settled = SettledPayment {
+            transaction: [0xab; 32],
+            authorization: Authorization {
+                network: "eip155:8453".to_owned(),
+                asset: Wallet::new([1; 20]),
+                from: "0x7e5f4552091a69125d5dfcb7b8c2659029395bdf".parse().unwrap(),
+                to: Wallet::new([2; 20]),
+                value: UsdcAmount::from_units(500),
+                valid_after: UnixSeconds(0),
+                valid_before: UnixSeconds(1),
+                nonce: [0; 32],
+            },
+            keep_until: UnixSeconds(0),
+        };
+        let hash = "ab".repeat(32);
+        assert_eq!(
+            settlement_response(Dialect::V2, &settled).to_text(),
+            format!(
+                r#"{{"success":true,"transaction":"0x{hash}","network":"eip155:8453","payer":"0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf","amount":"500"}}"#
+            )
+        );
+        let v1 = settlement_response(Dialect::V1, &settled);
+        assert_eq!(v1.member("network"), Some(&"base".into()));
+        assert_eq!(
+            settlement_failed(Dialect::V2, "eip155:8453", Reason::InsufficientFunds, None).to_text(),
+            r#"{"success":false,"errorReason":"insufficient_funds","transaction":"","network":"eip155:8453"}"#
+        );
+    }
+}

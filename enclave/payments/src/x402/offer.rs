@@ -143,3 +143,53 @@ pub fn header(value: &Value) -> String {
 pub(crate) fn checksummed(address: &[u8; 20]) -> String {
     alloy_primitives::Address::from(*address).to_checksum(None)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn offer() -> Offer {
+        let config = Config::base_usdc("0x23618e81e3f5cdf7f54c3d65f7fbc0abf5b21e8f".parse().unwrap());
+        let purchase = Purchase {
+            resource: "https://gateway.example/api/servers/s/tools/echo".to_owned(),
+            also: Vec::new(),
+            description: "echo".to_owned(),
+            fingerprint: [0; 32],
+            price: UsdcAmount::from_units(500),
+            deadline: Duration::from_secs(60),
+            keep_for: Duration::from_secs(600),
+        };
+        Offer::of(&config, &purchase)
+    }
+
+    #[test]
+    fn one_offer_has_the_shape_of_both_versions_and_of_mcp() {
+        let offer = offer();
+        assert_eq!(
+            offer.payment_required("payment_required").to_text(),
+            r#"{"x402Version":2,"error":"payment_required","resource":{"url":"https://gateway.example/api/servers/s/tools/echo","description":"echo","mimeType":"application/json"},"accepts":[{"scheme":"exact","network":"eip155:8453","amount":"500","asset":"0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913","payTo":"0x23618e81E3f5cdF7f54C3d65f7FBc0aBf5B21E8f","maxTimeoutSeconds":206,"extra":{"name":"USD Coin","version":"2"}}],"extensions":{}}"#
+        );
+        assert_eq!(
+            offer.payment_required_v1("X-PAYMENT header is required").to_text(),
+            r#"{"x402Version":1,"error":"X-PAYMENT header is required","accepts":[{"scheme":"exact","network":"base","maxAmountRequired":"500","resource":"https://gateway.example/api/servers/s/tools/echo","description":"echo","mimeType":"application/json","payTo":"0x23618e81E3f5cdF7f54C3d65f7FBc0aBf5B21E8f","maxTimeoutSeconds":206,"asset":"0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913","extra":{"name":"USD Coin","version":"2"}}]}"#
+        );
+        let mcp = offer.payment_required_mcp(Reason::PaymentRequired, "pay first");
+        let text = |path: &[&str]| {
+            let found = path.iter().try_fold(&mcp, |value, name| value.member(name)).unwrap();
+            found.as_str().map_or_else(|| found.to_text(), str::to_owned)
+        };
+        assert_eq!(text(&["error"]), "PAYMENT_REQUIRED");
+        assert_eq!(text(&["paymentRequirements", "priceUsd"]), "0.0005");
+        assert_eq!(text(&["paymentRequirements", "maxAmountRequired"]), "500");
+        assert_eq!(text(&["paymentRequirements", "network"]), "eip155:8453");
+        assert_eq!(text(&["x402Version"]), "2");
+        assert_eq!(mcp.member("accepts"), offer.payment_required("").member("accepts"));
+    }
+
+    #[test]
+    fn a_header_is_standard_base64_with_padding() {
+        assert_eq!(header(&object([("a", "\u{ff}?".into())])), "eyJhIjoiw78/In0=");
+    }
+}

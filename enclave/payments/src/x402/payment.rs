@@ -353,3 +353,89 @@ fn hex_bytes(value: Option<&Value>, path: &'static str, wanted: &'static str) ->
 const LAX: GeneralPurposeConfig = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
 const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LAX);
 const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LAX);
+
+#[cfg(test)]
+mod tests {
+    use evidence::json::object;
+
+    use super::*;
+
+    fn authorization() -> Value {
+        object([
+            ("from", "0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf".into()),
+            ("to", "0x23618e81e3f5cdf7f54c3d65f7fbc0abf5b21e8f".into()),
+            ("value", "500".into()),
+            ("validAfter", "0".into()),
+            ("validBefore", "1800003600".into()),
+            ("nonce", format!("0x{}", "ab".repeat(32)).into()),
+        ])
+    }
+
+    fn flat(version: u64, signature: String, more: Value) -> Value {
+        object([
+            ("x402Version", version.into()),
+            ("scheme", "exact".into()),
+            ("network", "base".into()),
+            ("payload", object([("signature", signature.into()), ("authorization", authorization())])),
+            ("more", more),
+        ])
+    }
+
+    fn plain() -> Value {
+        flat(1, format!("0x{}", "11".repeat(65)), Value::Null)
+    }
+
+    #[test]
+    fn a_header_is_read_in_every_base64_that_clients_send() {
+        let text = plain().to_text().replace("null", "\"???>>>\"");
+        let standard = base64::engine::general_purpose::STANDARD.encode(&text);
+        let unpadded = standard.trim_end_matches('=').to_owned();
+        assert_ne!(standard, unpadded);
+        let url_safe = standard.replace('+', "-").replace('/', "_");
+        assert_ne!(standard, url_safe);
+        let read = Payment::from_header(standard.as_bytes()).unwrap();
+        assert_eq!((read.dialect, read.value, read.nonce), (Dialect::V1, Some(500), [0xab; 32]));
+        for other in [unpadded, url_safe.trim_end_matches('=').to_owned(), url_safe, format!(" {standard} ")] {
+            assert_eq!(Payment::from_header(other.as_bytes()), Ok(read.clone()), "{other}");
+        }
+        assert_eq!(Payment::from_header(format!("{standard},{standard}").as_bytes()), Err(PaymentError::NotBase64));
+        assert_eq!(Payment::from_header(text.as_bytes()), Err(PaymentError::NotBase64));
+    }
+
+    #[test]
+    fn one_byte_past_the_limit_is_too_long_before_anything_is_decoded() {
+        let text = vec![b'!'; MAX_PAYMENT_BYTES + 1];
+        assert_eq!(Payment::from_header(&text), Err(PaymentError::TooLong { bytes: MAX_PAYMENT_BYTES + 1 }));
+        assert_eq!(Payment::from_header(&text[1..]), Err(PaymentError::NotBase64));
+        let empty = flat(1, format!("0x{}", "11".repeat(65)), "".into()).to_text().len();
+        let of = |bytes: usize| flat(1, format!("0x{}", "11".repeat(65)), "x".repeat(bytes - empty).into());
+        assert!(Payment::from_value(&of(MAX_PAYMENT_BYTES)).is_ok());
+        let found = Payment::from_value(&of(MAX_PAYMENT_BYTES + 1));
+        assert_eq!(found, Err(PaymentError::TooLong { bytes: MAX_PAYMENT_BYTES + 1 }));
+    }
+
+    #[test]
+    fn a_signature_and_an_amount_have_a_longest_form() {
+        let signed = |bytes: usize| Payment::from_value(&flat(2, format!("0x{}", "11".repeat(bytes)), Value::Null));
+        assert_eq!(signed(MAX_SIGNATURE_BYTES).unwrap().dialect, Dialect::Hybrid);
+        assert!(matches!(signed(MAX_SIGNATURE_BYTES + 1), Err(PaymentError::Member { path: "payload.signature", .. })));
+        let amount = |digits: usize| Value::from("9".repeat(digits));
+        assert!(decimal(Some(&amount(78)), "value").is_ok());
+        assert!(decimal(Some(&amount(79)), "value").is_err());
+        for bad in ["", "00", "+1", "-1", "1.0", "1e3", "0x1", " 1", "1 ", "\u{661}"] {
+            assert!(decimal(Some(&bad.into()), "value").is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn deep_nesting_is_refused_and_no_name_of_the_payers_is_repeated() {
+        let deep = format!("{{\"a\":{}{}}}", "[".repeat(16), "]".repeat(16));
+        let header = base64::engine::general_purpose::STANDARD.encode(deep);
+        assert!(matches!(Payment::from_header(header.as_bytes()), Err(PaymentError::NotJson(_))));
+        let twice = base64::engine::general_purpose::STANDARD.encode(r#"{"secret":1,"secret":2}"#);
+        let error = Payment::from_header(twice.as_bytes()).unwrap_err();
+        assert!(!error.to_string().contains("secret"), "{error}");
+        let shown = format!("{:?}", Payment::from_value(&plain()).unwrap());
+        assert!(!shown.contains("7e5f") && !shown.contains("17, 17"), "{shown}");
+    }
+}
