@@ -244,7 +244,15 @@ async fn rail(
         fee_payer,
         Arc::clone(pseudonyms) as Arc<dyn gate::keep::Pseudonyms>,
     );
-    rail.map(Arc::new).map_err(|error| Failure::new("payments cannot work", &error, error.fix()))
+    let rail = rail.map_err(|error| Failure::new("payments cannot work", &error, error.fix()))?;
+    match rail.probe().await {
+        Ok(()) => {}
+        Err(refusal @ payments::PaymentRefusal::CannotSettle(_)) => {
+            return Err(Failure::new("payments cannot work", &refusal, refusal.fix()));
+        }
+        Err(refusal) => tracing::warn!(%refusal, "the token could not be looked at yet"),
+    }
+    Ok(Arc::new(rail))
 }
 
 /// How often unfinished payments are looked at.
