@@ -7,12 +7,11 @@ use evidence::{
     Ed25519Public, UnixSeconds, Wallet,
     bundle::CarriedState,
     core::{Core, Platform, Recovery, Vtpm, core_digest},
-    hash,
     hmac_chain::{HmacChain, LENGTH, TagKey},
     json::object,
-    profile::{j, to_hex},
+    profile::to_hex,
     report_data::report_data_without_nonce,
-    state::{State, state_digest},
+    state::{State, prices_digest, state_digest},
     tag,
 };
 use gate::ledger::FeePayer as _;
@@ -25,7 +24,7 @@ use platform::{
 
 use crate::{
     build::Build,
-    catalogue::Catalogue,
+    catalogue::{Catalogue, Server},
     config::Config,
     desk::Attested,
     tls::{self, Tls, TlsKey, TlsNames},
@@ -241,12 +240,9 @@ fn prices(config: &Config, catalogue: &Catalogue) -> Result<Option<[u8; 32]>, Fa
         ("call", payments.price.units().to_string().into()),
         ("verify", payments.verify_price.units().to_string().into()),
     ]);
-    let mut parts = vec![j(&defaults).map_err(unfit)?];
-    for server in catalogue.servers() {
-        parts.extend(server.prices().map(|prices| j(&prices)).transpose().map_err(unfit)?);
-    }
-    let parts: Vec<&[u8]> = parts.iter().map(AsRef::as_ref).collect();
-    Ok(Some(hash(tag::PRICES, &parts)))
+    let parts: Vec<_> =
+        std::iter::once(defaults).chain(catalogue.servers().iter().filter_map(Server::prices)).collect();
+    prices_digest(&parts).map(Some).map_err(unfit)
 }
 
 /// The clock of this machine. The gateway's edge reads it; no decision does.

@@ -101,12 +101,15 @@ fn pay_to(state: &mut Members<'_>) -> Result<Vec<Wallet>, ShapeError> {
         .ok_or_else(|| state.wrong("payTo", "want accounts, 40 hexadecimal digits each, ascending, each once"))
 }
 
-/// `H("sealgate/prices/v1", J(prices))`, the digest that a state names.
+/// `H("sealgate/prices/v1", J(defaults), J(server)…)`, the digest that a state names: a part for the defaults and one for
+/// each server that has prices of its own, so that no catalogue is too long for one document.
 ///
 /// # Errors
-/// The prices are outside the profile.
-pub fn prices_digest(prices: &Value) -> Result<Digest, JsonError> {
-    Ok(hash(tag::PRICES, &[&j(prices)?]))
+/// A part is outside the profile.
+pub fn prices_digest(parts: &[Value]) -> Result<Digest, JsonError> {
+    let parts = parts.iter().map(j).collect::<Result<Vec<_>, _>>()?;
+    let parts: Vec<&[u8]> = parts.iter().map(AsRef::as_ref).collect();
+    Ok(hash(tag::PRICES, &parts))
 }
 
 /// `H("sealgate/jwks/v1", J(jwks))`, the digest that a state names: public keys only, as they are served.

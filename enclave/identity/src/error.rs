@@ -25,8 +25,6 @@ pub enum IdentityError {
     Session(SessionFault),
     /// A signed request that is refused; a bearer beside it does not count.
     Signature(SignatureFault),
-    /// An operator showed a bearer and must sign.
-    SignatureMissing,
     /// A login that is refused.
     Login(LoginFault),
     /// A wallet token that was not made.
@@ -68,7 +66,6 @@ impl IdentityError {
             Self::WalletToken(fault) => fault.code(),
             Self::Session(fault) => fault.code(),
             Self::Signature(fault) => fault.code(),
-            Self::SignatureMissing => "signature_missing",
             Self::Login(fault) => fault.code(),
             Self::TokenRequest(fault) => fault.code(),
             Self::Unavailable(_) => "identity_unavailable",
@@ -85,7 +82,6 @@ impl IdentityError {
             }
             Self::Session(_) => "log in again: GET /api/auth/challenge, sign, POST /api/auth/verify",
             Self::Signature(fault) => fault.fix(),
-            Self::SignatureMissing => "sign the request (ERC-8128) as Accept-Signature says",
             Self::Login(fault) => fault.fix(),
             Self::TokenRequest(fault) => fault.fix(),
             Self::Unavailable(_) => "try again later; this is the gateway's fault, not your credential's",
@@ -102,7 +98,6 @@ impl fmt::Display for IdentityError {
             Self::WalletToken(fault) => write!(f, "{fault}"),
             Self::Session(fault) => write!(f, "{fault}"),
             Self::Signature(fault) => write!(f, "{fault}"),
-            Self::SignatureMissing => write!(f, "this wallet is an operator's and must sign every request"),
             Self::Login(fault) => write!(f, "{fault}"),
             Self::TokenRequest(fault) => write!(f, "{fault}"),
             Self::Unavailable(error) => write!(f, "who is calling cannot be told now: {error}"),

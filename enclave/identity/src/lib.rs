@@ -11,7 +11,6 @@ mod error;
 pub mod eth;
 mod instant;
 mod jws;
-mod operators;
 mod revocation;
 pub mod session;
 pub mod signed_request;
@@ -23,7 +22,6 @@ pub use authenticator::{Authentication, Authenticator, By};
 pub use error::{Class, IdentityError};
 pub use instant::{InstantError, iso_8601, parse_iso_8601};
 pub use jws::{JwsFault, PublicKey, Signed, open};
-pub use operators::Operators;
 pub use revocation::{revoke_all, revoke_token};
 
 use evidence::Wallet;

@@ -72,7 +72,7 @@ impl Sample {
             receipt: Some(Wallet::new([0x72; 20])),
             fee_payer: Some(Wallet::new([0x66; 20])),
             pay_to: vec![terms().to],
-            prices: Some(prices_digest(&prices()).unwrap()),
+            prices: Some(prices_digest(&[prices()]).unwrap()),
             policy: Some([0x90; 32]),
             catalogue: Some(hash(tag::CATALOGUE, &[b"[]"])),
         };

@@ -337,7 +337,7 @@ fn state(core: Digest, seq: u64, prev: Digest) -> Outcome<State> {
         receipt: Some(Wallet::new([0x72; 20])),
         fee_payer: Some(Wallet::new([0x66; 20])),
         pay_to: vec![if first { PAYEE } else { LATER_PAYEE }],
-        prices: if first { Some(prices_digest(&tree(r#"{"default":"500"}"#)?)?) } else { None },
+        prices: if first { Some(prices_digest(&[tree(r#"{"default":"500"}"#)?])?) } else { None },
         policy: None,
         catalogue: Some(hash(tag::CATALOGUE, &[b"[]"])),
     })
