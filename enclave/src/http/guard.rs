@@ -18,7 +18,19 @@ pub(crate) async fn guard(State(app): State<Arc<App>>, request: Request, next: N
     let headers = request.headers();
     let preflight = request.method() == Method::OPTIONS && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
     let text = |name: header::HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or("?").to_owned());
-    let host = text(header::HOST).or_else(|| request.uri().authority().map(ToString::to_string));
+    // RFC 9112, section 3.2: exactly one Host, and none beside another authority. What a signature covers as @authority
+    // must be what was let in here.
+    let asked = request.uri().authority().map(ToString::to_string);
+    let host = text(header::HOST);
+    if headers.get_all(header::HOST).iter().count() != 1 || asked.is_some_and(|asked| Some(&asked) != host.as_ref()) {
+        return Problem::new(
+            StatusCode::BAD_REQUEST,
+            "BAD_HOST",
+            "the request names no host, two, or another one in its first line than in Host".to_owned(),
+            "send one Host header, and a path alone in the first line",
+        )
+        .into_response();
+    }
     if let Some(host) = host
         && !(is_loopback(&host) || app.config.allowed_hosts.contains(&host) || is_own(&app, &host))
     {

@@ -73,8 +73,8 @@ impl Unknown {
 pub(crate) async fn authenticate(app: &App, parts: &Parts, body: &[u8]) -> Result<Authentication, Unknown> {
     let plain = |refusal| Unknown { refusal, accept_signature: None };
     let now = boot::now().map_err(|_| plain(Refusal::Internal { part: "clock" }))?;
-    let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    let authority = parts.uri.authority().map(axum::http::uri::Authority::as_str).or(host).unwrap_or_default();
+    // The guard has let this host in, and no other authority beside it.
+    let authority = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let headers: Vec<(&str, &[u8])> =
         parts.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
     let request = SignedRequest {
