@@ -27,6 +27,9 @@ use crate::{
 /// Proofs judged at once by `/api/verify`: a body of 16 MiB is a tree of many times that.
 const VERIFICATIONS: usize = 2;
 
+/// Bodies of `/api/verify` that are read at once: up to 16 MiB each.
+const READINGS: usize = 16;
+
 /// Everything that requests share.
 pub(crate) struct App {
     /// The configuration.
@@ -55,8 +58,10 @@ pub(crate) struct App {
     pub(crate) enablement: Enablement,
     /// Tool calls that may run at once.
     pub(crate) slots: Semaphore,
+    /// Proofs that may be on their way here at once.
+    pub(crate) readings: Semaphore,
     /// Proofs that may be judged at once.
-    pub(crate) verifications: Semaphore,
+    pub(crate) verifications: Arc<Semaphore>,
     /// Runs servers.
     pub(crate) runner: Runner,
     /// Proves calls.
@@ -156,7 +161,8 @@ pub(crate) async fn run(config: Config) -> Result<(), Failure> {
         fee_payer,
         enablement: Enablement::default(),
         slots: Semaphore::new(config.calls_at_once),
-        verifications: Semaphore::new(VERIFICATIONS),
+        readings: Semaphore::new(READINGS),
+        verifications: Arc::new(Semaphore::new(VERIFICATIONS)),
         prover: Prover {
             core: attested.core,
             state: attested.state_head,

@@ -46,9 +46,13 @@ impl Scope {
 }
 
 /// The switches of all callers, in memory.
+///
+/// Wallets and strangers are kept apart: sessions cost nothing, so whoever makes many of them makes strangers forgotten,
+/// and nobody else.
 #[derive(Debug, Default)]
 pub(crate) struct Enablement {
-    scopes: Mutex<Scopes>,
+    wallets: Mutex<Scopes>,
+    strangers: Mutex<Scopes>,
 }
 
 #[derive(Debug, Default)]
@@ -58,9 +62,13 @@ struct Scopes {
 }
 
 impl Enablement {
+    fn of(&self, scope: &Scope) -> &Mutex<Scopes> {
+        if scope.principal.is_some() { &self.wallets } else { &self.strangers }
+    }
+
     /// Switches a server on. Says whether it was off.
     pub(crate) fn enable(&self, scope: &Scope, server: &ServerId) -> bool {
-        let mut scopes = self.scopes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut scopes = self.of(scope).lock().unwrap_or_else(PoisonError::into_inner);
         scopes.own(scope).insert(server.clone())
     }
 
@@ -74,13 +82,13 @@ impl Enablement {
 
     /// Switches a server off. Says whether it was on.
     pub(crate) fn disable(&self, scope: &Scope, server: &ServerId) -> bool {
-        let mut scopes = self.scopes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut scopes = self.of(scope).lock().unwrap_or_else(PoisonError::into_inner);
         scopes.own(scope).remove(server)
     }
 
     /// The servers that are on, ascending by id.
     pub(crate) fn enabled(&self, scope: &Scope) -> Vec<ServerId> {
-        let scopes = self.scopes.lock().unwrap_or_else(PoisonError::into_inner);
+        let scopes = self.of(scope).lock().unwrap_or_else(PoisonError::into_inner);
         scopes.of(scope).map(|enabled| enabled.iter().cloned().collect()).unwrap_or_default()
     }
 }

@@ -47,11 +47,15 @@ pub(crate) async fn serve(app: &Arc<App>, asked: Asked) -> Result<Reply, Refusal
     let scope = Scope::of(&principal, asked.session.as_deref());
     let stored = app.secret_names(&principal, &identified.call().server).await?;
     let permitted = identified.permit(&app.catalogue, &stored)?;
-    let _slot = app.slots.try_acquire().map_err(|_| Refusal::Busy { retry_after_s: 1 })?;
     let purchase = purchase(app, &permitted, scope.as_ref())?;
     let held = match app.till.reserve(&purchase, asked.payment).await? {
         Taken::Held(held) => held,
         Taken::Answered(stored, paid) => return restored(app, &stored, *paid),
+    };
+    // Only what runs takes one: whoever waits for the chain, or for the same payment's call, is in nobody's way.
+    let Ok(slot) = app.slots.try_acquire() else {
+        app.till.release(held).await;
+        return Err(Refusal::Busy { retry_after_s: 1 });
     };
     let funded = match permitted.fund(held) {
         Ok(funded) => funded,
@@ -73,6 +77,7 @@ pub(crate) async fn serve(app: &Arc<App>, asked: Asked) -> Result<Reply, Refusal
             return Err(refusal);
         }
     };
+    drop(slot);
     // What ran is paid and kept, also where its caller is gone by now.
     let finishing = tokio::spawn(finish(Arc::clone(app), funded.executed(run), purchase));
     finishing.await.map_err(|_| Refusal::Internal { part: "pipeline" })?

@@ -72,6 +72,10 @@ impl Kept {
 
     fn keep(&self, envelope: &Envelope) {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        // A reply that is given again must not push out those of others.
+        if inner.by_id.contains_key(&envelope.proof.body.id) {
+            return;
+        }
         if inner.order.len() >= MAX_KEPT
             && let Some(oldest) = inner.order.pop_front()
         {

@@ -113,6 +113,9 @@ impl Runner {
         let list =
             self.sandbox.inspect(&warrant, &installed, &launch).await.map_err(|error| say(&error, error.fix()))?;
         let tools = tools(&list)?;
+        if let Some(unknown) = entry.tool_prices.keys().find(|priced| tools.iter().all(|tool| tool.name != **priced)) {
+            return Err(format!("tool_prices names {unknown:?}, which is no tool of this server; correct the name"));
+        }
         let digests =
             Digests::of(&installed).ok_or("the record of the installed package holds no digests; reinstall it")?;
         Ok(Ready { installed, launch, tools, digests })
@@ -169,7 +172,8 @@ impl Runner {
     }
 
     fn refusal(&self, server: &Server, error: &SessionError) -> Refusal {
-        tracing::warn!(server = %server.entry.name, %error, "a call failed");
+        // What a server prints may be what a caller sent: it goes to its caller alone.
+        tracing::warn!(server = %server.entry.name, kind = kind(error), "a call failed");
         let name = server.entry.name.clone();
         match error {
             SessionError::Full { .. } | SessionError::Stopping => Refusal::Busy { retry_after_s: 2 },
@@ -235,6 +239,21 @@ impl Runner {
         self.pool.stop().await;
         let endings = std::mem::take(&mut *self.endings.lock().unwrap_or_else(PoisonError::into_inner));
         endings.join_all().await;
+    }
+}
+
+/// A word for the log.
+fn kind(error: &SessionError) -> &'static str {
+    match error {
+        SessionError::Full { .. } => "no place",
+        SessionError::Stopping => "stopping",
+        SessionError::NotSent(_) => "not sent",
+        SessionError::Instance(sandbox::InstanceError::Died { .. }) => "died",
+        SessionError::Instance(sandbox::InstanceError::Hung { .. }) => "hung",
+        SessionError::Instance(sandbox::InstanceError::Garbage { .. }) => "garbage on stdout",
+        SessionError::Instance(sandbox::InstanceError::LineTooLong) => "line too long",
+        SessionError::Instance(sandbox::InstanceError::Connection(_)) => "engine connection",
+        _ => "other",
     }
 }
 

@@ -22,8 +22,9 @@ pub(crate) type Rail = Exact<store::Store, chain::Nodes>;
 /// How long the reply of a paid call is kept for callers whom we would know again.
 const KEEP_FOR_KNOWN: Duration = Duration::from_secs(24 * 3600);
 
-/// The same for strangers: once settled, their payment can be read on the chain by everybody.
-const KEEP_FOR_STRANGERS: Duration = Duration::from_secs(600);
+/// The same for strangers: once settled, their payment can be read on the chain by everybody, and whoever guesses the call
+/// could ask for its reply. Long enough for a client that tries again, too short for somebody who watches the chain.
+const KEEP_FOR_STRANGERS: Duration = Duration::from_secs(60);
 
 /// How long one judgement of `/api/verify` may take.
 const VERIFY_DEADLINE: Duration = Duration::from_secs(10);
@@ -169,7 +170,8 @@ impl Till {
         let name = principal.name();
         let arguments = canon(&call.arguments);
         let session = scope.and_then(Scope::session).unwrap_or_default();
-        let parts = [id, tool, &arguments, name.as_deref().unwrap_or_default(), session];
+        let challenge = call.challenge.as_ref().map(|challenge| hex::encode(challenge.as_bytes())).unwrap_or_default();
+        let parts = [id, tool, &arguments, name.as_deref().unwrap_or_default(), session, &challenge];
         Purchase(payments::Purchase {
             resource: format!("{}/api/servers/{id}/tools/{}", self.base, encoded(tool)),
             also: vec![
@@ -182,7 +184,8 @@ impl Till {
             fingerprint: hash(tag::PURCHASE, &parts.map(str::as_bytes)),
             price,
             deadline,
-            keep_for: if scope.is_some() { KEEP_FOR_KNOWN } else { KEEP_FOR_STRANGERS },
+            // A challenge never goes to the chain, so whoever repeats it is whoever called.
+            keep_for: if scope.is_some() || call.challenge.is_some() { KEEP_FOR_KNOWN } else { KEEP_FOR_STRANGERS },
         })
     }
 
@@ -191,7 +194,7 @@ impl Till {
         use sha2::Digest as _;
         let name = principal.name();
         let digest: [u8; 32] = sha2::Sha256::digest(body).into();
-        let parts: [&[u8]; 5] = [b"verify", b"", &digest, name.as_deref().unwrap_or_default().as_bytes(), b""];
+        let parts: [&[u8]; 6] = [b"verify", b"", &digest, name.as_deref().unwrap_or_default().as_bytes(), b"", b""];
         Purchase(payments::Purchase {
             resource: format!("{}/api/verify", self.base),
             also: Vec::new(),

@@ -128,6 +128,9 @@ impl PaymentsConfig {
         }
         let price = dollars("payments.price", &raw.price)?;
         let verify_price = raw.verify_price.map(|text| dollars("payments.verify_price", &text)).transpose()?;
+        for (setting, amount) in [("payments.price", Some(price)), ("payments.verify_price", verify_price)] {
+            payable(setting, amount)?;
+        }
         Ok(Self {
             pay_to,
             rpc,
@@ -136,5 +139,19 @@ impl PaymentsConfig {
             verify_price: verify_price.unwrap_or(price),
             confirm_wait_s: raw.confirm_wait_s,
         })
+    }
+}
+
+/// Dearest price: what the rail lets one payer have set aside at once.
+const MAX_PRICE: UsdcAmount = UsdcAmount::from_units(1_000_000);
+
+/// Refuses a price that nobody could pay.
+pub(super) fn payable(setting: &str, price: Option<UsdcAmount>) -> Result<(), Fault> {
+    match price {
+        Some(price) if price > MAX_PRICE => Err((
+            format!("{setting} = \"{price}\" is more than one payer may have set aside at once"),
+            format!("choose at most \"{MAX_PRICE}\""),
+        )),
+        _ => Ok(()),
     }
 }

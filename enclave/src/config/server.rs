@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use evidence::{ServerId, UsdcAmount};
 use serde::Deserialize;
 
-use super::Fault;
+use super::{Fault, payments::payable};
 use crate::{catalogue::slug, vault::SecretName};
 
 #[derive(Debug, Deserialize)]
@@ -118,7 +118,7 @@ impl ServerEntry {
         });
         let id =
             id.parse().map_err(|error| (format!("[[server]] {}: {error}", raw.name), "leave id out".to_owned()))?;
-        Ok(Self {
+        let read = Self {
             id,
             name: raw.name.clone(),
             description: raw.description,
@@ -146,7 +146,11 @@ impl ServerEntry {
                     required: secret.required,
                 })
                 .collect(),
-        })
+        };
+        for price in read.price.iter().chain(read.tool_prices.values()) {
+            payable(&format!("[[server]] {}: a price", read.name), Some(*price))?;
+        }
+        Ok(read)
     }
 }
 

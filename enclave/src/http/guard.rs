@@ -18,6 +18,9 @@ pub(crate) async fn guard(State(app): State<Arc<App>>, request: Request, next: N
     let headers = request.headers();
     let preflight = request.method() == Method::OPTIONS && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
     let text = |name: header::HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or("?").to_owned());
+    // Where others can reach us, the names of a machine's own loopback are not ours: a request that somebody signed for a
+    // program of theirs on localhost must not hold here.
+    let near = app.listening.ip().is_loopback();
     // RFC 9112, section 3.2: exactly one Host, and none beside another authority. What a signature covers as @authority
     // must be what was let in here.
     let asked = request.uri().authority().map(ToString::to_string);
@@ -32,14 +35,14 @@ pub(crate) async fn guard(State(app): State<Arc<App>>, request: Request, next: N
         .into_response();
     }
     if let Some(host) = host
-        && !(is_loopback(&host) || app.config.allowed_hosts.contains(&host) || is_own(&app, &host))
+        && !(near && is_loopback(&host) || app.config.allowed_hosts.contains(&host) || is_own(&app, &host))
     {
         return refuse("Host", &host, "allowed_hosts");
     }
     let origin = text(header::ORIGIN);
     if let Some(origin) = &origin {
         let authority = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
-        if !(authority.is_some_and(is_loopback) || app.config.allowed_origins.contains(origin)) {
+        if !(near && authority.is_some_and(is_loopback) || app.config.allowed_origins.contains(origin)) {
             return refuse("Origin", origin, "allowed_origins");
         }
     }

@@ -110,15 +110,18 @@ pub(crate) fn json(status: StatusCode, value: &Value) -> Response {
     (status, headers, value.to_text()).into_response()
 }
 
+/// Shortest `X-MCP-Session`: what two strangers could both think of would be one session for both.
+const MIN_SESSION_BYTES: usize = 8;
+
 /// `X-MCP-Session`, if it is there and can be one.
 fn session(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     let Some(value) = headers.get("x-mcp-session") else { return Ok(None) };
-    let text = value.to_str().ok().filter(|text| !text.is_empty() && text.len() <= MAX_SESSION_BYTES);
+    let text = value.to_str().ok().filter(|text| (MIN_SESSION_BYTES..=MAX_SESSION_BYTES).contains(&text.len()));
     text.map(Some).ok_or_else(|| {
         Problem::new(
             StatusCode::BAD_REQUEST,
             "BAD_SESSION",
-            format!("X-MCP-Session is empty, longer than {MAX_SESSION_BYTES} bytes or not ASCII"),
+            format!("X-MCP-Session is not {MIN_SESSION_BYTES} to {MAX_SESSION_BYTES} bytes of ASCII"),
             "send a random string of 16 to 128 visible ASCII characters, the same in every request",
         )
     })

@@ -286,10 +286,11 @@ pub(crate) async fn verify(State(app): State<Arc<App>>, request: Request) -> Res
 /// Priced like a call: read, paid for, judged, settled, and only then answered.
 async fn verify_inner(app: &Arc<App>, request: Request) -> Result<Response, Response> {
     let refused = |refusal: Refusal| pay::refused(app, &refusal);
+    let busy = |_| Problem::busy(1).into_response();
+    let reading = app.readings.try_acquire().map_err(busy)?;
     let incoming = Incoming::read(app, request, Sort::Json, MAX_VERIFY_BYTES).await?;
+    drop(reading);
     let principal = incoming.principal(app)?;
-    let question = Question::read(&incoming.body).map_err(Problem::into_response)?;
-    let _place = app.verifications.try_acquire().map_err(|_| Problem::busy(1).into_response())?;
     let price = app.config.payments.as_ref().map(|payments| payments.verify_price).unwrap_or_default();
     let purchase = app.till.verification(&incoming.body, &principal, price);
     let presented = pay::presented(&incoming.headers).map_err(refused)?;
@@ -300,7 +301,7 @@ async fn verify_inner(app: &Arc<App>, request: Request) -> Result<Response, Resp
             return Ok(pay::receipt(json(StatusCode::OK, &value), Some(&paid)));
         }
     };
-    let judged = match judge(app, question).await {
+    let judged = match judge(app, incoming.body).await {
         Ok(judged) => judged,
         Err(problem) => {
             app.till.release(held).await;
@@ -362,25 +363,23 @@ impl Question {
     }
 }
 
-async fn judge(app: &Arc<App>, question: Question) -> Result<Value, Problem> {
+/// Reads and judges, in a place that is taken until it is done, also where whoever asked is gone by then.
+async fn judge(app: &Arc<App>, body: Vec<u8>) -> Result<Value, Problem> {
+    let place = Arc::clone(&app.verifications).try_acquire_owned().map_err(|_| Problem::busy(1))?;
     let app_there = Arc::clone(app);
-    let Question { envelope, request, response, nonce } = question;
-    let verdict = tokio::task::spawn_blocking(move || {
+    let judged = tokio::task::spawn_blocking(move || {
+        let _place = place;
+        let Question { envelope, request, response, nonce } = Question::read(&body)?;
         let (request, response) = (request.as_deref(), response.as_deref());
-        self_check::judge_proof(
-            &app_there,
-            envelope.as_bytes(),
-            request.map(str::as_bytes),
-            response.map(str::as_bytes),
-        )
-    })
-    .await
-    .map_err(|_| Problem::internal("verifier"))?
-    .map_err(|failure| {
-        tracing::error!(%failure, "a proof could not be judged");
-        Problem::internal("verifier")
-    })?;
-    Ok(signed(app, &verdict, nonce.as_ref()))
+        let (request, response) = (request.map(str::as_bytes), response.map(str::as_bytes));
+        let verdict = self_check::judge_proof(&app_there, envelope.as_bytes(), request, response);
+        let verdict = verdict.map_err(|failure| {
+            tracing::error!(%failure, "a proof could not be judged");
+            Problem::internal("verifier")
+        })?;
+        Ok(signed(&app_there, &verdict, nonce.as_ref()))
+    });
+    judged.await.map_err(|_| Problem::internal("verifier"))?
 }
 
 /// The verdict, and the same signed: `Sig(proof, "sealgate/verdict/v1", C, nonce, verdict bytes)`.
