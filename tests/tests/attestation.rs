@@ -237,7 +237,8 @@ fn what_the_gateway_says_about_itself_follows_its_state() {
     let (operator, member) = (Wallet::new(), Wallet::new());
     let [of_operator, of_member] = [&operator, &member].map(|wallet| wallet.session(&gateway));
     gateway.stop();
-    let rule = format!("[identity]\nenforce_operator_signatures = true\noperator_wallets = [{:?}]\n", operator.address());
+    let rule =
+        format!("[identity]\nenforce_operator_signatures = true\noperator_wallets = [{:?}]\n", operator.address());
     gateway.reconfigure("[tpm]", &format!("{rule}[tpm]"));
     gateway.serve().unwrap();
     let client = gateway.anonymous();
@@ -246,7 +247,11 @@ fn what_the_gateway_says_about_itself_follows_its_state() {
     assert_ne!(changed["listener"]["address"], security["listener"]["address"]);
     for (session, status) in [(of_member, 200), (of_operator, 401)] {
         let client = client.with("authorization", &format!("Bearer {session}"));
-        assert_eq!(client.rpc("/mcp", "tools/list", json!({})).status, status, "sessions outlive a restart, rules change");
+        assert_eq!(
+            client.rpc("/mcp", "tools/list", json!({})).status,
+            status,
+            "sessions outlive a restart, rules change"
+        );
     }
     let after = client.get("/api/attestation").json();
     assert_ne!(after["core"], summary["core"]);
