@@ -50,6 +50,8 @@ pub struct Settings {
     pub log: String,
     /// Whether the servers were installed before, as on a machine's second start.
     pub installed: bool,
+    /// Variables of its environment, beside those of the test.
+    pub environment: Vec<(String, String)>,
 }
 
 impl Default for Settings {
@@ -60,6 +62,7 @@ impl Default for Settings {
             development: "[development]\n".to_owned(),
             log: "info,tss_esapi=warn".to_owned(),
             installed: true,
+            environment: Vec::new(),
         }
     }
 }
@@ -77,6 +80,8 @@ pub struct Gateway {
     log: PathBuf,
     base: String,
     words: String,
+    /// Variables of its environment at the next start.
+    pub environment: Vec<(String, String)>,
     directory: TempDir,
     /// Its TPM.
     pub tpm: Swtpm,
@@ -120,7 +125,8 @@ impl Gateway {
         );
         fs::write(directory.path().join("enclave.toml"), config).expect("the configuration is written");
         let log = directory.path().join("gateway.log");
-        Self { child: None, log, base: String::new(), words: settings.log.clone(), directory, tpm }
+        let environment = settings.environment.clone();
+        Self { child: None, log, base: String::new(), words: settings.log.clone(), environment, directory, tpm }
     }
 
     /// Its configuration file.
@@ -138,7 +144,7 @@ impl Gateway {
         self.directory.path().join("state")
     }
 
-    /// Its address: `http://127.0.0.1:PORT`.
+    /// Its address: `http://127.0.0.1:PORT`, or `https` where it has a section `[tls]`.
     pub fn base(&self) -> &str {
         &self.base
     }
@@ -192,6 +198,7 @@ impl Gateway {
         let mut child = Command::new(program("enclave"))
             .args(["serve", "--config", &self.config()])
             .env("SEALGATE_LOG", &self.words)
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
@@ -212,7 +219,8 @@ impl Gateway {
         // A first install fetches packages; ten minutes is the engine's worst day. One that ends is heard at once.
         match address.recv_timeout(Duration::from_secs(600)) {
             Ok(address) => {
-                self.base = format!("http://{address}");
+                let scheme = if config.contains("[tls]") { "https" } else { "http" };
+                self.base = format!("{scheme}://{address}");
                 self.child = Some(child);
                 Ok(())
             }
@@ -248,6 +256,14 @@ impl Gateway {
             child.kill().expect("the gateway is ours to end");
             child.wait().expect("it ended");
         }
+    }
+
+    /// The id of its process.
+    ///
+    /// # Panics
+    /// It does not run.
+    pub fn process(&self) -> u32 {
+        self.child.as_ref().expect("it runs").id()
     }
 
     /// `enclave doctor` with its configuration.

@@ -5,7 +5,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use k256::ecdsa::SigningKey;
 use serde_json::{Value, json};
-use sha3::{Digest as _, Keccak256};
+use sha2::{Digest as _, Sha256};
+use sha3::Keccak256;
 
 use crate::{Client, Gateway};
 
@@ -103,6 +104,14 @@ impl Wallet {
     /// # Panics
     /// The gateway does not let it in.
     pub fn login(&self, gateway: &Gateway) -> Client {
+        gateway.anonymous().with("authorization", &format!("Bearer {}", self.session(gateway)))
+    }
+
+    /// The token of a session of this wallet.
+    ///
+    /// # Panics
+    /// The gateway does not let it in.
+    pub fn session(&self, gateway: &Gateway) -> String {
         let anonymous = gateway.anonymous();
         let challenge = anonymous.get("/api/auth/challenge").json();
         let message = challenge["message"].as_str().unwrap_or_else(|| panic!("no message: {challenge}"));
@@ -111,8 +120,7 @@ impl Wallet {
         });
         let answer = anonymous.post("/api/auth/verify", &body);
         assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
-        let token = answer.json()["token"].as_str().expect("a token").to_owned();
-        anonymous.with("authorization", &format!("Bearer {token}"))
+        answer.json()["token"].as_str().expect("a token").to_owned()
     }
 
     /// A payment in the shape of x402 v2: the decoded payload.
@@ -170,6 +178,107 @@ impl Wallet {
         let mut bytes = signature.to_bytes().to_vec();
         bytes.push(27 + recovery.to_byte());
         format!("0x{}", hex::encode(bytes))
+    }
+}
+
+/// A request to be signed by ERC-8128, spelled out so that a test can spoil any part of it.
+#[derive(Clone, Debug)]
+pub struct SignedRequest {
+    /// `POST`, …
+    pub method: String,
+    /// `Host`.
+    pub authority: String,
+    /// Path and query.
+    pub target: String,
+    /// Empty: none.
+    pub body: String,
+    /// Headers beside the signature's and `Content-Type`, names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// What the signature covers.
+    pub covered: Vec<String>,
+    /// Seconds since 1970.
+    pub created: u64,
+    /// Seconds since 1970.
+    pub expires: u64,
+    /// Against replay.
+    pub nonce: Option<String>,
+    /// The chain that the key id names.
+    pub chain: u64,
+    /// The address that the key id names; the signer's without one.
+    pub keyid: Option<String>,
+}
+
+impl SignedRequest {
+    /// As an honest client signs it: everything covered, for a minute.
+    pub fn new(method: &str, authority: &str, target: &str, body: &str) -> Self {
+        let mut covered = vec!["@authority", "@method", "@path"];
+        covered.extend(target.contains('?').then_some("@query"));
+        covered.extend((!body.is_empty()).then_some("content-digest"));
+        let request = Self {
+            method: method.to_owned(),
+            authority: authority.to_owned(),
+            target: target.to_owned(),
+            body: body.to_owned(),
+            headers: Vec::new(),
+            covered: covered.into_iter().map(str::to_owned).collect(),
+            created: 0,
+            expires: 0,
+            nonce: None,
+            chain: 8453,
+            keyid: None,
+        };
+        request.fresh()
+    }
+
+    /// The same with a new time and nonce.
+    pub fn fresh(&self) -> Self {
+        let mut nonce = [0; 16];
+        getrandom::fill(&mut nonce).expect("randomness");
+        Self { created: now(), expires: now() + 60, nonce: Some(hex::encode(nonce)), ..self.clone() }
+    }
+
+    /// The headers to send with it (RFC 9421, section 2.5).
+    ///
+    /// # Panics
+    /// It covers a header that it has not.
+    pub fn sign(&self, wallet: &Wallet) -> Vec<(String, String)> {
+        let digest = format!("sha-256=:{}:", STANDARD.encode(Sha256::digest(&self.body)));
+        let (path, query) = self.target.split_once('?').unwrap_or((&self.target, ""));
+        let mut base = String::new();
+        for component in &self.covered {
+            let value = match component.as_str() {
+                "@authority" => self.authority.clone(),
+                "@method" => self.method.clone(),
+                "@path" => path.to_owned(),
+                "@query" => format!("?{query}"),
+                "content-digest" => digest.clone(),
+                name => {
+                    let found = self.headers.iter().find(|(header, _)| header == name);
+                    found.unwrap_or_else(|| panic!("no header {name}")).1.clone()
+                }
+            };
+            base.push_str(&format!("{component:?}: {value}\n"));
+        }
+        let covered: Vec<String> = self.covered.iter().map(|component| format!("{component:?}")).collect();
+        let nonce = self.nonce.as_ref().map(|nonce| format!(";nonce={nonce:?}")).unwrap_or_default();
+        let address = self.keyid.clone().unwrap_or_else(|| wallet.address().to_lowercase());
+        let parameters = format!(
+            "({});created={};expires={}{nonce};keyid=\"erc8128:{}:{address}\"",
+            covered.join(" "),
+            self.created,
+            self.expires,
+            self.chain
+        );
+        base.push_str(&format!("\"@signature-params\": {parameters}"));
+        let signature = hex::decode(wallet.sign(&base).trim_start_matches("0x")).expect("hexadecimal");
+        let mut headers = vec![
+            ("signature-input".to_owned(), format!("eth={parameters}")),
+            ("signature".to_owned(), format!("eth=:{}:", STANDARD.encode(signature))),
+        ];
+        if !self.body.is_empty() {
+            headers.push(("content-digest".to_owned(), digest));
+        }
+        headers
     }
 }
 

@@ -15,7 +15,7 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use sealgate_tests::{EVERYTHING, Gateway, Settings, program, repository, verify};
+use sealgate_tests::{EVERYTHING, Gateway, Settings, Wallet, program, repository, verify};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -200,7 +200,7 @@ fn what_the_gateway_says_about_itself_follows_its_state() {
 
     let security = client.get("/api/attestation/security").json();
     assert_eq!(summary["security"], security);
-    assert_eq!(security["identities"], json!({"anonymous": true, "development": true}));
+    assert_eq!(security["identities"], json!({"anonymous": true, "wallets": true, "operatorsThatMustSign": 0}));
     assert_eq!(security["tpm"]["sealedUnderPcrs"], json!([4, 7, 11, 12, 13, 14]));
     assert_eq!(security["tpm"]["kind"], "software");
     assert_eq!(security["sandbox"]["runtime"], "runc");
@@ -234,14 +234,25 @@ fn what_the_gateway_says_about_itself_follows_its_state() {
     assert_eq!((&health["servers"], &health["instances"]), (&json!({"ready": 1, "total": 1}), &json!(1)));
 
     // Another configuration, another answer.
+    let (operator, member) = (Wallet::new(), Wallet::new());
+    let [of_operator, of_member] = [&operator, &member].map(|wallet| wallet.session(&gateway));
     gateway.stop();
-    gateway.reconfigure("token = \"scenario\"", "");
+    let rule =
+        format!("[identity]\nenforce_operator_signatures = true\noperator_wallets = [{:?}]\n", operator.address());
+    gateway.reconfigure("[tpm]", &format!("{rule}[tpm]"));
     gateway.serve().unwrap();
     let client = gateway.anonymous();
     let changed = client.get("/api/attestation/security").json();
-    assert_eq!(changed["identities"], json!({"anonymous": true, "development": false}));
+    assert_eq!(changed["identities"], json!({"anonymous": true, "wallets": true, "operatorsThatMustSign": 1}));
     assert_ne!(changed["listener"]["address"], security["listener"]["address"]);
-    assert_eq!(gateway.member().rpc("/mcp", "tools/list", json!({})).status, 401, "the token is gone with it");
+    for (session, status) in [(of_member, 200), (of_operator, 401)] {
+        let client = client.with("authorization", &format!("Bearer {session}"));
+        assert_eq!(
+            client.rpc("/mcp", "tools/list", json!({})).status,
+            status,
+            "sessions outlive a restart, rules change"
+        );
+    }
     let after = client.get("/api/attestation").json();
     assert_ne!(after["core"], summary["core"]);
     assert_eq!(client.get("/health").json()["instances"], 0);

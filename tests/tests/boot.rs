@@ -96,7 +96,7 @@ fn a_configuration_that_cannot_be_meant_is_refused_with_its_line() {
         ("listen = \"127.0.0.1:0\"", "listen = \"[::]:0\"", &["not a loopback address"]),
         ("listen = \"127.0.0.1:0\"", "listen = 8080", &["line 1", "listen"]),
         ("\"simulated\"", "\"imagined\"", &["platform = \"imagined\" is unknown", "baremetal"]),
-        ("[development]\ntoken = \"scenario\"", "", &["proves nothing and is refused", "[development]"]),
+        ("[development]", "", &["proves nothing and is refused", "[development]"]),
         ("\"simulated\"", "\"baremetal\"", &["section [development] beside platform = \"baremetal\""]),
         ("[4, 7, 11, 12, 13, 14]", "[]", &["tpm.pcrs = []"]),
         ("[4, 7, 11, 12, 13, 14]", "[7, 4]", &["tpm.pcrs = [7, 4]", "ascending"]),
@@ -106,7 +106,7 @@ fn a_configuration_that_cannot_be_meant_is_refused_with_its_line() {
         ("[[server]]", "[limits]\ncall_timeout_s = 0\n[[server]]", &["limits.call_timeout_s = 0"]),
         ("[[server]]", "[limits]\ncall_timeout_s = -1\n[[server]]", &["call_timeout_s"]),
         ("version = \"2026.8.31\"", "", &["version"]),
-        ("token = \"scenario\"", "token = \"\"", &["development.token is empty"]),
+        ("[development]", "[development]\ntoken = \"x\"", &["unknown field", "token"]),
         ("name = \"everything\"", "name = \"(everything)\"", &["cannot stand in front of a tool's name"]),
         (
             "[[server]]",

@@ -121,14 +121,15 @@ fn servers_are_switched_on_for_those_who_switched_them_on_and_for_nobody_else() 
     let proof = &result["_meta"]["io.sealgate/proof"]["proof"];
     assert_eq!((&proof["execution"]["tool"], &proof["caller"]), (&json!("echo"), &Value::Null));
 
-    // The development principal keeps its switches without a session.
-    let developer = gateway.member();
-    meta(&developer, "gateway__enable_server", json!({"server_name": "@modelcontextprotocol/server-filesystem"}));
-    assert!(names(&gateway.member()).contains(&"filesystem__write_file".to_owned()));
+    // A wallet keeps its switches without a session, and they are its own.
+    let member = gateway.member();
+    meta(&member, "gateway__enable_server", json!({"server_name": "@modelcontextprotocol/server-filesystem"}));
+    assert!(names(&member).contains(&"filesystem__write_file".to_owned()));
+    assert_eq!(names(&gateway.member()), META_TOOLS);
     assert_eq!(names(&two), META_TOOLS);
-    let listed = meta(&developer, "gateway__list_enabled", json!({}))["structuredContent"].clone();
+    let listed = meta(&member, "gateway__list_enabled", json!({}))["structuredContent"].clone();
     assert_eq!((&listed["total"], &listed["servers"][0]["name"]), (&json!(1), &json!("filesystem")));
-    let result = developer.call("/mcp", "filesystem__list_allowed_directories", json!({}));
+    let result = member.call("/mcp", "filesystem__list_allowed_directories", json!({}));
     assert!(result["_meta"]["io.sealgate/proof"]["proof"]["caller"].is_string(), "salted, but there");
 
     let off = meta(&one, "gateway__disable_server", json!({"server_name": "everything"}));

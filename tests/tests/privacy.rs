@@ -9,21 +9,20 @@
 
 use std::{fs, path::Path};
 
-use sealgate_tests::{EVERYTHING, FILESYSTEM, Gateway, Settings, docker};
+use sealgate_tests::{EVERYTHING, FILESYSTEM, Gateway, Settings, Wallet, docker};
 use serde_json::json;
 
 const MARKER: &str = "marker-5f1d2c";
-const TOKEN: &str = "token-of-the-operator-77aa";
 
 #[test]
 fn no_log_and_no_disk_holds_what_was_said_or_shown() {
     let mut gateway = Gateway::with(&Settings {
         more: format!("{EVERYTHING}{FILESYSTEM}"),
-        development: format!("[development]\ntoken = \"{TOKEN}\"\n"),
         log: "debug".to_owned(),
         ..Settings::default()
     });
-    let client = gateway.anonymous().with("authorization", &format!("Bearer {TOKEN}"));
+    let token = Wallet::new().session(&gateway);
+    let client = gateway.anonymous().with("authorization", &format!("Bearer {token}"));
     let (echo, files) = (gateway.endpoint("everything"), gateway.endpoint("filesystem"));
     let said = client.call(&echo, "echo", json!({"message": MARKER}));
     let seed = said["_meta"]["io.sealgate/proof"]["opening"]["seed"].as_str().unwrap().to_owned();
@@ -51,7 +50,7 @@ fn no_log_and_no_disk_holds_what_was_said_or_shown() {
     for container in &running {
         assert!(holds(&engine, container.as_bytes()).is_some(), "they still run, so the engine's files are looked at");
     }
-    for secret in [MARKER, TOKEN, &seed] {
+    for secret in [MARKER, &token, &seed] {
         for place in [engine.as_path(), Path::new("/var/log"), Path::new("/run/docker")] {
             assert_eq!(holds(place, secret.as_bytes()), None, "{}", place.display());
         }
@@ -60,7 +59,7 @@ fn no_log_and_no_disk_holds_what_was_said_or_shown() {
     gateway.stop();
     let log = gateway.log();
     assert!(log.contains("DEBUG"), "the log was as talkative as it can be asked to be");
-    for secret in [MARKER, TOKEN, &seed] {
+    for secret in [MARKER, &token, &seed] {
         assert!(!log.contains(secret), "{}", log.lines().find(|line| line.contains(secret)).unwrap());
     }
 }
