@@ -175,7 +175,7 @@ mod tests {
             offer.payment_required_v1("X-PAYMENT header is required").to_text(),
             r#"{"x402Version":1,"error":"X-PAYMENT header is required","accepts":[{"scheme":"exact","network":"base","maxAmountRequired":"500","resource":"https://gateway.example/api/servers/s/tools/echo","description":"echo","mimeType":"application/json","payTo":"0x23618e81E3f5cdF7f54C3d65f7FBc0aBf5B21E8f","maxTimeoutSeconds":206,"asset":"0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913","extra":{"name":"USD Coin","version":"2"}}]}"#
         );
-        let mcp = offer.payment_required_mcp(Reason::PaymentRequired, "pay first");
+        let mcp = offer.payment_required_mcp("payment_required", "pay first");
         let text = |path: &[&str]| {
             let found = path.iter().try_fold(&mcp, |value, name| value.member(name)).unwrap();
             found.as_str().map_or_else(|| found.to_text(), str::to_owned)
