@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 const PRICED: &str = r#"
 [[server]]
 name = "priced"
+id = "7b8e0d62-93a1-4d55-8f0e-2d4c6a1b9f01"
 package = "@modelcontextprotocol/server-everything"
 version = "2026.8.31"
 price = "0.000007"
@@ -28,6 +29,7 @@ tool_prices = { "get-sum" = "0.0009", "get-tiny-image" = "0" }
 
 [[server]]
 name = "gratis"
+id = "7b8e0d62-93a1-4d55-8f0e-2d4c6a1b9f02"
 package = "@modelcontextprotocol/server-everything"
 version = "2026.8.31"
 price = "0"
@@ -99,8 +101,13 @@ fn the_official_client_over_mcp_pays_on_both_endpoints() {
         let before = (paying.balance(&payer), paying.received());
         let (url, arguments) = (format!("{}{path}", gateway.base()), json!({"message": tool}));
         let headers = [format!("X-MCP-Session: {session}")];
-        let said =
-            clients::pay_over_mcp(&payer.private_key(), &url, tool, &arguments, &headers.each_ref().map(String::as_str));
+        let said = clients::pay_over_mcp(
+            &payer.private_key(),
+            &url,
+            tool,
+            &arguments,
+            &headers.each_ref().map(String::as_str),
+        );
         assert_eq!(said["paid"], true, "{said}");
         assert_eq!(said["result"]["content"][0]["text"], format!("Echo: {tool}"));
         assert_ne!(said["result"]["isError"], true);
@@ -111,7 +118,8 @@ fn the_official_client_over_mcp_pays_on_both_endpoints() {
             "params": {"name": tool, "arguments": arguments}});
         let answer = json!({"jsonrpc": "2.0", "id": 1, "result": said["result"]}).to_string();
         let bundle = gateway.anonymous().get("/api/attestation/bundle").body;
-        let saved = Saved::new(&gateway.directory().join(format!("mcp{at}")), &request, answer.as_bytes(), proof, &bundle);
+        let saved =
+            Saved::new(&gateway.directory().join(format!("mcp{at}")), &request, answer.as_bytes(), proof, &bundle);
         let judged = saved.judge(Some(&gateway.test_root()), &[]);
         // The official client types what it reads and gives no bytes, so a result may not open; what is signed must hold.
         assert!(judged.code == 0 || judged.said.contains("response"), "{}", judged.said);
@@ -135,15 +143,16 @@ fn each_server_and_tool_has_its_price_and_meta_tools_have_none() {
     let path = |server: &str, tool: &str| format!("/api/servers/{}/tools/{tool}", gateway.id(server));
     let sum = json!({"a": 1, "b": 2});
     let message = json!({"message": "a"});
-    for (server, tool, arguments, amount) in [
-        ("everything", "get-sum", &sum, "500"),
-        ("priced", "echo", &message, "7"),
-        ("priced", "get-sum", &sum, "900"),
-    ] {
+    for (server, tool, arguments, amount) in
+        [("everything", "get-sum", &sum, "500"), ("priced", "echo", &message, "7"), ("priced", "get-sum", &sum, "900")]
+    {
         let asked = client.post(&path(server, tool), arguments);
         assert_eq!(asked.status, 402, "{server} {tool}");
         let offer = Paying::required(&asked)["accepts"][0].clone();
-        assert_eq!((&offer["amount"], &asked.json()["accepts"][0]["maxAmountRequired"]), (&json!(amount), &json!(amount)));
+        assert_eq!(
+            (&offer["amount"], &asked.json()["accepts"][0]["maxAmountRequired"]),
+            (&json!(amount), &json!(amount))
+        );
         let value = amount.parse().unwrap();
         let payment = payer.pay(&offer, &Terms { value, ..Terms::new(&paying.payee) });
         let before = paying.received();
@@ -287,9 +296,10 @@ fn who_paid_is_written_down_nowhere_and_told_to_nobody_else() {
     assert!(kept.get("opening").is_none() && kept.get("settlement").is_none(), "{kept}");
 
     // While it runs, with its write-ahead log, and after it has ended.
-    let journal = fs::read_dir(paying.gateway.state()).unwrap().flatten().any(|e| {
-        e.file_name().to_string_lossy().ends_with("-wal") && e.metadata().unwrap().len() > 0
-    });
+    let journal = fs::read_dir(paying.gateway.state())
+        .unwrap()
+        .flatten()
+        .any(|e| e.file_name().to_string_lossy().ends_with("-wal") && e.metadata().unwrap().len() > 0);
     assert!(journal, "the journal is in use");
     nothing_in(&paying.gateway.state(), &shows);
     paying.gateway.stop();
@@ -316,19 +326,31 @@ fn judged(saved: &Saved, root: &Path, payment: &str, code: i32) -> Value {
     let root = root.display().to_string();
     let file = |name: &str| saved.path(name);
     let said = verify(&[
-        "proof", &file("proof.json"), "--bundle", &file("bundle.json"), "--request", &file("request.json"),
-        "--response", &file("answer.json"), "--payment", payment, "--trust-root", &root, "--json",
+        "proof",
+        &file("proof.json"),
+        "--bundle",
+        &file("bundle.json"),
+        "--request",
+        &file("request.json"),
+        "--response",
+        &file("answer.json"),
+        "--payment",
+        payment,
+        "--trust-root",
+        &root,
+        "--json",
     ]);
     assert_eq!(said.code, code, "{}", said.said);
-    serde_json::from_str(&said.said).unwrap_or_else(|error| panic!("{error}: {}", said.said))
+    // What it says to people comes after it.
+    let mut values = serde_json::Deserializer::from_str(&said.said).into_iter();
+    values.next().expect("a verdict").unwrap_or_else(|error| panic!("{error}: {}", said.said))
 }
 
 /// How a check ended.
 fn row<'a>(verdict: &'a Value, name: &str) -> &'a str {
     let checks = verdict["checks"].as_array().unwrap_or_else(|| panic!("no checks: {verdict}"));
-    let found = checks.iter().find(|check| check["name"] == name || check["check"] == name);
-    let found = found.unwrap_or_else(|| panic!("no check {name}: {verdict}"));
-    found["result"].as_str().or(found["status"].as_str()).unwrap_or_else(|| panic!("no outcome: {found}"))
+    let found = checks.iter().find(|check| check["name"] == name);
+    found.and_then(|check| check["outcome"].as_str()).unwrap_or_else(|| panic!("no check {name}: {verdict}"))
 }
 
 fn text(answer: &Answer) -> String {
