@@ -3,7 +3,10 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
-use crate::{Answer, Anvil, Gateway, Settings, Wallet};
+use crate::{
+    Answer, Anvil, Gateway, Settings, Wallet,
+    wallet::{Terms, USDC},
+};
 
 /// Wei that the gateway's account for gas begins with.
 const GAS_MONEY: u128 = 1_000_000_000_000_000_000;
@@ -45,9 +48,57 @@ impl Paying {
 
     /// A new wallet with a dollar.
     pub fn payer(&self) -> Wallet {
+        self.payer_with(PURSE)
+    }
+
+    /// A new wallet with so many base units.
+    pub fn payer_with(&self, units: u64) -> Wallet {
         let wallet = Wallet::new();
-        self.chain.mint(wallet.address().parse().expect("an address"), PURSE);
+        self.chain.mint(wallet.address().parse().expect("an address"), units);
         wallet
+    }
+
+    /// Where a tool of the reference server is called over REST.
+    pub fn path(&self, tool: &str) -> String {
+        format!("/api/servers/{}/tools/{tool}", self.gateway.id("everything"))
+    }
+
+    /// What a call at the shipped price is offered for: the one entry of `accepts` in a 402's `PAYMENT-REQUIRED`.
+    pub fn offer(&self) -> Value {
+        let asked = self.gateway.anonymous().post(&self.path("echo"), &json!({"message": "what does it cost?"}));
+        Self::required(&asked)["accepts"][0].clone()
+    }
+
+    /// A new payment of the price of a call, in the shape of version 2.
+    pub fn payment(&self, payer: &Wallet) -> Value {
+        payer.pay(&self.offer(), &Terms::new(&self.payee))
+    }
+
+    /// What somebody who knows a signed payment does with it: executes it before the gateway does.
+    pub fn execute(&self, payment: &Value) {
+        let accounts = self.chain.rpc("eth_accounts", &json!([]));
+        self.transact(accounts[0].as_str().expect("an account"), &Wallet::execution(&payment["payload"]));
+    }
+
+    /// What a payer does who regrets: cancels the authorization of these terms.
+    pub fn cancel(&self, payer: &Wallet, terms: &Terms) {
+        let accounts = self.chain.rpc("eth_accounts", &json!([]));
+        self.transact(accounts[0].as_str().expect("an account"), &payer.cancellation(terms));
+    }
+
+    /// What a payer does who cheats: moves all money away.
+    pub fn drain(&self, payer: &Wallet) {
+        let address = payer.address();
+        self.chain.fund(address.parse().expect("an address"), GAS_MONEY);
+        self.chain.rpc("anvil_impersonateAccount", &json!([address]));
+        let all = self.balance(payer);
+        self.transact(&address, &format!("0xa9059cbb{:0>64}{all:064x}", "d00d"));
+    }
+
+    fn transact(&self, from: &str, data: &str) {
+        let hash = self.chain.rpc("eth_sendTransaction", &json!([{"from": from, "to": USDC, "data": data}]));
+        let receipt = self.chain.receipt(hash.as_str().expect("a hash"));
+        assert_eq!(receipt["status"], "0x1", "{receipt}");
     }
 
     /// What a wallet has.

@@ -136,41 +136,64 @@ impl Wallet {
     /// `{signature, authorization}` over these terms.
     pub fn authorize(&self, terms: &Terms) -> Value {
         let from = self.address();
-        let word = |bytes: &[u8]| {
-            let mut word = [0; 32];
-            word[32 - bytes.len()..].copy_from_slice(bytes);
-            word
-        };
-        let address = |text: &str| word(&hex::decode(text.trim_start_matches("0x")).expect("an address"));
-        let number = |number: u64| word(&number.to_be_bytes());
-        let domain = [
-            keccak(b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"),
-            keccak(terms.domain.as_bytes()),
-            keccak(b"2"),
-            number(terms.chain),
-            address(USDC),
-        ];
         let message = [
             keccak(
                 b"TransferWithAuthorization(address from,address to,uint256 value,uint256 validAfter,\
                   uint256 validBefore,bytes32 nonce)",
             ),
-            address(&from),
-            address(&terms.pay_to),
-            number(terms.value),
-            number(terms.valid_after),
-            number(terms.valid_before),
+            address_word(&from),
+            address_word(&terms.pay_to),
+            number_word(terms.value),
+            number_word(terms.valid_after),
+            number_word(terms.valid_before),
             terms.nonce,
         ];
-        let digest = [b"\x19\x01".as_slice(), &keccak(&domain.concat()), &keccak(&message.concat())].concat();
         json!({
-            "signature": self.sign_hash(&keccak(&digest)),
+            "signature": self.sign_typed(terms, &message),
             "authorization": {
                 "from": from, "to": terms.pay_to, "value": terms.value.to_string(),
                 "validAfter": terms.valid_after.to_string(), "validBefore": terms.valid_before.to_string(),
                 "nonce": format!("0x{}", hex::encode(terms.nonce)),
             },
         })
+    }
+
+    /// Calldata with which anybody executes a signed authorization.
+    pub fn execution(signed: &Value) -> String {
+        let said = |name: &str| signed["authorization"][name].as_str().expect("text");
+        let number = |name: &str| number_word(said(name).parse().expect("a number"));
+        let nonce = hex::decode(said("nonce").trim_start_matches("0x")).expect("a nonce");
+        let words = [
+            address_word(said("from")),
+            address_word(said("to")),
+            number("value"),
+            number("validAfter"),
+            number("validBefore"),
+            word(&nonce),
+        ];
+        let types = "(address,address,uint256,uint256,uint256,bytes32,uint8,bytes32,bytes32)";
+        let signature = signed["signature"].as_str().expect("a signature");
+        calldata(&format!("transferWithAuthorization{types}"), &words, signature)
+    }
+
+    /// Calldata with which anybody cancels the authorization of these terms for this wallet.
+    pub fn cancellation(&self, terms: &Terms) -> String {
+        let from = address_word(&self.address());
+        let kind = keccak(b"CancelAuthorization(address authorizer,bytes32 nonce)");
+        let signature = self.sign_typed(terms, &[kind, from, terms.nonce]);
+        calldata("cancelAuthorization(address,bytes32,uint8,bytes32,bytes32)", &[from, terms.nonce], &signature)
+    }
+
+    fn sign_typed(&self, terms: &Terms, message: &[[u8; 32]]) -> String {
+        let domain = [
+            keccak(b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"),
+            keccak(terms.domain.as_bytes()),
+            keccak(b"2"),
+            number_word(terms.chain),
+            address_word(USDC),
+        ];
+        let digest = [b"\x19\x01".as_slice(), &keccak(&domain.concat()), &keccak(&message.concat())].concat();
+        self.sign_hash(&keccak(&digest))
     }
 
     fn sign_hash(&self, hash: &[u8; 32]) -> String {
@@ -291,6 +314,28 @@ impl Default for Wallet {
 /// A payment as headers carry it.
 pub fn header(payment: &Value) -> String {
     STANDARD.encode(payment.to_string())
+}
+
+/// A call of a function whose last arguments are a signature's `v`, `r` and `s`.
+fn calldata(function: &str, words: &[[u8; 32]], signature: &str) -> String {
+    let bytes = hex::decode(signature.trim_start_matches("0x")).expect("a signature");
+    let (r, s, v) = (word(&bytes[..32]), word(&bytes[32..64]), word(&bytes[64..]));
+    let selector = &keccak(function.as_bytes())[..4];
+    format!("0x{}{}", hex::encode(selector), hex::encode([words, &[v, r, s]].concat().concat()))
+}
+
+fn word(bytes: &[u8]) -> [u8; 32] {
+    let mut word = [0; 32];
+    word[32 - bytes.len()..].copy_from_slice(bytes);
+    word
+}
+
+fn address_word(text: &str) -> [u8; 32] {
+    word(&hex::decode(text.trim_start_matches("0x")).expect("an address"))
+}
+
+fn number_word(number: u64) -> [u8; 32] {
+    word(&number.to_be_bytes())
 }
 
 fn keccak(bytes: &[u8]) -> [u8; 32] {

@@ -1,4 +1,5 @@
-//! Paid calls, with the real token on a chain of our own: what is asked, what is paid, and what is proven of it.
+//! Paid calls, with the real token on a chain of our own and the official clients: what is asked, what is paid, what is
+//! proven of it, and what of it stays with the payer.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -7,29 +8,351 @@
     reason = "a scenario that panics has failed"
 )]
 
+use std::{fs, path::Path};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use sealgate_tests::{
-    Paying,
+    Answer, EVERYTHING, Gateway, Paying, Saved, Settings, clients, verify,
     wallet::{Terms, header},
 };
-use serde_json::json;
+use serde_json::{Value, json};
+
+/// Two more names of the reference server: one with prices of its own, one that costs nothing.
+const PRICED: &str = r#"
+[[server]]
+name = "priced"
+id = "7b8e0d62-93a1-4d55-8f0e-2d4c6a1b9f01"
+package = "@modelcontextprotocol/server-everything"
+version = "2026.8.31"
+price = "0.000007"
+tool_prices = { "get-sum" = "0.0009", "get-tiny-image" = "0" }
+
+[[server]]
+name = "gratis"
+id = "7b8e0d62-93a1-4d55-8f0e-2d4c6a1b9f02"
+package = "@modelcontextprotocol/server-everything"
+version = "2026.8.31"
+price = "0"
+"#;
 
 #[test]
-fn a_rest_call_is_paid_once_and_its_proof_commits_to_the_payment() {
+fn official_clients_of_both_versions_pay_over_rest_and_a_stranger_verifies_what_they_paid_for() {
+    let mut paying = Paying::start();
+    let root = paying.gateway.test_root();
+    let bundle = paying.gateway.anonymous().get("/api/attestation/bundle").body;
+    let url = format!("{}{}", paying.gateway.base(), paying.path("echo"));
+    let mut kept = Vec::new();
+    for (version, pay) in [("v2", clients::pay as fn(&str, &str, &Value, &[&str]) -> Value), ("v1", clients::pay_v1)] {
+        let payer = paying.payer();
+        let before = (paying.balance(&payer), paying.received());
+        let body = json!({"message": version});
+        let said = pay(&payer.private_key(), &url, &body, &[]);
+        assert_eq!((&said["status"], &said["requests"]), (&json!(200), &json!(2)), "{version}: {said}");
+        let answer = &said["body"];
+        assert_eq!(answer["content"][0]["text"], format!("Echo: {version}"));
+        assert_eq!((paying.balance(&payer), paying.received()), (before.0 - 500, before.1 + 500), "{version}");
+
+        let settlement = &said["settlement"];
+        assert_eq!((&settlement["success"], &settlement["payer"]), (&json!(true), &json!(payer.address())));
+        assert_eq!(settlement["network"], if version == "v2" { "eip155:8453" } else { "base" });
+        assert_eq!(answer["payment"]["txHash"], settlement["transaction"]);
+        let receipt = paying.chain.receipt(settlement["transaction"].as_str().unwrap());
+        assert_eq!(receipt["status"], "0x1");
+        let claim = &answer["proof"]["proof"]["payment"];
+        let bare = |address: &str| address.trim_start_matches("0x").to_lowercase();
+        assert_eq!(claim["payTo"], bare(&paying.payee));
+        assert_eq!((&claim["amount"], &claim["network"]), (&json!("500"), &json!("eip155:8453")));
+        assert_eq!(answer["proof"]["settlement"]["outcome"], "settled");
+
+        let folder = paying.gateway.directory().join(version);
+        let saved = Saved::new(&folder, &body, answer.to_string().as_bytes(), &answer["proof"], &bundle);
+        let payment = saved.put("payment", said["payment"].as_str().unwrap().as_bytes());
+        kept.push((version, saved, payment));
+    }
+    // Nothing but files from here on.
+    paying.gateway.stop();
+    let payments: Vec<String> = kept.iter().map(|(_, _, payment)| payment.clone()).collect();
+    for (at, (version, saved, payment)) in kept.iter().enumerate() {
+        let rows = judged(saved, &root, payment, 0);
+        assert_eq!((row(&rows, "payment"), row(&rows, "settlement")), ("pass", "pass"), "{version}: {rows}");
+        // Somebody else's payment does not open it, and a settlement of another proof does not do for this one.
+        let rows = judged(saved, &root, &payments[1 - at], 7);
+        assert_eq!(row(&rows, "payment"), "fail", "{version}: {rows}");
+        let mut swapped = saved.proof();
+        swapped["settlement"] = kept[1 - at].1.proof()["settlement"].clone();
+        let swapped = saved.put("swapped.json", swapped.to_string().as_bytes());
+        assert_ne!(saved.judge(Some(&root), &[("proof.json", &swapped)]).code, 0, "{version}");
+    }
+}
+
+#[test]
+fn the_official_client_over_mcp_pays_on_both_endpoints() {
     let paying = Paying::start();
     let (gateway, payer) = (&paying.gateway, paying.payer());
-    let path = format!("/api/servers/{}/tools/echo", gateway.id("everything"));
-    let body = json!({"message": "paid"});
-    let asked = gateway.anonymous().post(&path, &body);
-    assert_eq!(asked.status, 402, "{}", String::from_utf8_lossy(&asked.body));
-    let required = Paying::required(&asked);
-    let payment = payer.pay(&required["accepts"][0], &Terms::new(&paying.payee));
+    let endpoint = gateway.endpoint("everything");
+    let session = "the-session-of-a-paying-caller";
+    let enabled = gateway.anonymous().with("x-mcp-session", session).call(
+        "/mcp",
+        "gateway__enable_server",
+        json!({"server_name": "everything"}),
+    );
+    assert_ne!(enabled["isError"], true, "meta-tools cost nothing: {enabled}");
+    for (at, (path, tool)) in [(endpoint.as_str(), "echo"), ("/mcp", "everything__echo")].into_iter().enumerate() {
+        let before = (paying.balance(&payer), paying.received());
+        let (url, arguments) = (format!("{}{path}", gateway.base()), json!({"message": tool}));
+        let headers = [format!("X-MCP-Session: {session}")];
+        let said = clients::pay_over_mcp(
+            &payer.private_key(),
+            &url,
+            tool,
+            &arguments,
+            &headers.each_ref().map(String::as_str),
+        );
+        assert_eq!(said["paid"], true, "{said}");
+        assert_eq!(said["result"]["content"][0]["text"], format!("Echo: {tool}"));
+        assert_ne!(said["result"]["isError"], true);
+        assert_eq!((&said["settlement"]["success"], &said["settlement"]["amount"]), (&json!(true), &json!("500")));
+        assert_eq!((paying.balance(&payer), paying.received()), (before.0 - 500, before.1 + 500));
+        let proof = &said["result"]["_meta"]["io.sealgate/proof"];
+        let request = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call",
+            "params": {"name": tool, "arguments": arguments}});
+        let answer = json!({"jsonrpc": "2.0", "id": 1, "result": said["result"]}).to_string();
+        let bundle = gateway.anonymous().get("/api/attestation/bundle").body;
+        let saved =
+            Saved::new(&gateway.directory().join(format!("mcp{at}")), &request, answer.as_bytes(), proof, &bundle);
+        let judged = saved.judge(Some(&gateway.test_root()), &[]);
+        // The official client types what it reads and gives no bytes, so a result may not open; what is signed must hold.
+        assert!(judged.code == 0 || judged.said.contains("response"), "{}", judged.said);
+    }
+}
+
+#[test]
+fn each_server_and_tool_has_its_price_and_meta_tools_have_none() {
+    let settings = Settings { more: format!("{EVERYTHING}{PRICED}"), ..Settings::default() };
+    let paying = Paying::with("verify_price = \"0\"\n", settings);
+    let (gateway, payer) = (&paying.gateway, paying.payer());
+    let client = gateway.caller();
+    let config = client.get("/api/payments/config").json();
+    assert_eq!(
+        (&config["enabled"], &config["network"], &config["recipientAddress"], &config["pricePerCall"]),
+        (&json!(true), &json!("eip155:8453"), &json!(paying.payee), &json!("0.0005")),
+        "{config}"
+    );
+    assert_eq!(config["usdcAddress"], "0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913");
+
+    let path = |server: &str, tool: &str| format!("/api/servers/{}/tools/{tool}", gateway.id(server));
+    let sum = json!({"a": 1, "b": 2});
+    let message = json!({"message": "a"});
+    for (server, tool, arguments, amount) in
+        [("everything", "get-sum", &sum, "500"), ("priced", "echo", &message, "7"), ("priced", "get-sum", &sum, "900")]
+    {
+        let asked = client.post(&path(server, tool), arguments);
+        assert_eq!(asked.status, 402, "{server} {tool}");
+        let offer = Paying::required(&asked)["accepts"][0].clone();
+        assert_eq!(
+            (&offer["amount"], &asked.json()["accepts"][0]["maxAmountRequired"]),
+            (&json!(amount), &json!(amount))
+        );
+        let value = amount.parse().unwrap();
+        let payment = payer.pay(&offer, &Terms { value, ..Terms::new(&paying.payee) });
+        let before = paying.received();
+        let paid = client.with("x-payment", &header(&payment)).post(&path(server, tool), arguments);
+        assert_eq!(paid.status, 200, "{server} {tool}: {}", text(&paid));
+        assert_eq!(paid.json()["proof"]["proof"]["payment"]["amount"], amount);
+        assert_eq!(paying.received(), before + value);
+    }
+
+    // What costs nothing takes no payment, also where one is offered, and its proof claims none.
     let before = (paying.balance(&payer), paying.received());
-    let paid = gateway.anonymous().with("payment-signature", &header(&payment)).post(&path, &body);
-    assert_eq!(paid.status, 200, "{}", String::from_utf8_lossy(&paid.body));
-    assert_eq!(paid.json()["content"][0]["text"], "Echo: paid");
-    assert_eq!(paid.json()["payment"]["settled"], true);
+    let payment = header(&paying.payment(&payer));
+    for (server, tool, arguments) in [("priced", "get-tiny-image", json!({})), ("gratis", "echo", message.clone())] {
+        for client in [client.clone(), client.with("payment-signature", &payment)] {
+            let free = client.post(&path(server, tool), &arguments);
+            assert_eq!(free.status, 200, "{server} {tool}: {}", text(&free));
+            assert_eq!(free.json()["proof"]["proof"]["payment"], Value::Null);
+            assert!(free.header("payment-response").is_none());
+        }
+    }
+    let paid_for = client.with("payment-signature", &payment).with("x-payment", &payment);
+    for (tool, arguments) in [
+        ("gateway__search_servers", json!({"query": "reference"})),
+        ("gateway__list_enabled", json!({})),
+        ("gateway__server_info", json!({"server_name": "everything"})),
+    ] {
+        let free = paid_for.call("/mcp", tool, arguments);
+        assert_ne!(free["isError"], true, "{tool}: {free}");
+        assert!(free["_meta"].get("x402/payment-response").is_none());
+    }
+    assert_eq!((paying.balance(&payer), paying.received()), before);
+}
+
+#[test]
+fn a_gateway_without_payments_is_free_and_says_so() {
+    let gateway = Gateway::start();
+    let client = gateway.anonymous().with("payment-signature", "no payment at all");
+    let config = client.get("/api/payments/config").json();
+    assert_eq!((&config["enabled"], &config["pricePerCall"]), (&json!(false), &json!("0")));
+    let path = format!("/api/servers/{}/tools/echo", gateway.id("everything"));
+    let free = client.post(&path, &json!({"message": "free"}));
+    assert_eq!(free.status, 200, "{}", text(&free));
+    assert_eq!(free.json()["proof"]["proof"]["payment"], Value::Null);
+    assert!(free.json().get("payment").is_none() && free.header("payment-response").is_none());
+    let said = client.post("/api/verify", &free.json()["proof"]);
+    assert_eq!(said.status, 200, "{}", text(&said));
+    assert!(said.json()["signed"]["signature"].is_string());
+}
+
+#[test]
+fn a_verdict_costs_what_a_call_costs_and_what_cannot_be_judged_costs_nothing() {
+    let paying = Paying::start();
+    let (gateway, payer) = (&paying.gateway, paying.payer());
+    let client = gateway.anonymous();
+    let called = client
+        .with("payment-signature", &header(&paying.payment(&payer)))
+        .post(&paying.path("echo"), &json!({"message": "judge me"}));
+    let proof = called.json()["proof"].clone();
+    let before = (paying.balance(&payer), paying.received());
+
+    let asked = client.post("/api/verify", &proof);
+    assert_eq!(asked.status, 402, "{}", text(&asked));
+    let required = Paying::required(&asked);
+    assert!(required["resource"]["url"].as_str().unwrap().ends_with("/api/verify"), "{required}");
+    let payment = payer.pay(&required["accepts"][0], &Terms::new(&paying.payee));
+    let buyer = client.with("payment-signature", &header(&payment));
+    for (bad, code) in [(json!({"proof": 1}), "BAD_PROOF"), (json!({}), "BAD_PROOF"), (json!([]), "BAD_PROOF")] {
+        let refused = buyer.post("/api/verify", &bad);
+        assert_eq!((refused.status, &refused.json()["error"]), (400, &json!(code)), "{bad}: {}", text(&refused));
+        assert!(refused.header("payment-response").is_none());
+    }
+    assert_eq!((paying.balance(&payer), paying.received()), before);
+
+    let judged = buyer.post("/api/verify", &proof);
+    assert_eq!(judged.status, 200, "{}", text(&judged));
+    assert!(judged.json()["signed"]["signature"].is_string());
+    assert_eq!(Paying::settlement(&judged)["success"], true);
     assert_eq!((paying.balance(&payer), paying.received()), (before.0 - 500, before.1 + 500));
-    let claim = &paid.json()["proof"]["proof"]["payment"];
-    assert_eq!(claim["amount"], "500");
-    assert!(paid.header("payment-response").is_some());
+    // The same question with the same payment has the same answer; another one does not.
+    assert_eq!(buyer.post("/api/verify", &proof).json(), judged.json());
+    let mut other = proof;
+    other.as_object_mut().unwrap().remove("opening");
+    assert_eq!(buyer.post("/api/verify", &other).status, 402);
+    assert_eq!(buyer.post(&paying.path("echo"), &json!({"message": "judge me"})).status, 402);
+    assert_eq!((paying.balance(&payer), paying.received()), (before.0 - 500, before.1 + 500));
+}
+
+#[test]
+fn who_paid_is_written_down_nowhere_and_told_to_nobody_else() {
+    let settings = Settings { log: "debug".to_owned(), ..Settings::default() };
+    let mut paying = Paying::with("", settings);
+    let payer = paying.payer();
+    let client = payer.login(&paying.gateway);
+    let terms = Terms::new(&paying.payee);
+    let payment = payer.pay(&paying.offer(), &terms);
+    let paid = client
+        .with("payment-signature", &header(&payment))
+        .post(&paying.path("echo"), &json!({"message": "between us"}));
+    assert_eq!(paid.status, 200, "{}", text(&paid));
+    // A refused one and a failed one too: errors are where such things slip out.
+    let late = payer.pay(&paying.offer(), &Terms { valid_before: 1, ..Terms::new(&paying.payee) });
+    assert_eq!(client.with("x-payment", &header(&late)).post(&paying.path("echo"), &json!({})).status, 402);
+    let failed = paying.payment(&payer);
+    client.with("x-payment", &header(&failed)).post(&paying.path("get-sum"), &json!({"a": "x", "b": []}));
+
+    let address = payer.address();
+    let bare = address.trim_start_matches("0x").to_owned();
+    let signature = payment["payload"]["signature"].as_str().unwrap().trim_start_matches("0x").to_owned();
+    let raw = |text: &str| hex::decode(text).unwrap();
+    let hidden: Vec<Vec<u8>> = vec![
+        bare.clone().into_bytes(),
+        bare.to_lowercase().into_bytes(),
+        raw(&bare),
+        signature.clone().into_bytes(),
+        raw(&signature),
+        raw(&signature)[..32].to_vec(),
+        hex::encode(terms.nonce).into_bytes(),
+        terms.nonce.to_vec(),
+        header(&payment).into_bytes(),
+        STANDARD.encode(terms.nonce).into_bytes(),
+        b"between us".to_vec(),
+    ];
+    let shows = |bytes: &[u8]| hidden.iter().position(|secret| bytes.windows(secret.len()).any(|part| part == secret));
+    let stranger = paying.gateway.anonymous();
+    let id = paid.json()["proof"]["proof"]["id"].as_str().unwrap().to_owned();
+    for path in [
+        &format!("/api/proofs/{id}"),
+        "/health",
+        "/api/attestation/bundle",
+        "/api/attestation/report",
+        "/api/attestation/security",
+        "/api/payments/config",
+        "/api/servers",
+        "/metrics",
+    ] {
+        let answer = stranger.get(path);
+        assert_eq!(shows(&answer.body), None, "{path}: {}", text(&answer));
+        assert!(answer.status == 200 || path == "/metrics", "{path}: {}", text(&answer));
+    }
+    let kept = stranger.get(&format!("/api/proofs/{id}")).json();
+    assert!(kept.get("opening").is_none() && kept.get("settlement").is_none(), "{kept}");
+
+    // While it runs, with its write-ahead log, and after it has ended.
+    let journal = fs::read_dir(paying.gateway.state())
+        .unwrap()
+        .flatten()
+        .any(|e| e.file_name().to_string_lossy().ends_with("-wal") && e.metadata().unwrap().len() > 0);
+    assert!(journal, "the journal is in use");
+    nothing_in(&paying.gateway.state(), &shows);
+    paying.gateway.stop();
+    nothing_in(&paying.gateway.state(), &shows);
+    let log = paying.gateway.log();
+    assert!(log.contains("DEBUG"));
+    assert_eq!(log.lines().find(|line| shows(line.as_bytes()).is_some()), None);
+}
+
+fn nothing_in(place: &Path, shows: &impl Fn(&[u8]) -> Option<usize>) {
+    for entry in fs::read_dir(place).unwrap().flatten() {
+        // npm's packages are nobody's secret, and many.
+        if entry.file_type().unwrap().is_dir() && entry.file_name() != "servers" {
+            nothing_in(&entry.path(), shows);
+        } else if entry.file_type().unwrap().is_file() {
+            let found = shows(&fs::read(entry.path()).unwrap());
+            assert_eq!(found, None, "{}", entry.path().display());
+        }
+    }
+}
+
+/// The verifier's rows over the saved call and the payment.
+fn judged(saved: &Saved, root: &Path, payment: &str, code: i32) -> Value {
+    let root = root.display().to_string();
+    let file = |name: &str| saved.path(name);
+    let said = verify(&[
+        "proof",
+        &file("proof.json"),
+        "--bundle",
+        &file("bundle.json"),
+        "--request",
+        &file("request.json"),
+        "--response",
+        &file("answer.json"),
+        "--payment",
+        payment,
+        "--trust-root",
+        &root,
+        "--json",
+    ]);
+    assert_eq!(said.code, code, "{}", said.said);
+    // What it says to people comes after it.
+    let mut values = serde_json::Deserializer::from_str(&said.said).into_iter();
+    values.next().expect("a verdict").unwrap_or_else(|error| panic!("{error}: {}", said.said))
+}
+
+/// How a check ended.
+fn row<'a>(verdict: &'a Value, name: &str) -> &'a str {
+    let checks = verdict["checks"].as_array().unwrap_or_else(|| panic!("no checks: {verdict}"));
+    let found = checks.iter().find(|check| check["name"] == name);
+    found.and_then(|check| check["outcome"].as_str()).unwrap_or_else(|| panic!("no check {name}: {verdict}"))
+}
+
+fn text(answer: &Answer) -> String {
+    format!("{} {}", answer.status, String::from_utf8_lossy(&answer.body))
 }

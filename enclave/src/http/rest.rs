@@ -12,6 +12,7 @@ use evidence::{
     ServerId,
     json::{self as tree, Limits, Value, object},
     profile::{to_base64, to_hex},
+    proof::Envelope,
     report_data::Nonce,
     tag,
 };
@@ -292,6 +293,9 @@ async fn verify_inner(app: &Arc<App>, request: Request) -> Result<Response, Resp
     drop(reading);
     let principal = incoming.principal(app)?;
     let price = app.config.payments.as_ref().map(|payments| payments.verify_price).unwrap_or_default();
+    if !price.is_zero() {
+        question.must_be_a_proof().map_err(Problem::into_response)?;
+    }
     let purchase = app.till.verification(&incoming.body, &principal, price);
     let presented = pay::presented(&incoming.headers).map_err(refused)?;
     let held = match app.till.reserve(&purchase, presented).await.map_err(refused)? {
@@ -334,33 +338,40 @@ impl Question {
     fn read(body: &[u8]) -> Result<Self, Problem> {
         let limits = Limits { bytes: MAX_VERIFY_BYTES, ..Limits::THEIRS };
         let value = tree::parse(body, &limits).map_err(|error| Problem::json(&error))?;
-        let bad = |what: String| {
-            let fix = "send {\"proof\":…,\"opening\":…} as the call gave it, or {\"envelope\":…,\"request\":…,\"response\":…}";
-            Problem::new(StatusCode::BAD_REQUEST, "BAD_PROOF", what, fix)
-        };
         let wrapped = value.member("envelope");
         let envelope = wrapped.unwrap_or(&value);
         if envelope.member("proof").is_none() {
-            return Err(bad("the body holds no member \"proof\"".to_owned()));
+            return Err(bad_proof("the body holds no member \"proof\"".to_owned()));
         }
         if let (Some(_), Value::Object(members)) = (wrapped, &value) {
             // A misspelled part would not be judged, and the verdict would not say why.
             let known = ["envelope", "request", "response", "nonce"];
             if let Some((unknown, _)) = members.iter().find(|(name, _)| !known.contains(&name.as_str())) {
                 let unknown: String = unknown.chars().take(64).collect();
-                return Err(bad(format!("member {unknown:?} is unknown")));
+                return Err(bad_proof(format!("member {unknown:?} is unknown")));
             }
         }
         let part = |name: &str| wrapped.and_then(|_| value.member(name)).map(Value::to_text);
         let nonce = match wrapped.and_then(|_| value.member("nonce")) {
             None | Some(Value::Null) => None,
             Some(nonce) => {
-                let text = nonce.as_str().ok_or_else(|| bad(format!("nonce is a string, found {}", nonce.kind())))?;
-                Some(Nonce::from_hex(text).map_err(|error| bad(error.to_string()))?)
+                let text =
+                    nonce.as_str().ok_or_else(|| bad_proof(format!("nonce is a string, found {}", nonce.kind())))?;
+                Some(Nonce::from_hex(text).map_err(|error| bad_proof(error.to_string()))?)
             }
         };
         Ok(Self { envelope: envelope.to_text(), request: part("request"), response: part("response"), nonce })
     }
+
+    /// Nobody pays to hear that something is no proof at all.
+    fn must_be_a_proof(&self) -> Result<(), Problem> {
+        Envelope::from_bytes(self.envelope.as_bytes()).map(drop).map_err(|error| bad_proof(error.to_string()))
+    }
+}
+
+fn bad_proof(what: String) -> Problem {
+    let fix = "send {\"proof\":…,\"opening\":…} as the call gave it, or {\"envelope\":…,\"request\":…,\"response\":…}";
+    Problem::new(StatusCode::BAD_REQUEST, "BAD_PROOF", what, fix)
 }
 
 /// Reads and judges, in a place that is taken until it is done, also where whoever asked is gone by then.

@@ -1,0 +1,322 @@
+//! Payments on the wire: what is asked for in every dialect at once, in which ways a payment is taken, and which ones are
+//! not.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a scenario that panics has failed"
+)]
+
+use std::fs;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use sealgate_tests::{
+    Answer, Client, EVERYTHING, FILESYSTEM, Paying, Settings, Wallet,
+    wallet::{Terms, USDC, header, now},
+};
+use serde_json::{Value, json};
+
+/// Half of the order of secp256k1's group, and the order itself (SEC 2, section 2.4.1).
+const ORDER: &str = "fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141";
+
+#[test]
+fn one_refusal_asks_in_the_words_of_every_client() {
+    let paying = Paying::start();
+    let gateway = &paying.gateway;
+    let client = gateway.anonymous().with("origin", "http://localhost:3000");
+    let asked = client.post(&paying.path("echo"), &json!({"message": "a"}));
+    assert_eq!(asked.status, 402);
+    let (v2, v1) = (Paying::required(&asked), asked.json());
+    assert_eq!((&v2["x402Version"], &v1["x402Version"]), (&json!(2), &json!(1)));
+    let (new, old) = (&v2["accepts"][0], &v1["accepts"][0]);
+    assert_eq!((&new["amount"], &old["maxAmountRequired"]), (&json!("500"), &json!("500")));
+    assert_eq!((&new["network"], &old["network"]), (&json!("eip155:8453"), &json!("base")));
+    for offer in [new, old] {
+        assert_eq!(
+            (&offer["scheme"], &offer["asset"], &offer["payTo"]),
+            (&json!("exact"), &json!(USDC), &json!(paying.payee))
+        );
+        assert_eq!(offer["extra"], json!({"name": "USD Coin", "version": "2"}));
+        assert!(offer["maxTimeoutSeconds"].as_u64().unwrap() >= 60);
+    }
+    assert_eq!(v2["resource"]["url"], old["resource"]);
+    assert!(v1["message"].is_string() && v1["remediation"]["text"].is_string());
+    assert_eq!(asked.header("cache-control"), Some("no-store"));
+    let exposed = asked.header("access-control-expose-headers").unwrap().to_lowercase();
+    for name in ["payment-required", "payment-response", "x-payment-response"] {
+        assert!(exposed.contains(name), "{name}: {exposed}");
+    }
+
+    let endpoint = gateway.endpoint("everything");
+    let asked = client.rpc(&endpoint, "tools/call", json!({"name": "echo", "arguments": {"message": "a"}}));
+    assert_eq!(asked.status, 200, "an HTTP error on MCP breaks this ecosystem's client");
+    let result = &asked.json()["result"];
+    assert_eq!(result["isError"], true);
+    let said: Value = serde_json::from_str(result["content"][0]["text"].as_str().unwrap()).unwrap();
+    assert_eq!(said, result["structuredContent"]);
+    assert_eq!(said["error"], "PAYMENT_REQUIRED");
+    let theirs = &said["paymentRequirements"];
+    assert_eq!((&theirs["priceUsd"], &theirs["maxAmountRequired"]), (&json!(0.0005), &json!("500")));
+    assert_eq!((&theirs["payTo"], &theirs["network"]), (&json!(paying.payee), &json!("eip155:8453")));
+    assert_eq!((&said["x402Version"], &said["accepts"][0]["amount"]), (&json!(2), &json!("500")));
+    assert_eq!(result["_meta"]["x402/error"]["accepts"], said["accepts"]);
+
+    // A tool with an output schema: official clients would hold the offer against that schema.
+    let arguments = json!({"location": "Chicago"});
+    let asked = client.rpc(&endpoint, "tools/call", json!({"name": "get-structured-content", "arguments": arguments}));
+    let result = &asked.json()["result"];
+    assert!(result.get("structuredContent").is_none(), "{result}");
+    let said: Value = serde_json::from_str(result["content"][0]["text"].as_str().unwrap()).unwrap();
+    assert_eq!((&said["error"], &said["accepts"][0]["amount"]), (&json!("PAYMENT_REQUIRED"), &json!("500")));
+    assert_eq!(paying.received(), 0);
+}
+
+#[test]
+fn a_payment_is_taken_in_every_way_in_which_clients_send_it() {
+    let paying = Paying::start();
+    let (gateway, payer, offer) = (&paying.gateway, paying.payer(), paying.offer());
+    let (client, endpoint, path) = (gateway.caller(), gateway.endpoint("everything"), paying.path("echo"));
+    let fresh = || payer.pay(&offer, &Terms::new(&paying.payee));
+    let hybrid = || {
+        let mut payment = payer.pay_v1(&Terms::new(&paying.payee));
+        payment["x402Version"] = json!(2);
+        payment
+    };
+    let mut spent = 0;
+    let mut charged = |what: &str| {
+        spent += 500;
+        assert_eq!((paying.received(), paying.balance(&payer)), (spent, 1_000_000 - spent), "{what}");
+    };
+
+    // `initialize` neither takes nor refuses it; the call after it does.
+    let both = header(&fresh());
+    let sender = client.with("payment-signature", &both).with("x-payment", &both);
+    let begun = sender.rpc(
+        &endpoint,
+        "initialize",
+        json!({"protocolVersion": "2025-03-26", "capabilities": {},
+        "clientInfo": {"name": "scenario", "version": "1"}}),
+    );
+    assert_eq!(begun.json()["result"]["protocolVersion"], "2025-03-26");
+    assert!(sender.rpc(&endpoint, "tools/list", json!({})).json()["result"]["tools"].is_array());
+    assert_eq!(paying.received(), 0);
+    let paid = sender.call(&endpoint, "echo", json!({"message": "headers"}));
+    assert_eq!(paid["content"][0]["text"], "Echo: headers", "{paid}");
+    assert_eq!(paid["_meta"]["x402/payment-response"]["success"], true);
+    assert_eq!(paid["_meta"]["io.sealgate/proof"]["settlement"]["outcome"], "settled");
+    charged("both headers over MCP");
+    // The same call over REST is the same purchase, so it has the same answer and the same proof.
+    let again = sender.post(&path, &json!({"message": "headers"}));
+    assert_eq!(again.json()["proof"], paid["_meta"]["io.sealgate/proof"], "{}", text(&again));
+
+    for (what, key, payment) in [
+        ("an object", "x402/payment", fresh()),
+        ("base64", "x402/payment", json!(header(&fresh()))),
+        ("an older client's base64 of v1", "x402.payment", json!(header(&payer.pay_v1(&Terms::new(&paying.payee))))),
+        ("a hybrid object", "x402/payment", hybrid()),
+    ] {
+        let params = json!({"name": "echo", "arguments": {"message": what}, "_meta": {key: payment}});
+        let result = client.rpc(&endpoint, "tools/call", params).json()["result"].clone();
+        assert_eq!(result["content"][0]["text"], format!("Echo: {what}"), "{result}");
+        charged(what);
+    }
+    for (what, name, payment) in [
+        ("v2 in its header", "payment-signature", fresh()),
+        ("v1 in its header", "x-payment", payer.pay_v1(&Terms::new(&paying.payee))),
+        ("v2 in v1's header", "x-payment", fresh()),
+        ("the hybrid", "x-payment", hybrid()),
+    ] {
+        let paid = client
+            .with(name, &header(&payment))
+            .with("origin", "http://localhost:3000")
+            .post(&path, &json!({"message": what}));
+        assert_eq!(paid.status, 200, "{what}: {}", text(&paid));
+        assert_eq!(paid.header("cache-control"), Some("no-store"));
+        assert_eq!(paid.header("payment-response"), paid.header("x-payment-response"));
+        let settlement = Paying::settlement(&paid);
+        assert_eq!((&settlement["success"], &settlement["payer"]), (&json!(true), &json!(payer.address())));
+        assert_eq!(paid.json()["payment"]["txHash"], settlement["transaction"]);
+        charged(what);
+    }
+    // A modern client (2026-07-28).
+    let paid = client.with("payment-signature", &header(&fresh())).modern(
+        &endpoint,
+        "tools/call",
+        json!({"name": "echo", "arguments": {"message": "modern"}}),
+    );
+    assert_eq!(paid.json()["result"]["content"][0]["text"], "Echo: modern", "{}", text(&paid));
+    charged("modern");
+
+    // Two different payments are none.
+    let torn = client.with("payment-signature", &header(&fresh())).with("x-payment", &header(&fresh()));
+    let refused = torn.post(&path, &json!({"message": "torn"}));
+    assert_eq!((refused.status, &refused.json()["reason"]), (400, &json!("two_payments")), "{}", text(&refused));
+    let refused = torn.rpc(&endpoint, "tools/call", json!({"name": "echo", "arguments": {"message": "torn"}}));
+    assert_eq!(refused.json()["error"]["code"], -32602, "{}", text(&refused));
+    assert_eq!(paying.received(), spent_of(&paying, &payer));
+}
+
+#[test]
+fn every_payment_that_does_not_do_is_refused_with_its_reason_before_anything_runs() {
+    let settings = Settings { more: format!("{EVERYTHING}{FILESYSTEM}"), ..Settings::default() };
+    let paying = Paying::with("", settings);
+    let (gateway, payer, offer) = (&paying.gateway, paying.payer(), paying.offer());
+    let client = gateway.caller();
+    // A call that leaves a trace where it runs.
+    let path = format!("/api/servers/{}/tools/write_file", gateway.id("filesystem"));
+    let arguments = json!({"path": "/data/ran", "content": "it ran"});
+    let terms = || Terms::new(&paying.payee);
+    let other = Wallet::new();
+    let good = || payer.pay(&offer, &terms());
+    let changed = |path: &str, value: Value| {
+        let mut payment = good();
+        *payment.pointer_mut(path).unwrap() = value;
+        payment
+    };
+    let signed = |terms: Terms| payer.pay(&offer, &terms);
+    let forged = {
+        let mut payment = good();
+        payment["payload"]["signature"] = other.authorize(&terms())["signature"].clone();
+        payment
+    };
+    let stranger = Wallet::new();
+    let somebody_else = stranger.address();
+    let signature = "invalid_exact_evm_payload_signature";
+    let value = "invalid_exact_evm_payload_authorization_value_mismatch";
+    let before = "invalid_exact_evm_payload_authorization_valid_before";
+    let requirements = "invalid_payment_requirements";
+    let cases = [
+        ("another scheme", changed("/accepted/scheme", json!("upto")), 402, "unsupported_scheme"),
+        ("another network", changed("/accepted/network", json!("eip155:84532")), 402, "invalid_network"),
+        (
+            "another asset",
+            changed("/accepted/asset", json!("0x036CbD53842c5426634e7929541eC2318f3dCF7e")),
+            402,
+            requirements,
+        ),
+        ("another amount accepted", changed("/accepted/amount", json!("5")), 402, requirements),
+        ("another payee accepted", changed("/accepted/payTo", json!(somebody_else)), 402, requirements),
+        ("less", signed(Terms { value: 499, ..terms() }), 402, value),
+        ("more", signed(Terms { value: 501, ..terms() }), 402, value),
+        ("nothing", signed(Terms { value: 0, ..terms() }), 402, value),
+        (
+            "another payee",
+            payer.pay(&offer, &Terms::new(&somebody_else)),
+            402,
+            "invalid_exact_evm_payload_recipient_mismatch",
+        ),
+        ("over", signed(Terms { valid_before: now() - 60, ..terms() }), 402, before),
+        ("too short", signed(Terms { valid_before: now() + 20, ..terms() }), 402, before),
+        (
+            "not yet",
+            signed(Terms { valid_after: now() + 600, ..terms() }),
+            402,
+            "invalid_exact_evm_payload_authorization_valid_after",
+        ),
+        ("another domain", signed(Terms { domain: "USDC".to_owned(), ..terms() }), 402, signature),
+        ("another chain", signed(Terms { chain: 84532, ..terms() }), 402, signature),
+        ("another signer", forged, 402, signature),
+        (
+            "raised after signing",
+            changed("/payload/authorization/validBefore", json!((now() + 7200).to_string())),
+            402,
+            signature,
+        ),
+        ("high s", high_s(good()), 402, signature),
+        ("a short nonce", changed("/payload/authorization/nonce", json!("0xabcd")), 400, "invalid_payload"),
+        ("a number for an amount", changed("/payload/authorization/value", json!(500)), 400, "invalid_payload"),
+        ("hexadecimal", changed("/payload/authorization/value", json!("0x1f4")), 400, "invalid_payload"),
+        ("an empty payer", changed("/payload/authorization/from", json!("")), 400, "invalid_payload"),
+        ("version 3", changed("/x402Version", json!(3)), 400, "invalid_x402_version"),
+        ("a poor payer", Wallet::new().pay(&offer, &terms()), 402, "insufficient_funds"),
+        (
+            "another resource",
+            {
+                let mut payment = good();
+                payment["resource"] = json!({"url": "https://gateway.example/api/servers/other/tools/other"});
+                payment
+            },
+            402,
+            requirements,
+        ),
+    ];
+    for (what, payment, status, reason) in &cases {
+        refused(&client, &path, &arguments, &header(payment), (*status, reason), what);
+    }
+    for (what, value) in [
+        ("no base64", "not base64 at all!".to_owned()),
+        ("base64 of nothing", STANDARD.encode("")),
+        ("no JSON", STANDARD.encode("{")),
+        ("a list", STANDARD.encode("[]")),
+        ("two of one name", STANDARD.encode(r#"{"x402Version":2,"x402Version":2}"#)),
+        ("empty", String::new()),
+        ("two at once", format!("{0},{0}", header(&good()))),
+        ("longer than a payment can be", STANDARD.encode("x".repeat(30_000))),
+    ] {
+        refused(&client, &path, &arguments, &value, (400, "invalid_payload"), what);
+    }
+    // A megabyte is no header to any server: it hears so, and the next caller is not touched.
+    let huge = client.with("payment-signature", &"A".repeat(1 << 20)).post(&path, &arguments);
+    assert!((400..500).contains(&huge.status), "{}", text(&huge));
+    // Over MCP the same reasons stand in the result.
+    let endpoint = gateway.endpoint("filesystem");
+    let result = client.with("x-payment", &header(&signed(Terms { value: 499, ..terms() }))).call(
+        &endpoint,
+        "write_file",
+        arguments.clone(),
+    );
+    assert_eq!((&result["isError"], &result["structuredContent"]), (&json!(true), &Value::Null), "{result}");
+    let said: Value = serde_json::from_str(result["content"][0]["text"].as_str().unwrap()).unwrap();
+    assert_eq!(said["reason"], value);
+
+    assert_eq!((paying.received(), paying.balance(&payer)), (0, 1_000_000));
+    // None of them ran: in this caller's container there is no such file.
+    let read = json!({"path": "/data/ran"});
+    let reading = client.with("x-payment", &header(&good())).call(&endpoint, "read_text_file", read);
+    assert!(reading.to_string().contains("ENOENT"), "{reading}");
+    // And the right one does.
+    let paid = client.with("x-payment", &header(&good())).post(&path, &arguments);
+    assert_eq!(paid.status, 200, "{}", text(&paid));
+    assert_eq!(paying.received(), 500);
+    // Nothing of a payment is in the log, whatever was wrong with it.
+    let log = gateway.log();
+    assert!(!log.to_lowercase().contains(&payer.address().to_lowercase()), "{log}");
+    assert!(fs::metadata(gateway.state()).is_ok());
+}
+
+fn refused(client: &Client, path: &str, arguments: &Value, payment: &str, expected: (u16, &str), what: &str) {
+    for name in ["payment-signature", "x-payment"] {
+        let refused = client.with(name, payment).post(path, arguments);
+        assert_eq!(refused.status, expected.0, "{what}: {}", text(&refused));
+        let said = refused.json();
+        assert_eq!(said["error"], expected.1, "{what}: {said}");
+        assert!(said["remediation"]["text"].as_str().unwrap().len() > 10, "{what}: {said}");
+        assert_eq!(Paying::required(&refused)["accepts"][0]["amount"], "500", "{what}");
+        assert!(refused.header("payment-response").is_none());
+    }
+}
+
+/// The same signature in its other form (EIP-2 refuses it): n - s, with the other v.
+fn high_s(mut payment: Value) -> Value {
+    let signature = payment["payload"]["signature"].as_str().unwrap().trim_start_matches("0x").to_owned();
+    let bytes = hex::decode(&signature).unwrap();
+    let (order, mut s) = (hex::decode(ORDER).unwrap(), [0_u8; 32]);
+    let mut borrow = 0_i16;
+    for at in (0..32).rev() {
+        let digit = i16::from(order[at]) - i16::from(bytes[32 + at]) - borrow;
+        borrow = i16::from(digit < 0);
+        s[at] = u8::try_from(digit.rem_euclid(256)).unwrap();
+    }
+    let v = 27 + 28 - bytes[64];
+    payment["payload"]["signature"] = json!(format!("0x{}", hex::encode([&bytes[..32], &s, &[v]].concat())));
+    payment
+}
+
+fn spent_of(paying: &Paying, payer: &Wallet) -> u64 {
+    1_000_000 - paying.balance(payer)
+}
+
+fn text(answer: &Answer) -> String {
+    format!("{} {}", answer.status, String::from_utf8_lossy(&answer.body))
+}
