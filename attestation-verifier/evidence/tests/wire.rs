@@ -296,7 +296,7 @@ fn settlement(sample: &Sample) -> String {
 fn purchase(sample: &Sample) -> String {
     let arguments = canon(&their(sample::ARGUMENTS));
     let of = |server: &str, tool: &str, caller: &str, session: &str| {
-        let parts = [server, tool, arguments.as_str(), caller, session].map(str::as_bytes);
+        let parts = [server, tool, arguments.as_str(), caller, session, ""].map(str::as_bytes);
         hex::encode(hash(tag::PURCHASE, &parts))
     };
     lines(&[

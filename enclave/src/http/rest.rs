@@ -293,9 +293,6 @@ async fn verify_inner(app: &Arc<App>, request: Request) -> Result<Response, Resp
     drop(reading);
     let principal = incoming.principal(app)?;
     let price = app.config.payments.as_ref().map(|payments| payments.verify_price).unwrap_or_default();
-    if !price.is_zero() {
-        question.must_be_a_proof().map_err(Problem::into_response)?;
-    }
     let purchase = app.till.verification(&incoming.body, &principal, price);
     let presented = pay::presented(&incoming.headers).map_err(refused)?;
     let held = match app.till.reserve(&purchase, presented).await.map_err(refused)? {
@@ -305,7 +302,7 @@ async fn verify_inner(app: &Arc<App>, request: Request) -> Result<Response, Resp
             return Ok(pay::receipt(json(StatusCode::OK, &value), Some(&paid)));
         }
     };
-    let judged = match judge(app, incoming.body).await {
+    let judged = match judge(app, incoming.body, !price.is_zero()).await {
         Ok(judged) => judged,
         Err(problem) => {
             app.till.release(held).await;
@@ -375,12 +372,16 @@ fn bad_proof(what: String) -> Problem {
 }
 
 /// Reads and judges, in a place that is taken until it is done, also where whoever asked is gone by then.
-async fn judge(app: &Arc<App>, body: Vec<u8>) -> Result<Value, Problem> {
+async fn judge(app: &Arc<App>, body: Vec<u8>, is_paid: bool) -> Result<Value, Problem> {
     let place = Arc::clone(&app.verifications).try_acquire_owned().map_err(|_| Problem::busy(1))?;
     let app_there = Arc::clone(app);
     let judged = tokio::task::spawn_blocking(move || {
         let _place = place;
-        let Question { envelope, request, response, nonce } = Question::read(&body)?;
+        let question = Question::read(&body)?;
+        if is_paid {
+            question.must_be_a_proof()?;
+        }
+        let Question { envelope, request, response, nonce } = question;
         let (request, response) = (request.as_deref(), response.as_deref());
         let (request, response) = (request.map(str::as_bytes), response.map(str::as_bytes));
         let verdict = self_check::judge_proof(&app_there, envelope.as_bytes(), request, response);
