@@ -9,6 +9,7 @@ mod status;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
+    path::Path,
     sync::Arc,
 };
 
@@ -80,11 +81,21 @@ pub(crate) fn master(config: &VaultConfig, sealed: VaultMaster) -> Result<(Vault
         Ok(wrapped) => Ok((VaultMaster::from_env_wrapped(secret, &wrapped).map_err(refused)?, "env")),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let wrapped = sealed.wrapped_by_env(secret).map_err(refused)?;
-            std::fs::write(&file, wrapped).map_err(failed)?;
+            write_private(&file, &wrapped).map_err(failed)?;
             Ok((sealed, "env"))
         }
         Err(error) => Err(failed(error)),
     }
+}
+
+/// Writes a file that only its owner reads, whole or not at all.
+fn write_private(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    use std::{io::Write as _, os::unix::fs::OpenOptionsExt as _};
+    let beside = file.with_extension("new");
+    let mut new = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+    new.write_all(bytes)?;
+    new.sync_all()?;
+    std::fs::rename(&beside, file)
 }
 
 /// All secrets.

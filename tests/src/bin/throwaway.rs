@@ -3,6 +3,7 @@
 #![allow(
     clippy::print_stdout,
     clippy::expect_used,
+    clippy::indexing_slicing,
     reason = "a tool of scripts: what it prints is what it is for, and a panic is its error"
 )]
 
