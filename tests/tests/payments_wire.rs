@@ -8,7 +8,10 @@
     reason = "a scenario that panics has failed"
 )]
 
-use std::fs;
+use std::{
+    io::{Read as _, Write as _},
+    net::TcpStream,
+};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use sealgate_tests::{
@@ -257,8 +260,8 @@ fn every_payment_that_does_not_do_is_refused_with_its_reason_before_anything_run
         refused(&client, &path, &arguments, &value, (400, "invalid_payload"), what);
     }
     // A megabyte is no header to any server: it hears so, and the next caller is not touched.
-    let huge = client.with("payment-signature", &"A".repeat(1 << 20)).post(&path, &arguments);
-    assert!((400..500).contains(&huge.status), "{}", text(&huge));
+    let status = with_a_huge_header(gateway.base(), &path);
+    assert!(status.starts_with("HTTP/1.1 4"), "{status}");
     // Over MCP the same reasons stand in the result.
     let endpoint = gateway.endpoint("filesystem");
     let result = client.with("x-payment", &header(&signed(Terms { value: 499, ..terms() }))).call(
@@ -282,7 +285,6 @@ fn every_payment_that_does_not_do_is_refused_with_its_reason_before_anything_run
     // Nothing of a payment is in the log, whatever was wrong with it.
     let log = gateway.log();
     assert!(!log.to_lowercase().contains(&payer.address().to_lowercase()), "{log}");
-    assert!(fs::metadata(gateway.state()).is_ok());
 }
 
 fn refused(client: &Client, path: &str, arguments: &Value, payment: &str, expected: (u16, &str), what: &str) {
@@ -295,6 +297,22 @@ fn refused(client: &Client, path: &str, arguments: &Value, payment: &str, expect
         assert_eq!(Paying::required(&refused)["accepts"][0]["amount"], "500", "{what}");
         assert!(refused.header("payment-response").is_none());
     }
+}
+
+/// The status line that a header of a megabyte brings.
+fn with_a_huge_header(base: &str, path: &str) -> String {
+    let host = base.trim_start_matches("http://");
+    let mut caller = TcpStream::connect(host).unwrap();
+    let huge = "A".repeat(1 << 20);
+    let request = format!(
+        "POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nPAYMENT-SIGNATURE: {huge}\r\n\
+         Content-Length: 2\r\n\r\n{{}}"
+    );
+    // It may stop listening in the middle of it.
+    let _sent = caller.write_all(request.as_bytes());
+    let mut answer = [0; 256];
+    let read = caller.read(&mut answer).unwrap_or_else(|error| panic!("no answer: {error}"));
+    String::from_utf8_lossy(&answer[..read]).lines().next().unwrap_or_default().to_owned()
 }
 
 /// The same signature in its other form (EIP-2 refuses it): n - s, with the other v.
