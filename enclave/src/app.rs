@@ -115,17 +115,20 @@ pub(crate) async fn run(config: Config) -> Result<(), Failure> {
     let pseudonyms = Arc::new(keys.pseudonym);
     let row_key: Arc<dyn gate::keep::RowCipher> = Arc::new(keys.row);
     let opened = |error: store::OpenError| Failure::new("the store could not be opened", &error, error.fix());
-    let store = Store::open(&config.state_dir.join("gateway.db"), Arc::clone(&row_key)).await.map_err(opened)?;
+    let store = Store::open(&config.state_dir.join("gateway.db"), row_key).await.map_err(opened)?;
     let store = Arc::new(store);
+    if let Some(directory) = &config.vault.directory {
+        std::fs::create_dir_all(directory)
+            .map_err(|error| Failure::new(format!("no directory {}", directory.display()), error, "make it"))?;
+    }
+    let (master, vault_lineage, vault_key_source) = vault::master(&config.vault, keys.vault, booted.lineage)?;
+    // All of the vault's keys come from its master: its directory opens wherever the master does.
+    let vault_row_key: Arc<dyn gate::keep::RowCipher> = Arc::new(master.row_key());
+    let vault_pseudonyms = Arc::new(master.pseudonym_key());
     let rows = match &config.vault.directory {
-        Some(directory) => {
-            std::fs::create_dir_all(directory)
-                .map_err(|error| Failure::new(format!("no directory {}", directory.display()), error, "make it"))?;
-            Store::open(&directory.join("vault.db"), row_key).await.map_err(opened)?
-        }
-        None => Store::in_memory(row_key).await.map_err(opened)?,
+        Some(directory) => Store::open(&directory.join("vault.db"), vault_row_key).await.map_err(opened)?,
+        None => Store::in_memory(vault_row_key).await.map_err(opened)?,
     };
-    let (master, vault_key_source) = vault::master(&config.vault, keys.vault)?;
     let audience = audience(&config, &booted.lineage)?;
     let sessions = keys.session.pkcs8().expose(|der| Sessions::new(audience.clone(), der));
     let sessions = sessions.map_err(|_| Failure::new("the session key is not usable", "", "restore the key file"))?;
@@ -148,12 +151,7 @@ pub(crate) async fn run(config: Config) -> Result<(), Failure> {
     let app = Arc::new(App {
         authenticator: Authenticator::new(Arc::clone(&store), Arc::clone(&pseudonyms), audience, sessions, rules),
         operators: OperatorRule::of(config.identity.signers.iter().copied()),
-        vault: Vault::new(
-            Arc::new(rows),
-            master,
-            Arc::clone(&pseudonyms) as Arc<dyn gate::keep::Pseudonyms>,
-            booted.lineage,
-        ),
+        vault: Vault::new(Arc::new(rows), master, vault_pseudonyms, vault_lineage),
         vault_key_source,
         store,
         pseudonyms,

@@ -72,12 +72,18 @@ impl Enablement {
         scopes.own(scope).insert(server.clone())
     }
 
-    /// Switches these servers on for a principal: those for which it has stored secrets.
+    /// Switches these servers on for a principal: those for which it has stored secrets. From then on it is known here,
+    /// also if there are none.
     pub(crate) fn restore(&self, principal: &Principal, servers: &[ServerId]) {
         let Some(scope) = Scope::of(principal, None) else { return };
-        for server in servers {
-            self.enable(&scope, server);
-        }
+        let mut scopes = self.scopes.lock().unwrap_or_else(PoisonError::into_inner);
+        scopes.own(&scope).extend(servers.iter().cloned());
+    }
+
+    /// Whether a principal's switches are remembered: not after a restart, and not when too many came since.
+    pub(crate) fn knows(&self, principal: &Principal) -> bool {
+        let scopes = self.scopes.lock().unwrap_or_else(PoisonError::into_inner);
+        Scope::of(principal, None).is_some_and(|scope| scopes.enabled.contains_key(&scope))
     }
 
     /// Switches a server off. Says whether it was on.
@@ -146,6 +152,9 @@ mod tests {
         let switches = Enablement::default();
         let wallet = Principal::Wallet(evidence::Wallet::new([1; 20]));
         let (member, session) = (Scope::of(&wallet, None).unwrap(), Scope::of(&wallet, Some("one")).unwrap());
+        assert!(!switches.knows(&wallet));
+        switches.restore(&wallet, &[]);
+        assert!(switches.knows(&wallet) && switches.enabled(&member).is_empty());
         switches.restore(&wallet, &[id('0')]);
         assert_eq!(switches.enabled(&session), [id('0')]);
         assert!(switches.disable(&session, &id('0')));

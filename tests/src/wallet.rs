@@ -209,6 +209,8 @@ impl Wallet {
 pub struct SignedRequest {
     /// `POST`, …
     pub method: String,
+    /// `http`, or `https` where the listener speaks TLS.
+    pub scheme: String,
     /// `Host`.
     pub authority: String,
     /// Path and query.
@@ -239,6 +241,7 @@ impl SignedRequest {
         covered.extend((!body.is_empty()).then_some("content-digest"));
         let request = Self {
             method: method.to_owned(),
+            scheme: "http".to_owned(),
             authority: authority.to_owned(),
             target: target.to_owned(),
             body: body.to_owned(),
@@ -272,6 +275,7 @@ impl SignedRequest {
             let value = match component.as_str() {
                 "@authority" => self.authority.clone(),
                 "@method" => self.method.clone(),
+                "@scheme" => self.scheme.clone(),
                 "@path" => path.to_owned(),
                 "@query" => format!("?{query}"),
                 "content-digest" => digest.clone(),

@@ -19,11 +19,14 @@ use serde_json::{Value, json};
 const JSON: Option<&str> = Some("application/json");
 
 /// Longest body of an MCP request, of a REST call, and of a verification, in bytes: as the answers state them.
-const LIMITS: [(&str, usize); 4] = [
+const LIMITS: [(&str, usize); 7] = [
     ("/mcp", 256 << 10),
     ("/mcp/server/everything", 256 << 10),
     ("/api/servers/everything/tools/echo", 200_000),
     ("/api/verify", 16 << 20),
+    ("/api/auth/verify", 16 << 10),
+    ("/api/auth/create-token", 16 << 10),
+    ("/api/auth/revoke", 16 << 10),
 ];
 
 #[test]
@@ -35,7 +38,8 @@ fn every_body_that_cannot_be_meant_gets_a_clear_answer_at_every_endpoint() {
         for (what, body) in bodies(path) {
             let answer = client.send("POST", path, JSON, &body);
             explained(&answer, &format!("{path}: {what}"));
-            assert_eq!(answer.status, 400, "{path}: {what}: {}", answer.json());
+            let status = if body.len() > limit { 413 } else { 400 };
+            assert_eq!(answer.status, status, "{path}: {what}: {}", answer.json());
             if !rest {
                 assert_eq!(answer.json()["error"]["code"], -32700, "{path}: {what}");
                 assert_eq!(answer.json()["id"], Value::Null);
@@ -80,7 +84,7 @@ fn every_body_that_cannot_be_meant_gets_a_clear_answer_at_every_endpoint() {
 }
 
 /// What is read with GET.
-const READ: [&str; 11] = [
+const READ: [&str; 14] = [
     "/health",
     "/api/servers",
     "/api/servers/everything",
@@ -91,6 +95,9 @@ const READ: [&str; 11] = [
     "/api/attestation/security",
     "/api/attestation/build-info",
     "/api/attestation/provenance",
+    "/api/auth/challenge",
+    "/api/payments/config",
+    "/.well-known/jwks.json",
     "/api/proofs/0000000000000000000000000000000000000000000000000000000000000000",
 ];
 

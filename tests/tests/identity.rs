@@ -13,6 +13,7 @@ use std::{
     net::TcpStream,
     path::Path,
     process::Command,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -52,6 +53,9 @@ fn a_wallet_logs_in_by_its_signature_over_a_challenge_and_by_nothing_else() {
     assert_eq!(answer.json()["walletAddress"], wallet.address());
     assert!(answer.json()["expiresAt"].as_str().unwrap().ends_with('Z'));
     refused(&verify(&good), 401, "challenge_used");
+    let (nonce, message) = challenge();
+    let body = login(&wallet.address(), &wallet.sign(&message), &nonce);
+    assert_eq!(at_once(|| verify(&body).status), 1, "one of eight at once");
 
     // What is not signed by the wallet over this text.
     let (nonce, message) = challenge();
@@ -407,6 +411,8 @@ fn the_official_clients_signed_requests_are_taken_once_and_only_as_they_were_sig
     let request = SignedRequest::new("POST", &address, "/api/servers/everything/tools/echo", ECHO);
     let send = |request: &SignedRequest| signed(&gateway, &wallet, request);
     assert_eq!(send(&request.fresh()).status, 200);
+    let (once, headers) = (request.fresh(), request.fresh().sign(&wallet));
+    assert_eq!(at_once(|| sent_with(&gateway, &once, &headers).status), 1, "one of eight at once");
     let at = |created: i64, expires: i64| {
         let moved = |by: i64| now().checked_add_signed(by).unwrap();
         SignedRequest { created: moved(created), expires: moved(expires), ..request.fresh() }
@@ -593,6 +599,16 @@ fn token_for(wallet: &Wallet, client: &Client, until: &str) -> String {
     let text = client.get(&query).json()["message"].as_str().unwrap().to_owned();
     let body = json!({"walletAddress": wallet.address(), "signature": wallet.sign(&text), "expiresAt": until});
     client.post("/api/auth/create-token", &body).json()["token"].as_str().unwrap().to_owned()
+}
+
+/// How many of eight that do the same at the same time get a 200; the others get a 401.
+fn at_once(attempt: impl Fn() -> u16 + Sync) -> usize {
+    let statuses: Vec<u16> = thread::scope(|scope| {
+        let tries: Vec<_> = (0..8).map(|_| scope.spawn(&attempt)).collect();
+        tries.into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    assert!(statuses.iter().all(|status| [200, 401].contains(status)), "{statuses:?}");
+    statuses.iter().filter(|status| **status == 200).count()
 }
 
 fn flip_case(address: &str) -> String {

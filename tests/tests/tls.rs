@@ -17,7 +17,7 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use sealgate_tests::{Gateway, Settings, run};
+use sealgate_tests::{Gateway, Settings, Wallet, run, wallet::SignedRequest};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
@@ -59,6 +59,18 @@ fn the_listener_shows_the_key_that_the_evidence_names_and_speaks_nothing_else() 
     let called = curl(&["-sk", "-H", "content-type: application/json", "-d", "{\"message\":\"over TLS\"}", &endpoint]);
     let called: Value = serde_json::from_slice(&called.stdout).unwrap_or_else(|_| panic!("{}", text(&called)));
     assert_eq!(called["content"][0]["text"], "Echo: over TLS");
+    // A signed request says https, and a signature over http is none.
+    for (scheme, status) in [("https", "200"), ("http", "401")] {
+        let mut request = SignedRequest::new("GET", &address, "/api/secrets/everything", "");
+        request.scheme = scheme.to_owned();
+        request.covered.push("@scheme".to_owned());
+        let headers: Vec<String> =
+            request.sign(&Wallet::new()).iter().map(|(name, value)| format!("-H{name}: {value}")).collect();
+        let url = format!("https://{address}/api/secrets/everything");
+        let fixed = ["-sk", "-o", "/dev/null", "-w", "%{http_code}", &url];
+        let all: Vec<&str> = fixed.into_iter().chain(headers.iter().map(String::as_str)).collect();
+        assert_eq!(String::from_utf8_lossy(&curl(&all).stdout), status, "{scheme}");
+    }
     // A name of the certificate is a host of the gateway's; others are not.
     for (host, status) in [("localhost", "200"), ("127.0.0.1:443", "200"), ("evil.example", "403")] {
         let url = format!("https://{address}/health");

@@ -51,6 +51,10 @@ tags! {
     VAULT_NAME = "sealgate/vault-name/v1";
     /// Info of the HKDF that makes the key of vault names from the vault master.
     VAULT_NAME_KEY = "sealgate/vault-name-key/v1";
+    /// Info of the HKDF that makes the key of the vault's rows from the vault master.
+    VAULT_ROW_KEY = "sealgate/vault-row-key/v1";
+    /// Info of the HKDF that makes the key of the vault's pseudonyms from the vault master.
+    VAULT_PSEUDONYM_KEY = "sealgate/vault-pseudonym-key/v1";
     /// Info of the HKDF that makes a wrapping key from `GATEWAY_SECRET_KEY`.
     ENV_KEY = "sealgate/env-key/v1";
     /// Additional data of a vault master wrapped for migration.

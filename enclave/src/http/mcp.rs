@@ -92,6 +92,12 @@ async fn answer(app: &Arc<App>, request: HttpRequest, server: Option<&Server>) -
             return send(&Answer::error(error.status, &request.id, error.code, &error.message, error.data));
         }
     };
+    // A session or a token of before a restart: its wallet's servers are on as they were.
+    if let Some(wallet) = who.principal.wallet()
+        && !app.enablement.knows(&who.principal)
+    {
+        app.hydrate(wallet).await;
+    }
     let scope = Scope::of(&who.principal, session);
     let asker = Asker { app, headers, who, session, scope, server };
     send(&asker.answer(era, request).await)

@@ -9,6 +9,8 @@ mod status;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
+    io::Write as _,
+    os::unix::fs::OpenOptionsExt as _,
     path::Path,
     sync::Arc,
 };
@@ -62,15 +64,19 @@ impl VaultKeys for VaultMaster {
 /// The name of the file that holds the master key under `GATEWAY_SECRET_KEY`.
 const WRAPPED_MASTER: &str = "vault-master.wrapped";
 
-/// The master key, and where it comes from: sealed to the TPM, or, for a migration, under `GATEWAY_SECRET_KEY` in the
-/// vault's directory. The first start with that variable wraps the sealed key; a directory that is moved to another
-/// machine brings its own.
+/// The master key, the lineage it was made in, and where it comes from: sealed to the TPM, or, for a migration, under
+/// `GATEWAY_SECRET_KEY` in the vault's directory. The first start with that variable wraps the sealed key; a directory
+/// that is moved to another machine brings its own, and opens with it as long as the variable is set.
 ///
 /// # Errors
 /// [`Failure`]: the wrapped key is damaged or of another secret. It is never made anew over one that is there.
-pub(crate) fn master(config: &VaultConfig, sealed: VaultMaster) -> Result<(VaultMaster, &'static str), Failure> {
+pub(crate) fn master(
+    config: &VaultConfig,
+    sealed: VaultMaster,
+    lineage: Digest,
+) -> Result<(VaultMaster, Digest, &'static str), Failure> {
     let (Some(secret), Some(directory)) = (&config.secret_key, &config.directory) else {
-        return Ok((sealed, "tpm-sealed"));
+        return Ok((sealed, lineage, "tpm-sealed"));
     };
     let file = directory.join(WRAPPED_MASTER);
     let refused = |error: EnvWrapError| Failure::new(file.display().to_string(), error, error.fix());
@@ -78,24 +84,31 @@ pub(crate) fn master(config: &VaultConfig, sealed: VaultMaster) -> Result<(Vault
         Failure::new(file.display().to_string(), error, "see that the vault's directory belongs to this user")
     };
     match std::fs::read(&file) {
-        Ok(wrapped) => Ok((VaultMaster::from_env_wrapped(secret, &wrapped).map_err(refused)?, "env")),
+        Ok(wrapped) => {
+            let (master, lineage) = VaultMaster::from_env_wrapped(secret, &wrapped).map_err(refused)?;
+            Ok((master, lineage, "env"))
+        }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let wrapped = sealed.wrapped_by_env(secret).map_err(refused)?;
-            write_private(&file, &wrapped).map_err(failed)?;
-            Ok((sealed, "env"))
+            let wrapped = sealed.wrapped_by_env(secret, &lineage).map_err(refused)?;
+            write_whole(&file, &wrapped).map_err(failed)?;
+            Ok((sealed, lineage, "env"))
         }
         Err(error) => Err(failed(error)),
     }
 }
 
-/// Writes a file that only its owner reads, whole or not at all.
-fn write_private(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    use std::{io::Write as _, os::unix::fs::OpenOptionsExt as _};
-    let beside = file.with_extension("new");
-    let mut new = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
-    new.write_all(bytes)?;
-    new.sync_all()?;
-    std::fs::rename(&beside, file)
+/// Writes a file for this user alone, on disk before it has its name: a power cut leaves all of it or nothing.
+fn write_whole(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let unfinished = file.with_extension("unfinished");
+    let mut options = std::fs::OpenOptions::new();
+    let mut out = options.write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
+    out.write_all(bytes)?;
+    out.sync_all()?;
+    std::fs::rename(&unfinished, file)?;
+    match file.parent() {
+        Some(directory) => std::fs::File::open(directory)?.sync_all(),
+        None => Ok(()),
+    }
 }
 
 /// All secrets.

@@ -1,8 +1,9 @@
 //! The vault master: names of entries, and one key per wallet and server.
 
-use evidence::{ServerId, Wallet, tag};
+use evidence::{Digest, ServerId, Wallet, tag};
+use zeroize::Zeroizing;
 
-use super::{NoRandomness, derive};
+use super::{NoRandomness, PseudonymKey, RowKey, derive};
 use crate::{
     Secret,
     aead::{self, SealError},
@@ -86,15 +87,27 @@ impl VaultMaster {
         self.master.expose(|master| derive(master, &salt, server.as_str().as_bytes()))
     }
 
-    /// The master, wrapped with `GATEWAY_SECRET_KEY`, so that the vault's directory can move to another machine:
-    /// version byte ‖ nonce ‖ ciphertext ‖ tag, AES-256-GCM under HKDF-SHA256 of the secret. Bound to no lineage, for
-    /// that is its purpose: whoever has both bytes and secret has the vault.
+    /// Seals the rows of the vault's own file. Made from the master, so that the file opens wherever the master does.
+    pub fn row_key(&self) -> RowKey {
+        RowKey::new(self.master.expose(|master| derive(master, &[], tag::VAULT_ROW_KEY.as_bytes())))
+    }
+
+    /// Makes the pseudonyms in the vault's own file: they meet those of no other file.
+    pub fn pseudonym_key(&self) -> PseudonymKey {
+        PseudonymKey::new(self.master.expose(|master| derive(master, &[], tag::VAULT_PSEUDONYM_KEY.as_bytes())))
+    }
+
+    /// The master and the lineage that it was made in, wrapped with `GATEWAY_SECRET_KEY`, so that the vault's directory
+    /// can move to another machine: version byte ‖ nonce ‖ ciphertext of master ‖ lineage ‖ tag, AES-256-GCM under
+    /// HKDF-SHA256 of the secret. Opens in any lineage, for that is its purpose: whoever has both bytes and secret has
+    /// the vault.
     ///
     /// # Errors
     /// [`EnvWrapError::TooShort`], [`EnvWrapError::Randomness`].
-    pub fn wrapped_by_env(&self, secret: &Secret<String>) -> Result<Vec<u8>, EnvWrapError> {
+    pub fn wrapped_by_env(&self, secret: &Secret<String>, lineage: &Digest) -> Result<Vec<u8>, EnvWrapError> {
         let key = env_key(secret)?;
-        let sealed = key.expose(|key| self.master.expose(|master| aead::seal(key, &env_place(), master)));
+        let content = self.master.expose(|master| Zeroizing::new([*master, *lineage].concat()));
+        let sealed = key.expose(|key| aead::seal(key, &env_place(), &content));
         let sealed = sealed.map_err(|error| match error {
             SealError::Randomness(error) => EnvWrapError::Randomness(error),
             SealError::TooLong => EnvWrapError::Malformed,
@@ -102,19 +115,23 @@ impl VaultMaster {
         Ok([&[FORM][..], &sealed].concat())
     }
 
-    /// The master that [`VaultMaster::wrapped_by_env`] wrapped.
+    /// The master that [`VaultMaster::wrapped_by_env`] wrapped, and the lineage that it was made in.
     ///
     /// # Errors
     /// [`EnvWrapError`].
-    pub fn from_env_wrapped(secret: &Secret<String>, wrapped: &[u8]) -> Result<Self, EnvWrapError> {
+    pub fn from_env_wrapped(secret: &Secret<String>, wrapped: &[u8]) -> Result<(Self, Digest), EnvWrapError> {
         let key = env_key(secret)?;
         let sealed = match wrapped.split_first() {
-            Some((&FORM, sealed)) if sealed.len() == aead::NONCE + 32 + aead::TAG => sealed,
+            Some((&FORM, sealed)) if sealed.len() == aead::NONCE + 64 + aead::TAG => sealed,
             _ => return Err(EnvWrapError::Malformed),
         };
-        let master = key.expose(|key| aead::open(key, &env_place(), sealed)).ok_or(EnvWrapError::Refused)?;
-        let master = master.expose(|master| <[u8; 32]>::try_from(master.as_slice()));
-        Ok(Self::new(Secret::new(master.map_err(|_| EnvWrapError::Malformed)?)))
+        let content = key.expose(|key| aead::open(key, &env_place(), sealed)).ok_or(EnvWrapError::Refused)?;
+        let parts = content.expose(|content| {
+            let (master, lineage) = content.split_first_chunk::<32>()?;
+            Some((Secret::new(*master), Digest::try_from(lineage).ok()?))
+        });
+        let (master, lineage) = parts.ok_or(EnvWrapError::Malformed)?;
+        Ok((Self::new(master), lineage))
     }
 }
 
@@ -133,7 +150,11 @@ fn env_place() -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use gate::keep::{Pseudonyms as _, RowCipher as _};
+
     use super::*;
+
+    const LINEAGE: Digest = [0x11; 32];
 
     fn master() -> VaultMaster {
         VaultMaster::new(Secret::new([0x77; 32]))
@@ -169,12 +190,30 @@ mod tests {
         assert_ne!(master().entry_name(&[b"a", b"bc"]), master().entry_name(&[b"ab", b"c"]));
     }
 
-    /// `AESGCM(HKDF(SHA256, 32, salt=None, info=b"sealgate/env-key/v1") of "k" * 32).encrypt(bytes(range(12)), master,
+    /// `hmac(HKDF(…, info=b"sealgate/vault-pseudonym-key/v1"), T("sealgate/pseudonym/v1", b"vault-wallet", b"\xab" * 20))`;
+    /// `AESGCM(HKDF(…, info=b"sealgate/vault-row-key/v1")).encrypt(bytes(range(12)), b"the body", T("sealgate/row/v1",
+    /// b"vault", b"\x01" * 32, (7).to_bytes(8, "big")))`, the nonce in front.
+    #[test]
+    fn the_file_of_the_vault_has_keys_of_its_own_that_come_with_the_master() {
+        assert_eq!(
+            hex::encode(master().pseudonym_key().of("vault-wallet", &[0xAB; 20])),
+            "c56c8ec0eeefb9d0878ebd8c09548c27082cde19cf6a554d11ce2184309d632e"
+        );
+        let sealed =
+            hex::decode("000102030405060708090a0b5b6a58a1f695f22f8937dbb7c3a715298a7db7b468de2ee7").expect("hex");
+        assert_eq!(master().row_key().open("vault", &[1; 32], 7, &sealed), Ok(b"the body".to_vec()));
+        let other = VaultMaster::new(Secret::new([0x78; 32]));
+        assert!(other.row_key().open("vault", &[1; 32], 7, &sealed).is_err());
+    }
+
+    /// `AESGCM(HKDF(SHA256, 32, salt=None, info=b"sealgate/env-key/v1") of "k" * 32).encrypt(bytes(range(12)), master +
+    /// b"\x11" * 32,
     /// T("sealgate/env-wrap/v1", (1).to_bytes(4, "big")))`, version byte and nonce in front.
     #[test]
     fn a_master_wrapped_elsewhere_opens_to_the_same_keys() {
-        let wrapped = hex::decode("01000102030405060708090a0b237be3403310bf60c432700041dafa5496af99492f35701962ea539a93e5dd61e0443558875fa03df8dda52500264239").expect("hex");
-        let opened = VaultMaster::from_env_wrapped(&secret(32), &wrapped).expect("opened");
+        let wrapped = hex::decode("01000102030405060708090a0b237be3403310bf60c432700041dafa5496af99492f35701962ea539a93e5dd618f1ec6dce043c63f68dcb441a9aedef877e3b4848d867f76f0101173764fd8bf43c06fa2128834eacc393f4108eef2e5").expect("hex");
+        let (opened, lineage) = VaultMaster::from_env_wrapped(&secret(32), &wrapped).expect("opened");
+        assert_eq!(lineage, LINEAGE);
         assert_eq!(opened.entry_name(&[b"x"]), master().entry_name(&[b"x"]));
     }
 
@@ -193,8 +232,9 @@ mod tests {
 
     #[test]
     fn a_wrapped_master_opens_with_its_secret_only_and_whole_only() {
-        let wrapped = master().wrapped_by_env(&secret(40)).expect("wrapped");
-        let opened = VaultMaster::from_env_wrapped(&secret(40), &wrapped).expect("opened");
+        let wrapped = master().wrapped_by_env(&secret(40), &LINEAGE).expect("wrapped");
+        let (opened, lineage) = VaultMaster::from_env_wrapped(&secret(40), &wrapped).expect("opened");
+        assert_eq!(lineage, LINEAGE);
         assert_eq!(opened.entry_name(&[b"x"]), master().entry_name(&[b"x"]));
         assert_eq!(VaultMaster::from_env_wrapped(&secret(41), &wrapped).err(), Some(EnvWrapError::Refused));
         for bit in 0..wrapped.len() * 8 {
@@ -212,8 +252,8 @@ mod tests {
 
     #[test]
     fn a_secret_one_byte_too_short_is_refused() {
-        master().wrapped_by_env(&secret(32)).expect("long enough");
-        let error = master().wrapped_by_env(&secret(31)).expect_err("too short");
+        master().wrapped_by_env(&secret(32), &LINEAGE).expect("long enough");
+        let error = master().wrapped_by_env(&secret(31), &LINEAGE).expect_err("too short");
         assert_eq!(error, EnvWrapError::TooShort { length: 31 });
         assert_eq!(VaultMaster::from_env_wrapped(&secret(31), &[]).err(), Some(error));
         assert_eq!(error.to_string(), "GATEWAY_SECRET_KEY has 31 bytes, 32 are the least");
