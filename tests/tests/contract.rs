@@ -21,7 +21,7 @@ fn rows(page: &str) -> Vec<Vec<String>> {
 }
 
 /// Texts between two marks.
-fn between<'a>(cell: &'a str, open: char, close: char) -> Vec<&'a str> {
+fn between(cell: &str, open: char, close: char) -> Vec<&str> {
     let after = cell.split(open).skip(1);
     after.filter_map(|text| text.split(close).next()).step_by(if open == close { 2 } else { 1 }).collect()
 }
