@@ -16,7 +16,8 @@ fn rows(page: &str) -> Vec<Vec<String>> {
     let lines = page.lines().take_while(|line| *line != "## Where we differ");
     let rows = lines.filter(|line| line.starts_with("| ") && !line.starts_with("| line |"));
     // A bar inside of a cell is written \|.
-    let cells = |line: &str| line.replace("\\|", "\u{0}").split("|").map(|cell| cell.trim().replace("\0", "|")).collect();
+    let cells =
+        |line: &str| line.replace("\\|", "\u{0}").split('|').map(|cell| cell.trim().replace('\0', "|")).collect();
     rows.map(|line| cells(line.trim_matches('|'))).collect()
 }
 
@@ -59,7 +60,8 @@ fn exists(test: &str) -> bool {
     let lines: Vec<&str> = text.lines().collect();
     let head = format!("fn {name}(");
     lines.iter().enumerate().any(|(at, line)| {
-        let above = &lines[at.saturating_sub(3)..at];
-        line.contains(&head) && above.iter().any(|line| line.contains("#[test]") || line.contains("#[tokio::test"))
+        // What stands between it and the line above that is empty: its attributes.
+        let mut above = lines[..at].iter().rev().take_while(|line| !line.is_empty());
+        line.contains(&head) && above.any(|line| line.contains("#[test]") || line.contains("#[tokio::test"))
     })
 }
