@@ -93,6 +93,8 @@ impl Paying {
         self.chain.rpc("anvil_impersonateAccount", &json!([address]));
         let all = self.balance(payer);
         self.transact(&address, &format!("0xa9059cbb{:0>64}{all:064x}", "d00d"));
+        // While it lasts, the account stands among the chain's own.
+        self.chain.rpc("anvil_stopImpersonatingAccount", &json!([address]));
     }
 
     fn transact(&self, from: &str, data: &str) {
