@@ -152,7 +152,7 @@ fn a_node_that_lies_alone_convinces_nobody() {
     let on_liar = |wallet: &str| liar.usdc_balance(wallet.parse().unwrap());
 
     // Money that one node alone sees pays for nothing.
-    let payer = paying.payer_with(0);
+    let payer = paying.payer_with(1);
     liar.mint(payer.address().parse().unwrap(), PURSE);
     let poor = client.with("x-payment", &header(&paying.payment(&payer)));
     let refused = poor.post(&paying.path("echo"), &json!({"message": "a"}));
