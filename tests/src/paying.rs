@@ -32,16 +32,16 @@ impl Paying {
 
     /// With more settings in `[payments]`, and these for the rest.
     pub fn with(payments: &str, settings: Settings) -> Self {
-        Self::beside(&[], payments, settings)
+        Self::among(|chain| vec![chain.url()], payments, settings)
     }
 
-    /// The same, and these nodes are asked first.
-    pub fn beside(others: &[&Anvil], payments: &str, settings: Settings) -> Self {
+    /// The same, asking these nodes of its chain.
+    pub fn among(nodes: impl FnOnce(&Anvil) -> Vec<String>, payments: &str, settings: Settings) -> Self {
         let chain = Anvil::start();
         // Like Base: blocks come by themselves, so the newest is never old.
         chain.rpc("evm_setIntervalMining", &json!([1]));
         let payee = Wallet::new().address();
-        let nodes: Vec<String> = others.iter().map(|other| other.url()).chain([chain.url()]).collect();
+        let nodes = nodes(&chain);
         let section = format!("[payments]\npay_to = {payee:?}\nrpc = {nodes:?}\n{payments}\n");
         let settings = Settings { more: format!("{section}{}", settings.more), ..settings };
         let gateway = Gateway::with(&settings);
