@@ -32,18 +32,28 @@ impl Paying {
 
     /// With more settings in `[payments]`, and these for the rest.
     pub fn with(payments: &str, settings: Settings) -> Self {
+        Self::among(|chain| vec![chain.url()], payments, settings)
+    }
+
+    /// The same, asking these nodes of its chain.
+    pub fn among(nodes: impl FnOnce(&Anvil) -> Vec<String>, payments: &str, settings: Settings) -> Self {
         let chain = Anvil::start();
         // Like Base: blocks come by themselves, so the newest is never old.
         chain.rpc("evm_setIntervalMining", &json!([1]));
         let payee = Wallet::new().address();
-        let section = format!("[payments]\npay_to = {payee:?}\nrpc = [{:?}]\n{payments}\n", chain.url());
+        let nodes = nodes(&chain);
+        let section = format!("[payments]\npay_to = {payee:?}\nrpc = {nodes:?}\n{payments}\n");
         let settings = Settings { more: format!("{section}{}", settings.more), ..settings };
         let gateway = Gateway::with(&settings);
         let paying = Self { gateway, chain, payee };
-        let config = paying.gateway.anonymous().get("/api/payments/config").json();
-        let fee_payer = config["feePayerAddress"].as_str().unwrap_or_else(|| panic!("no fee payer: {config}"));
-        paying.chain.fund(fee_payer.parse().expect("an address"), GAS_MONEY);
+        paying.chain.fund(paying.fee_payer().parse().expect("an address"), GAS_MONEY);
         paying
+    }
+
+    /// The account that pays for gas.
+    pub fn fee_payer(&self) -> String {
+        let config = self.gateway.anonymous().get("/api/payments/config").json();
+        config["feePayerAddress"].as_str().unwrap_or_else(|| panic!("no fee payer: {config}")).to_owned()
     }
 
     /// A new wallet with a dollar.
@@ -93,6 +103,8 @@ impl Paying {
         self.chain.rpc("anvil_impersonateAccount", &json!([address]));
         let all = self.balance(payer);
         self.transact(&address, &format!("0xa9059cbb{:0>64}{all:064x}", "d00d"));
+        // While it lasts, the account stands among the chain's own.
+        self.chain.rpc("anvil_stopImpersonatingAccount", &json!([address]));
     }
 
     fn transact(&self, from: &str, data: &str) {

@@ -157,7 +157,14 @@ fn a_payment_is_taken_in_every_way_in_which_clients_send_it() {
     assert_eq!((refused.status, &refused.json()["reason"]), (400, &json!("two_payments")), "{}", text(&refused));
     let refused = torn.rpc(&endpoint, "tools/call", json!({"name": "echo", "arguments": {"message": "torn"}}));
     assert_eq!(refused.json()["error"]["code"], -32602, "{}", text(&refused));
-    assert_eq!(paying.received(), spent_of(&paying, &payer));
+    // In `_meta` and in a header: one if they are the same, none if not.
+    let payment = fresh();
+    let params = json!({"name": "echo", "arguments": {"message": "beside"}, "_meta": {"x402/payment": payment}});
+    let refused = client.with("x-payment", &header(&fresh())).rpc(&endpoint, "tools/call", params.clone());
+    assert_eq!(refused.json()["error"]["code"], -32602, "{}", text(&refused));
+    let paid = client.with("x-payment", &header(&payment)).rpc(&endpoint, "tools/call", params);
+    assert_eq!(paid.json()["result"]["content"][0]["text"], "Echo: beside", "{}", text(&paid));
+    charged("the same in _meta and a header");
 }
 
 #[test]
@@ -329,10 +336,6 @@ fn high_s(mut payment: Value) -> Value {
     let v = 27 + 28 - bytes[64];
     payment["payload"]["signature"] = json!(format!("0x{}", hex::encode([&bytes[..32], &s, &[v]].concat())));
     payment
-}
-
-fn spent_of(paying: &Paying, payer: &Wallet) -> u64 {
-    1_000_000 - paying.balance(payer)
 }
 
 fn text(answer: &Answer) -> String {

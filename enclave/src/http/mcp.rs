@@ -234,13 +234,16 @@ impl Asker<'_> {
         }
     }
 
-    /// `_meta["x402/payment"]` (an object, or its base64), an older client's `_meta["x402.payment"]`, else the headers.
+    /// `_meta["x402/payment"]` (an object, or its base64), an older client's `_meta["x402.payment"]`, the headers. All that
+    /// are there hold the same payment: which of two would be taken is not for us to choose.
     fn presented(&self, request: &Request) -> Result<Presented, Refusal> {
-        let meta = request.meta("x402/payment").or_else(|| request.meta("x402.payment"));
-        match meta {
-            Some(payment) => Ok(Some(Payment::from_value(payment))),
-            None => pay::presented(self.headers),
+        let meta = ["x402/payment", "x402.payment"].into_iter().filter_map(|name| request.meta(name));
+        let mut all = meta.map(Payment::from_value).chain(pay::presented(self.headers)?);
+        let Some(first) = all.next() else { return Ok(None) };
+        if all.any(|other| other != first) {
+            return Err(pay::two_payments("the headers and members of _meta"));
         }
+        Ok(Some(first))
     }
 
     /// The server and tool that a name means at this endpoint.

@@ -59,13 +59,18 @@ pub(crate) fn presented(headers: &HeaderMap) -> Result<Presented, Refusal> {
     let mut values = PRESENTED.iter().flat_map(|name| headers.get_all(*name)).map(HeaderValue::as_bytes);
     let Some(first) = values.next() else { return Ok(None) };
     if values.any(|other| other != first) {
-        return Err(Refusal::BadRequest {
-            reason: "two_payments",
-            what: "the headers PAYMENT-SIGNATURE and X-PAYMENT hold two different payments".to_owned(),
-            fix: "send one payment, in one of them or the same in both".to_owned(),
-        });
+        return Err(two_payments("the headers PAYMENT-SIGNATURE and X-PAYMENT"));
     }
     Ok(Some(Payment::from_header(first)))
+}
+
+/// These places hold different payments.
+pub(crate) fn two_payments(places: &str) -> Refusal {
+    Refusal::BadRequest {
+        reason: "two_payments",
+        what: format!("{places} hold two different payments"),
+        fix: "send one payment, in one of them or the same in each".to_owned(),
+    }
 }
 
 /// The answer to a refused REST request: a 402 where a payment is missing or does not do, with what is asked for in the
