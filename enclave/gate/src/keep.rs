@@ -85,17 +85,35 @@ pub trait Marks: Send + Sync {
 /// What is known of wallet tokens, which are otherwise their own record.
 pub trait Tokens: Send + Sync {
     /// When this token was first used here: `now` at its first use, the same at every later one.
+    ///
+    /// `until` is the token's own end, after which it may be forgotten. `None`: tokens of that end have been forgotten
+    /// (the clock was set back since), so nobody can say whether this one was used or revoked; it has ended.
     fn first_use(
         &self,
         token: [u8; 32],
+        until: UnixSeconds,
         now: UnixSeconds,
-    ) -> impl Future<Output = Result<UnixSeconds, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Option<UnixSeconds>, StoreError>> + Send;
 
-    /// Whether this token was revoked by itself.
+    /// As [`Tokens::first_use`], of a token that was used before; this is no use. `None`: it is not known here.
+    fn known_since(
+        &self,
+        token: [u8; 32],
+        until: UnixSeconds,
+    ) -> impl Future<Output = Result<Option<UnixSeconds>, StoreError>> + Send;
+
+    /// Whether this token was revoked by itself. Asked before [`Tokens::first_use`] or [`Tokens::known_since`], which
+    /// know of forgotten revocations.
     fn is_denied(&self, token: [u8; 32]) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
-    /// Revokes one token, for good.
-    fn deny(&self, token: [u8; 32], now: UnixSeconds) -> impl Future<Output = Result<(), StoreError>> + Send;
+    /// Revokes one token until its own end, after which it may be forgotten. A token that was used here can be revoked
+    /// even when no room is left for others.
+    fn deny(
+        &self,
+        token: [u8; 32],
+        until: UnixSeconds,
+        now: UnixSeconds,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// The wallet's epoch: credentials of it first used or issued before this are void. `None`: it never revoked all.
     fn epoch(&self, wallet: [u8; 32]) -> impl Future<Output = Result<Option<UnixSeconds>, StoreError>> + Send;

@@ -99,7 +99,8 @@ impl<S: Marks + Tokens, P: Pseudonyms> Authenticator<S, P> {
         Ok((wallet, opened))
     }
 
-    /// Makes a wallet token.
+    /// Makes a wallet token. `present` as in [`TokenRequest::create`]: the wallet that [`Self::authenticate`] knew by
+    /// [`By::Session`] or [`By::Signature`], needed only after [`crate::token_request::TokenRequestFault::LogInFirst`].
     ///
     /// # Errors
     /// [`IdentityError`].
@@ -107,9 +108,10 @@ impl<S: Marks + Tokens, P: Pseudonyms> Authenticator<S, P> {
         &self,
         request: &TokenRequest,
         signature: &str,
+        present: Option<Wallet>,
         now: UnixSeconds,
     ) -> Result<Created, IdentityError> {
-        let created = request.create(signature, &*self.store, &*self.pseudonyms, now).await?;
+        let created = request.create(signature, present, &*self.store, &*self.pseudonyms, now).await?;
         created.map_err(IdentityError::TokenRequest)
     }
 

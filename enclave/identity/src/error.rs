@@ -50,7 +50,7 @@ impl IdentityError {
         match self {
             Self::TwoAuthorizations | Self::Signature(SignatureFault::TooLarge { .. }) => Class::Malformed,
             Self::Login(fault) if fault.is_malformed() => Class::Malformed,
-            Self::TokenRequest(TokenRequestFault::Signature) => Class::Unauthenticated,
+            Self::TokenRequest(TokenRequestFault::Signature | TokenRequestFault::LogInFirst) => Class::Unauthenticated,
             Self::TokenRequest(_) => Class::Malformed,
             Self::Unavailable(_) => Class::Unavailable,
             _ => Class::Unauthenticated,
@@ -77,9 +77,8 @@ impl IdentityError {
         match self {
             Self::TwoAuthorizations => "send one Authorization header",
             Self::UnknownScheme => "send Authorization: Bearer <token>, or sign the request (ERC-8128)",
-            Self::UnknownBearer | Self::WalletToken(_) => {
-                "get a new token: GET /api/auth/token-message, sign, POST /api/auth/create-token"
-            }
+            Self::WalletToken(fault) => fault.fix(),
+            Self::UnknownBearer => "get a new token: GET /api/auth/token-message, sign, POST /api/auth/create-token",
             Self::Session(_) => "log in again: GET /api/auth/challenge, sign, POST /api/auth/verify",
             Self::Signature(fault) => fault.fix(),
             Self::Login(fault) => fault.fix(),

@@ -5,7 +5,7 @@ use gate::keep::{Pseudonyms, StoreError, Tokens};
 
 use crate::{wallet_pseudonym, wallet_token::WalletToken};
 
-/// Revokes one wallet token, in all its spellings, for good.
+/// Revokes one wallet token, in all its spellings, until its own end.
 ///
 /// # Errors
 /// [`StoreError`]; then it is not revoked.
@@ -15,11 +15,11 @@ pub async fn revoke_token(
     pseudonyms: &impl Pseudonyms,
     now: UnixSeconds,
 ) -> Result<(), StoreError> {
-    tokens.deny(token.fingerprint(pseudonyms), now).await
+    tokens.deny(token.fingerprint(pseudonyms), token.expires(), now).await
 }
 
-/// Revokes every wallet token of a wallet that was used here, and every session, up to this second and with it: the
-/// epoch is the next one. A login made in the same second is void too.
+/// Revokes every wallet token and every session of a wallet, up to this second and with it: the epoch is the next one. A
+/// login made in the same second is void too, and so is a token that was signed before and never shown here.
 ///
 /// # Errors
 /// [`StoreError`]; then nothing is revoked.

@@ -32,6 +32,11 @@ pub enum TokenRequestFault {
         /// What was asked for.
         at: UnixSeconds,
     },
+    /// `expiresAt` is more than [`wallet_token::MAX_AHEAD`] ahead.
+    TooFar {
+        /// What was asked for.
+        at: UnixSeconds,
+    },
     /// A narrower token was asked for. The signed text of version 1 has no place for that, so nobody could hold the
     /// token to it.
     NarrowerScope {
@@ -40,6 +45,9 @@ pub enum TokenRequestFault {
     },
     /// The signature is not the wallet's over the text.
     Signature,
+    /// The wallet revoked all it had, and nobody can tell whether this signature is from before: the wallet must show a
+    /// session or sign the request.
+    LogInFirst,
     /// This very text was signed before, and that token was revoked or is too old.
     Spent(WalletTokenFault),
 }
@@ -75,6 +83,9 @@ impl TokenRequest {
         if expires <= now {
             return Err(TokenRequestFault::Past { at: expires });
         }
+        if expires.0 - now.0 > wallet_token::MAX_AHEAD {
+            return Err(TokenRequestFault::TooFar { at: expires });
+        }
         if !permissions.iter().all(|permission| matches!(*permission, "" | "*")) {
             return Err(TokenRequestFault::NarrowerScope { member: "permissions" });
         }
@@ -90,22 +101,27 @@ impl TokenRequest {
     }
 
     /// Makes the token from the wallet's signature and counts it as used, so that the wallet's next epoch ends it even
-    /// if nobody ever shows it.
+    /// if nobody ever shows it. `present` is the wallet that shows a session or has signed this request; it is needed
+    /// once the wallet has an epoch.
     ///
     /// # Errors
     /// `Ok(Err(fault))` if there is none, [`StoreError`] if its first use could not be noted.
     pub async fn create(
         &self,
         signature: &str,
+        present: Option<Wallet>,
         tokens: &impl Tokens,
         pseudonyms: &impl Pseudonyms,
         now: UnixSeconds,
     ) -> Result<Result<Created, TokenRequestFault>, StoreError> {
         let text = wallet_token::assemble(self.wallet, self.expires, &self.message(), signature);
         let Ok(token) = WalletToken::verify(&text, now) else { return Ok(Err(TokenRequestFault::Signature)) };
-        Ok(match token.admit(tokens, pseudonyms, now).await? {
-            Ok(ends) => Ok(Created { token: text, wallet: self.wallet, expires_at: self.expires_text.clone(), ends }),
-            Err(fault) => Err(TokenRequestFault::Spent(fault)),
+        Ok(match token.make(present == Some(self.wallet), tokens, pseudonyms, now).await? {
+            None => Err(TokenRequestFault::LogInFirst),
+            Some(Ok(ends)) => {
+                Ok(Created { token: text, wallet: self.wallet, expires_at: self.expires_text.clone(), ends })
+            }
+            Some(Err(fault)) => Err(TokenRequestFault::Spent(fault)),
         })
     }
 }
@@ -115,9 +131,10 @@ impl TokenRequestFault {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Wallet(_) => "bad_wallet_address",
-            Self::ExpiresAt(_) | Self::Past { .. } => "bad_expires_at",
+            Self::ExpiresAt(_) | Self::Past { .. } | Self::TooFar { .. } => "bad_expires_at",
             Self::NarrowerScope { .. } => "scope_not_signable",
             Self::Signature => "bad_signature",
+            Self::LogInFirst => "log_in_first",
             Self::Spent(_) => "token_spent",
         }
     }
@@ -127,8 +144,13 @@ impl TokenRequestFault {
         match self {
             Self::Wallet(_) => "send walletAddress in lower case, or with its checksum",
             Self::ExpiresAt(_) | Self::Past { .. } => "send expiresAt as ISO 8601 in the future, with Z",
+            Self::TooFar { .. } => "choose an expiresAt at most 366 days ahead",
             Self::NarrowerScope { .. } => "leave it out: a token of version 1 is good for everything",
             Self::Signature => "sign the text of /api/auth/token-message with personal_sign, unchanged, by the wallet",
+            Self::LogInFirst => {
+                "log in (GET /api/auth/challenge, sign, POST /api/auth/verify) and send the same again with its token as \
+                 Authorization: Bearer"
+            }
             Self::Spent(_) => "choose another expiresAt and sign again",
         }
     }
@@ -140,6 +162,12 @@ impl fmt::Display for TokenRequestFault {
             Self::Wallet(error) => write!(f, "walletAddress: {error}"),
             Self::ExpiresAt(error) => write!(f, "expiresAt: {error}"),
             Self::Past { at } => write!(f, "expiresAt: {} is past", crate::iso_8601(*at)),
+            Self::TooFar { at } => write!(
+                f,
+                "expiresAt: {} is more than {} days ahead",
+                crate::iso_8601(*at),
+                wallet_token::MAX_AHEAD / 86_400
+            ),
             Self::NarrowerScope { member } => {
                 write!(
                     f,
@@ -147,6 +175,9 @@ impl fmt::Display for TokenRequestFault {
                 )
             }
             Self::Signature => write!(f, "signature: not the wallet's over this text"),
+            Self::LogInFirst => {
+                write!(f, "this wallet revoked all it had: a new token is made for whoever has logged in since")
+            }
             Self::Spent(fault) => write!(f, "a token with this text exists: {fault}"),
         }
     }

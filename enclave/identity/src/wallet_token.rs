@@ -3,9 +3,9 @@
 //! and when it ends. The token proves itself; what we add is kept behind `Tokens`: a first use, from which it lives 90
 //! days at most, a list of revoked ones, and the wallet's epoch.
 //!
-//! The text holds no time of issue, no audience and no permissions. So a token is as old as its first use here, is good
-//! for everything, and one that was never seen here outlives an epoch raised before its first use. Tokens made by this
-//! gateway count as used when they are made (`token_request`).
+//! The text holds no time of issue, no audience and no permissions. So a token is as old as its first use here and is
+//! good for everything. Of a wallet with an epoch no unknown token is taken, for nobody can tell when it was signed:
+//! only those made here since (`token_request`), which count as used when they are made.
 
 use std::fmt;
 
@@ -24,6 +24,10 @@ pub const PREFIX: &str = "mcpwt_";
 pub const MAX_BYTES: usize = 4096;
 /// How long a token lives from its first use here, whatever it says: 90 days.
 pub const MAX_LIFE: u64 = 90 * 86_400;
+
+/// How far ahead the end of a token may lie: 366 days. What is kept of a token is kept until its end, and a client that
+/// signs for a year gets one.
+pub const MAX_AHEAD: u64 = 366 * 86_400;
 
 const LIMITS: Limits = Limits { bytes: MAX_BYTES, depth: 8, number: 32, exponent: 99 };
 
@@ -57,6 +61,11 @@ pub enum WalletTokenFault {
         /// When.
         at: UnixSeconds,
     },
+    /// Its end lies more than [`MAX_AHEAD`] ahead.
+    TooFar {
+        /// When it would end.
+        at: UnixSeconds,
+    },
     /// It is not signed by its wallet.
     Signature,
     /// [`MAX_LIFE`] after its first use.
@@ -64,7 +73,7 @@ pub enum WalletTokenFault {
         /// When it was first used.
         first_use: UnixSeconds,
     },
-    /// This token or all older credentials of the wallet were revoked.
+    /// This token was revoked, or all older credentials of the wallet were and this one is older or not known here.
     Revoked,
 }
 
@@ -77,9 +86,22 @@ impl WalletTokenFault {
                 "wallet_token_malformed"
             }
             Self::Expired { .. } => "wallet_token_expired",
+            Self::TooFar { .. } => "wallet_token_too_far",
             Self::Signature => "wallet_token_bad_signature",
             Self::TooOld { .. } => "wallet_token_too_old",
             Self::Revoked => "wallet_token_revoked",
+        }
+    }
+
+    /// What to do about it.
+    pub fn fix(self) -> &'static str {
+        match self {
+            Self::Revoked => {
+                "make a new one with POST /api/auth/create-token, as whoever has logged in: POST /api/auth/verify, then \
+                 send its token as Authorization: Bearer"
+            }
+            Self::TooFar { .. } => "make one that ends within 366 days: POST /api/auth/create-token",
+            _ => "get a new token: GET /api/auth/token-message, sign, POST /api/auth/create-token",
         }
     }
 }
@@ -94,6 +116,12 @@ impl fmt::Display for WalletTokenFault {
             Self::Message => write!(f, "wallet token: the signed text is not the three lines about this wallet"),
             Self::Expiry => write!(f, "wallet token: exp is not the instant in the signed text"),
             Self::Expired { at } => write!(f, "wallet token: it ended at {}", crate::iso_8601(*at)),
+            Self::TooFar { at } => write!(
+                f,
+                "wallet token: it would end at {}, more than {} days ahead",
+                crate::iso_8601(*at),
+                MAX_AHEAD / 86_400
+            ),
             Self::Signature => write!(f, "wallet token: it is not signed by its wallet"),
             Self::TooOld { first_use } => write!(
                 f,
@@ -156,7 +184,47 @@ impl WalletToken {
         if tokens.is_denied(fingerprint).await? {
             return Ok(Err(WalletTokenFault::Revoked));
         }
-        let first_use = tokens.first_use(fingerprint, now).await?;
+        let wallet = wallet_pseudonym(pseudonyms, self.wallet);
+        if tokens.epoch(wallet).await?.is_some() && tokens.known_since(fingerprint, self.expires).await?.is_none() {
+            return Ok(Err(WalletTokenFault::Revoked));
+        }
+        self.use_noted(tokens, pseudonyms, now).await
+    }
+
+    /// [`Self::admit`] of a token that is being made: it may be unknown although its wallet has an epoch, if the wallet
+    /// `is_present`. A signature alone is no sign of that: whoever holds an older token holds its signature.
+    ///
+    /// # Errors
+    /// As [`Self::admit`]. `Ok(None)`: the wallet must show itself.
+    pub(crate) async fn make(
+        &self,
+        is_present: bool,
+        tokens: &impl Tokens,
+        pseudonyms: &impl Pseudonyms,
+        now: UnixSeconds,
+    ) -> Result<Option<Result<UnixSeconds, WalletTokenFault>>, StoreError> {
+        let fingerprint = self.fingerprint(pseudonyms);
+        if tokens.is_denied(fingerprint).await? {
+            return Ok(Some(Err(WalletTokenFault::Revoked)));
+        }
+        let wallet = wallet_pseudonym(pseudonyms, self.wallet);
+        let is_unknown = tokens.known_since(fingerprint, self.expires).await?.is_none();
+        if is_unknown && !is_present && tokens.epoch(wallet).await?.is_some() {
+            return Ok(None);
+        }
+        self.use_noted(tokens, pseudonyms, now).await.map(Some)
+    }
+
+    async fn use_noted(
+        &self,
+        tokens: &impl Tokens,
+        pseudonyms: &impl Pseudonyms,
+        now: UnixSeconds,
+    ) -> Result<Result<UnixSeconds, WalletTokenFault>, StoreError> {
+        let first_use = tokens.first_use(self.fingerprint(pseudonyms), self.expires, now).await?;
+        // Forgotten, so it ended before the clock was set back.
+        let Some(first_use) = first_use else { return Ok(Err(WalletTokenFault::Expired { at: self.expires })) };
+        // After the use is noted: an epoch raised meanwhile counts.
         let epoch = tokens.epoch(wallet_pseudonym(pseudonyms, self.wallet)).await?;
         if epoch.is_some_and(|epoch| first_use < epoch) {
             return Ok(Err(WalletTokenFault::Revoked));
@@ -202,6 +270,9 @@ impl Claim {
         }
         if expires <= now {
             return Err(WalletTokenFault::Expired { at: expires });
+        }
+        if expires.0 - now.0 > MAX_AHEAD {
+            return Err(WalletTokenFault::TooFar { at: expires });
         }
         let signer = eth::recover_personal(self.message.as_bytes(), &self.signature);
         if signer != Ok(self.wallet) {

@@ -13,7 +13,7 @@ use identity::{
     session::{Sessions, TYP},
     signed_request::Rules,
     token_request::{TokenRequest, TokenRequestFault},
-    wallet_token::{MAX_LIFE, WalletToken},
+    wallet_token::{MAX_AHEAD, MAX_LIFE, WalletToken},
 };
 use sha2::{Digest, Sha256};
 
@@ -64,7 +64,19 @@ impl Gateway {
     async fn token(&self, account: &Account, expires: &str, now: UnixSeconds) -> String {
         let request = TokenRequest::new(&account.wallet().to_string(), expires, &[], None, now).unwrap();
         let signature = account.sign_hex(&request.message());
-        self.authenticator.create_token(&request, &signature, now).await.unwrap().token
+        self.authenticator.create_token(&request, &signature, None, now).await.unwrap().token
+    }
+
+    async fn made(
+        &self,
+        account: &Account,
+        expires: &str,
+        present: Option<Wallet>,
+        now: UnixSeconds,
+    ) -> Result<String, IdentityError> {
+        let request = TokenRequest::new(&account.wallet().to_string(), expires, &[], None, now).unwrap();
+        let signature = account.sign_hex(&request.message());
+        self.authenticator.create_token(&request, &signature, present, now).await.map(|made| made.token)
     }
 }
 
@@ -208,7 +220,7 @@ async fn a_wallet_token_lives_until_its_end_but_ninety_days_at_most() {
     assert_eq!(gateway.show(&long, after(MAX_LIFE - 1)).await.unwrap().1, By::WalletToken);
     assert_eq!(gateway.code_of(&long, after(MAX_LIFE)).await, "wallet_token_too_old");
     // A token that was made elsewhere begins its ninety days when it is first shown.
-    let elsewhere = format!("Bearer {}", Gateway::new().token(&account, "2030-01-01T00:00:00Z", NOW).await);
+    let elsewhere = format!("Bearer {}", Gateway::new().token(&account, "2027-09-01T00:00:00Z", NOW).await);
     assert_eq!(gateway.show(&elsewhere, after(MAX_LIFE)).await.unwrap().1, By::WalletToken);
     assert_eq!(gateway.show(&elsewhere, after(2 * MAX_LIFE - 1)).await.unwrap().1, By::WalletToken);
     assert_eq!(gateway.code_of(&elsewhere, after(2 * MAX_LIFE)).await, "wallet_token_too_old");
@@ -230,7 +242,7 @@ async fn a_revoked_token_is_revoked_in_every_spelling() {
     }
     assert!(gateway.show(&format!("Bearer {other}"), after(1)).await.is_ok());
     let again = TokenRequest::new(&account.wallet().to_string(), "2026-12-01T00:00:00Z", &[], None, NOW).unwrap();
-    let again = gateway.authenticator.create_token(&again, &account.sign_hex(&again.message()), NOW).await;
+    let again = gateway.authenticator.create_token(&again, &account.sign_hex(&again.message()), None, NOW).await;
     assert_eq!(again.unwrap_err().code(), "token_spent");
 }
 
@@ -246,8 +258,80 @@ async fn an_epoch_ends_all_that_a_wallet_had_and_nothing_of_others() {
     assert_eq!(gateway.code_of(&old[0], NOW).await, "wallet_token_revoked");
     assert_eq!(gateway.code_of(&old[1], NOW).await, "session_revoked");
     assert!(gateway.show(&others, NOW).await.is_ok());
-    let new = format!("Bearer {}", gateway.token(&account, "2026-12-02T00:00:00Z", after(1)).await);
-    assert!(gateway.show(&new, after(1)).await.is_ok());
+    let new = gateway.made(&account, "2026-12-02T00:00:00Z", Some(account.wallet()), after(1)).await.unwrap();
+    assert!(gateway.show(&format!("Bearer {new}"), after(1)).await.is_ok());
+}
+
+#[tokio::test]
+async fn an_epoch_ends_tokens_that_were_never_shown_here() {
+    let (gateway, account) = (Gateway::new(), Account::new(1));
+    let shown = format!("Bearer {}", Gateway::new().token(&account, "2026-12-01T00:00:00Z", NOW).await);
+    let kept = format!("Bearer {}", Gateway::new().token(&account, "2026-12-02T00:00:00Z", NOW).await);
+    assert!(gateway.show(&shown, NOW).await.is_ok());
+    revoke_all(account.wallet(), &*gateway.store, &Names, NOW).await.unwrap();
+    for later in [0, 1, 86_400] {
+        let refused = gateway.show(&kept, after(later)).await.unwrap_err();
+        assert_eq!((refused.code(), refused.class()), ("wallet_token_revoked", Class::Unauthenticated));
+        assert!(refused.fix().contains("POST /api/auth/create-token"), "{}", refused.fix());
+        assert_eq!(gateway.code_of(&shown, after(later)).await, "wallet_token_revoked");
+    }
+    assert_eq!(gateway.store.first_uses(), 1, "what is refused is not noted");
+    // Of other wallets, and before an epoch, a token from elsewhere is taken.
+    let other = format!("Bearer {}", Gateway::new().token(&Account::new(2), "2026-12-01T00:00:00Z", NOW).await);
+    assert!(gateway.show(&other, after(1)).await.is_ok());
+}
+
+#[tokio::test]
+async fn after_an_epoch_a_token_is_made_for_its_wallet_and_not_for_who_found_an_old_one() {
+    let (gateway, account) = (Gateway::new(), Account::new(1));
+    let (end, wallet) = ("2026-12-01T00:00:00Z", account.wallet());
+    let old = format!("Bearer {}", Gateway::new().token(&account, end, NOW).await);
+    revoke_all(wallet, &*gateway.store, &Names, NOW).await.unwrap();
+    // The old token holds all that a token is made of.
+    for present in [None, Some(Account::new(2).wallet())] {
+        let refused = gateway.made(&account, end, present, after(1)).await.unwrap_err();
+        assert_eq!((refused.code(), refused.class()), ("log_in_first", Class::Unauthenticated));
+        assert!(refused.fix().contains("POST /api/auth/verify"));
+    }
+    assert_eq!(gateway.code_of(&old, after(1)).await, "wallet_token_revoked");
+    let session = format!("Bearer {}", gateway.session(&account, after(1)).await);
+    let who = gateway.show(&session, after(1)).await.unwrap();
+    assert_eq!(who, (Some(wallet), By::Session));
+    let new = gateway.made(&account, "2026-12-02T00:00:00Z", who.0, after(1)).await.unwrap();
+    let new = format!("Bearer {new}");
+    assert!(gateway.show(&new, after(2)).await.is_ok());
+    assert!(gateway.made(&account, "2026-12-02T00:00:00Z", None, after(2)).await.is_ok(), "again is the same token");
+    // The next epoch ends it, and then it is spent for everybody.
+    revoke_all(wallet, &*gateway.store, &Names, after(3)).await.unwrap();
+    assert_eq!(gateway.code_of(&new, after(4)).await, "wallet_token_revoked");
+    for present in [None, Some(wallet)] {
+        let refused = gateway.made(&account, "2026-12-02T00:00:00Z", present, after(4)).await.unwrap_err();
+        assert_eq!(refused.code(), "token_spent");
+    }
+}
+
+#[tokio::test]
+async fn a_token_made_in_the_second_of_the_epoch_is_void() {
+    let (gateway, account) = (Gateway::new(), Account::new(1));
+    revoke_all(account.wallet(), &*gateway.store, &Names, NOW).await.unwrap();
+    let made = gateway.made(&account, "2026-12-01T00:00:00Z", Some(account.wallet()), NOW).await;
+    assert_eq!(made.unwrap_err().code(), "token_spent");
+}
+
+#[tokio::test]
+async fn a_token_ends_within_366_days_or_is_none() {
+    let (gateway, account) = (Gateway::new(), Account::new(1));
+    let most = NOW.0 + MAX_AHEAD;
+    let longest = gateway.token(&account, &iso_8601(UnixSeconds(most)), NOW).await;
+    assert!(gateway.show(&format!("Bearer {longest}"), NOW).await.is_ok());
+    let address = account.wallet().to_string();
+    let refused = TokenRequest::new(&address, &iso_8601(UnixSeconds(most + 1)), &[], None, NOW).unwrap_err();
+    assert_eq!((refused.code(), refused.fix().contains("366")), ("bad_expires_at", true));
+    // Made elsewhere, a second later.
+    let elsewhere = Gateway::new().token(&account, &iso_8601(UnixSeconds(most + 1)), after(1)).await;
+    let elsewhere = format!("Bearer {elsewhere}");
+    assert_eq!(gateway.code_of(&elsewhere, NOW).await, "wallet_token_too_far");
+    assert!(gateway.show(&elsewhere, after(1)).await.is_ok());
 }
 
 #[tokio::test]
@@ -260,11 +344,12 @@ async fn a_token_is_made_only_from_the_wallets_own_signature() {
         format!("MCP Gateway Auth\nWallet: {}\nExpires: 2027-01-01", eth::checksummed(account.wallet()))
     );
     for signature in [Account::new(2).sign_hex(&request.message()), account.sign_hex("other"), String::new()] {
-        let refused = gateway.authenticator.create_token(&request, &signature, NOW).await.unwrap_err();
+        let refused = gateway.authenticator.create_token(&request, &signature, None, NOW).await.unwrap_err();
         assert_eq!((refused.code(), refused.class()), ("bad_signature", Class::Unauthenticated));
     }
     assert_eq!(gateway.store.first_uses(), 0);
-    let made = gateway.authenticator.create_token(&request, &account.sign_hex(&request.message()), NOW).await.unwrap();
+    let made =
+        gateway.authenticator.create_token(&request, &account.sign_hex(&request.message()), None, NOW).await.unwrap();
     assert_eq!((made.expires_at.as_str(), made.ends), ("2027-01-01", after(MAX_LIFE)));
 }
 

@@ -11,14 +11,18 @@ use evidence::{
     UnixSeconds, Wallet,
     json::{self as tree, Limits, Value, object},
 };
-use gate::{Principal, Refusal};
-use identity::{IdentityError, iso_8601, token_request::TokenRequest, wallet_token::WalletToken};
+use gate::{Principal, Refusal, Shown};
+use identity::{
+    IdentityError, iso_8601,
+    token_request::{TokenRequest, TokenRequestFault},
+    wallet_token::WalletToken,
+};
 
 use super::{
     Sort, body_of, json,
     problem::Problem,
     query::{NoQuery, Query},
-    who::{Incoming, refusal_of},
+    who::{Incoming, authenticate, refusal_of},
 };
 use crate::{app::App, boot};
 
@@ -77,7 +81,8 @@ fn token_message_inner(query: &Query) -> Result<Response, Problem> {
 }
 
 /// `POST /api/auth/create-token` with `{walletAddress, signature, expiresAt, permissions?, serverId?}`:
-/// `{token, walletAddress, expiresAt, endsAt}`. `endsAt` is when it ends here, which may be earlier.
+/// `{token, walletAddress, expiresAt, endsAt}`. `endsAt` is when it ends here, which may be earlier. A wallet that revoked
+/// all it had shows a session or signs the request; of others nothing is asked, and what they show is not looked at.
 pub(crate) async fn create_token(State(app): State<Arc<App>>, _: NoQuery, request: Request) -> Response {
     answer(create_token_inner(&app, request).await)
 }
@@ -85,7 +90,8 @@ pub(crate) async fn create_token(State(app): State<Arc<App>>, _: NoQuery, reques
 async fn create_token_inner(app: &App, request: Request) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
     let body = body_of(&parts.headers, body, Sort::Json, MAX_BODY_BYTES).await?;
-    let body = tree::parse(&body, &Limits::THEIRS).map_err(|error| Problem::json(&error))?;
+    let raw = body;
+    let body = tree::parse(&raw, &Limits::THEIRS).map_err(|error| Problem::json(&error))?;
     let text = |name: &str| match body.member(name) {
         Some(Value::String(text)) => Ok(text.as_str()),
         Some(other) => Err(bad(format!("{name} is a string, found {}", other.kind()))),
@@ -103,7 +109,21 @@ async fn create_token_inner(app: &App, request: Request) -> Result<Response, Pro
     let now = now()?;
     let wanted = TokenRequest::new(text("walletAddress")?, text("expiresAt")?, &permissions, server.transpose()?, now);
     let wanted = wanted.map_err(|fault| refused(&IdentityError::TokenRequest(fault)))?;
-    let made = app.authenticator.create_token(&wanted, text("signature")?, now).await;
+    let signature = text("signature")?;
+    let mut made = app.authenticator.create_token(&wanted, signature, None, now).await;
+    if let Err(IdentityError::TokenRequest(TokenRequestFault::LogInFirst)) = made {
+        let who = match authenticate(app, &parts, &raw).await {
+            Ok(who) => who,
+            Err(unknown) => {
+                let problem = Problem::from(&unknown.refusal);
+                return Ok(unknown.decorate(problem.into_response()));
+            }
+        };
+        // Not by a wallet token: whoever found one would make others of it.
+        if let (Principal::Wallet(wallet), Shown::Session | Shown::Signature) = (who.principal, who.shown) {
+            made = app.authenticator.create_token(&wanted, signature, Some(wallet), now).await;
+        }
+    }
     let made = made.map_err(|error| refused(&error))?;
     app.hydrate(&made.wallet).await;
     Ok(json(

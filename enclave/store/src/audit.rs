@@ -19,17 +19,17 @@ pub(crate) async fn audit(connection: &mut SqliteConnection, cipher: &dyn RowCip
     for (kind, count) in (0..).zip(&mut held.marks) {
         *count = marks(connection, cipher, kind).await?;
     }
-    held.first_uses = times(connection, cipher, FIRST_USE, FIRST_USES).await?;
-    held.denied = times(connection, cipher, DENIED, DENIALS).await?;
+    held.first_uses = tokens(connection, cipher, FIRST_USE, FIRST_USES).await?;
+    held.denied = tokens(connection, cipher, DENIED, DENIALS).await?;
     held.epochs = epochs(connection, cipher).await?;
-    held.vault = vault(connection, cipher).await?;
+    (held.vault, held.vault_bytes) = vault(connection, cipher).await?;
     journal(connection, cipher, &mut held).await?;
     unknown_marks(connection).await?;
     Ok(held)
 }
 
-const FIRST_USES: &str = "SELECT token, sealed FROM first_use WHERE token > $1 ORDER BY token LIMIT $2";
-const DENIALS: &str = "SELECT token, sealed FROM denied WHERE token > $1 ORDER BY token LIMIT $2";
+const FIRST_USES: &str = "SELECT token, until, sealed FROM first_use WHERE token > $1 ORDER BY token LIMIT $2";
+const DENIALS: &str = "SELECT token, until, sealed FROM denied WHERE token > $1 ORDER BY token LIMIT $2";
 
 async fn marks(connection: &mut SqliteConnection, cipher: &dyn RowCipher, kind: u8) -> Result<u64, StoreError> {
     const SQL: &str = "SELECT key, until, sealed FROM mark WHERE kind = $1 AND key > $2 ORDER BY key LIMIT $3";
@@ -57,7 +57,7 @@ async fn unknown_marks(connection: &mut SqliteConnection) -> Result<(), StoreErr
     if count == 0 { Ok(()) } else { Err(StoreError::Damaged { table: MARK }) }
 }
 
-async fn times(
+async fn tokens(
     connection: &mut SqliteConnection,
     cipher: &dyn RowCipher,
     table: &'static str,
@@ -66,14 +66,14 @@ async fn times(
     let (mut last, mut count) = (Vec::new(), 0);
     loop {
         let query = sqlx::query_as(sql).bind(last).bind(PAGE);
-        let rows: Vec<(Vec<u8>, Vec<u8>)> =
+        let rows: Vec<(Vec<u8>, i64, Vec<u8>)> =
             query.fetch_all(&mut *connection).await.map_err(|error| fault::of(table, &error))?;
-        for (key, sealed) in &rows {
-            record::open_time(cipher, table, &record::key(table, key)?, 1, sealed)?;
+        for (token, until, sealed) in &rows {
+            record::open_token(cipher, table, &record::key(table, token)?, *until, sealed)?;
             count += 1;
         }
         match rows.into_iter().next_back() {
-            Some((key, _)) => last = key,
+            Some((token, ..)) => last = token,
             None => return Ok(count),
         }
     }
@@ -98,10 +98,11 @@ async fn epochs(connection: &mut SqliteConnection, cipher: &dyn RowCipher) -> Re
     }
 }
 
-async fn vault(connection: &mut SqliteConnection, cipher: &dyn RowCipher) -> Result<u64, StoreError> {
+/// How many secrets, and their bytes.
+async fn vault(connection: &mut SqliteConnection, cipher: &dyn RowCipher) -> Result<(u64, u64), StoreError> {
     const SQL: &str = "SELECT wallet, entry, version, sealed FROM vault WHERE (wallet, entry) > ($1, $2) \
                        ORDER BY wallet, entry LIMIT $3";
-    let (mut last, mut count) = ((Vec::new(), Vec::new()), 0);
+    let (mut last, mut count, mut bytes) = ((Vec::new(), Vec::new()), 0, 0);
     loop {
         let query = sqlx::query_as(SQL).bind(last.0).bind(last.1).bind(PAGE);
         let rows: Vec<VaultColumns> =
@@ -110,10 +111,11 @@ async fn vault(connection: &mut SqliteConnection, cipher: &dyn RowCipher) -> Res
             let place = record::vault_place(&record::key(VAULT, wallet)?, &record::key(VAULT, entry)?);
             cipher.open(VAULT, &place, record::version(VAULT, *version)?, sealed)?;
             count += 1;
+            bytes += record::vault_bytes(sealed.len() as u64);
         }
         match rows.into_iter().next_back() {
             Some((wallet, entry, ..)) => last = (wallet, entry),
-            None => return Ok(count),
+            None => return Ok((count, bytes)),
         }
     }
 }

@@ -36,7 +36,10 @@ mod tokens;
 mod vault_rows;
 mod writer;
 
-use std::{fs::File, sync::Arc};
+use std::{
+    fs::File,
+    sync::{Arc, atomic::AtomicU64},
+};
 
 use gate::keep::{RowCipher, StoreError};
 use sqlx::SqlitePool;
@@ -46,16 +49,24 @@ pub use open::OpenError;
 
 use crate::writer::{Reader, Write, Writer};
 
-/// How many rows there may be. Beyond them a write is [`StoreError::Full`]: nothing is forgotten to make room.
+/// How much there may be. Beyond them a write is [`StoreError::Full`]: nothing is forgotten to make room.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Limits {
     /// Marks of one kind. They live for minutes: 2^20 are 3,400 a second over the five minutes of a signed request, and
     /// 200 MB of disk.
     pub marks: u64,
-    /// Tokens seen, tokens denied and epochs of wallets, each. 2^20 are 150 MB each.
+    /// Tokens seen. Each row goes after its token's own end; 2^20 are 150 MB.
     pub tokens: u64,
-    /// Secrets. 2^20 of 1 KiB are 1 GB.
+    /// Tokens revoked that were never seen: 2^19 are 75 MB. One that was seen is revoked in any case, so there are at
+    /// most [`Self::tokens`] more; neither takes room from the other, or whoever fills the one would protect a thief.
+    pub denied_unseen: u64,
+    /// Epochs of wallets, which are never forgotten: 2^21 are 300 MB. Tokens have no part in this room.
+    pub epochs: u64,
+    /// Secrets. Rows of which most are small, so that [`Self::vault_bytes`] ends first.
     pub vault: u64,
+    /// Bytes of secrets as they are sealed, with their keys. 256 MiB on disk: a quarter of a million API keys, and an
+    /// opening that reads every row takes a second. In memory 64 MiB, for the smallest machine has 2 GiB for everything.
+    pub vault_bytes: u64,
     /// Payments, finished and not. 2^20 are 3 per second over four days.
     pub journal: u64,
     /// Unfinished payments, which are held in memory as well: 2^16 are 20 MB.
@@ -64,7 +75,23 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { marks: 1 << 20, tokens: 1 << 20, vault: 1 << 20, journal: 1 << 20, unfinished: 1 << 16 }
+        Self {
+            marks: 1 << 20,
+            tokens: 1 << 20,
+            denied_unseen: 1 << 19,
+            epochs: 1 << 21,
+            vault: 1 << 20,
+            vault_bytes: 256 << 20,
+            journal: 1 << 20,
+            unfinished: 1 << 16,
+        }
+    }
+}
+
+impl Limits {
+    /// Of a store in memory.
+    pub fn in_memory() -> Self {
+        Self { vault_bytes: 64 << 20, ..Self::default() }
     }
 }
 
@@ -79,6 +106,9 @@ struct Inner {
     cipher: Arc<dyn RowCipher>,
     limits: Limits,
     writer: Mutex<Writer>,
+    /// Tokens that end up to this time may have been forgotten. Of all that is known of tokens, for a revocation that
+    /// was forgotten must not make a first use count that was not.
+    forgotten: Arc<AtomicU64>,
     /// `None`: in memory, where there is one connection.
     readers: Option<SqlitePool>,
     /// Held as long as the store is.

@@ -9,10 +9,10 @@ use crate::{
     writer::{Step, Write},
 };
 
-/// Expired marks removed with each new one: more than come in, and never a long pause.
-const SWEEP: i64 = 8;
+/// Expired rows removed with each new one: more than come in, and never a long pause.
+pub(crate) const SWEEP: i64 = 8;
 /// And when there is no room: as many as a pause of some milliseconds allows.
-const LARGE_SWEEP: i64 = 1024;
+pub(crate) const LARGE_SWEEP: i64 = 1024;
 
 impl Marks for Store {
     async fn mark(

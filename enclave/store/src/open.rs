@@ -103,7 +103,14 @@ impl Store {
             .acquire_timeout(BUSY)
             .connect_lazy_with(options.pragma("query_only", "ON"));
         let writer = Mutex::new(Writer::new(connection, held));
-        Ok(Self(Arc::new(Inner { cipher, limits, writer, readers: Some(readers), _lock: Some(lock) })))
+        Ok(Self(Arc::new(Inner {
+            cipher,
+            limits,
+            writer,
+            forgotten: Arc::default(),
+            readers: Some(readers),
+            _lock: Some(lock),
+        })))
     }
 
     /// A store that ends with the process: for a vault without a directory, and for tests. Rows are sealed all the same.
@@ -111,7 +118,7 @@ impl Store {
     /// # Errors
     /// [`OpenError::Store`], [`OpenError::Setting`].
     pub async fn in_memory(cipher: Arc<dyn RowCipher>) -> Result<Self, OpenError> {
-        Self::in_memory_with(cipher, Limits::default()).await
+        Self::in_memory_with(cipher, Limits::in_memory()).await
     }
 
     /// [`Store::in_memory`] with limits of one's own.
@@ -124,7 +131,7 @@ impl Store {
         let mut connection = connected.map_err(|source| OpenError::Store { path: PathBuf::new(), source })?;
         let held = ready(&mut connection, &*cipher).await.map_err(|why| why.at(nowhere))?;
         let writer = Mutex::new(Writer::new(connection, held));
-        Ok(Self(Arc::new(Inner { cipher, limits, writer, readers: None, _lock: None })))
+        Ok(Self(Arc::new(Inner { cipher, limits, writer, forgotten: Arc::default(), readers: None, _lock: None })))
     }
 }
 

@@ -58,6 +58,32 @@ pub(crate) fn open_time(
     Ok(UnixSeconds(u64::from_be_bytes(bytes)))
 }
 
+/// What is known of a token: when it was noted and its own end, 8 bytes each, big-endian.
+pub(crate) fn seal_token(
+    cipher: &dyn RowCipher,
+    table: &'static str,
+    token: &[u8],
+    noted: UnixSeconds,
+    until: UnixSeconds,
+) -> Result<Vec<u8>, StoreError> {
+    seal(cipher, table, token, 1, &[noted.0.to_be_bytes(), until.0.to_be_bytes()].concat())
+}
+
+/// Opens what [`seal_token`] sealed and compares the end's copy in clear. When it was noted, and its end.
+pub(crate) fn open_token(
+    cipher: &dyn RowCipher,
+    table: &'static str,
+    token: &[u8],
+    until: i64,
+    sealed: &[u8],
+) -> Result<(UnixSeconds, UnixSeconds), StoreError> {
+    let body = cipher.open(table, token, 1, sealed)?;
+    let times = body.split_first_chunk().and_then(|(noted, rest)| Some((*noted, <[u8; 8]>::try_from(rest).ok()?)));
+    let (noted, end) = times.ok_or(StoreError::Damaged { table })?;
+    let (noted, end) = (UnixSeconds(u64::from_be_bytes(noted)), UnixSeconds(u64::from_be_bytes(end)));
+    if sql(end.0) == until { Ok((noted, end)) } else { Err(StoreError::Damaged { table }) }
+}
+
 /// A mark's number in SQL, its place in counts and, with its key behind it, its key for the cipher.
 pub(crate) fn kind_number(kind: MarkKind) -> u8 {
     match kind {
@@ -92,6 +118,11 @@ pub(crate) type VaultColumns = (Vec<u8>, Vec<u8>, i64, Vec<u8>);
 /// Where a secret stands.
 pub(crate) fn vault_place(wallet: &[u8], entry: &[u8]) -> Vec<u8> {
     [wallet, entry].concat()
+}
+
+/// What a secret takes of the room: its place and what is sealed. SQLite's own share is small beside these.
+pub(crate) fn vault_bytes(sealed: u64) -> u64 {
+    64 + sealed
 }
 
 /// A payment as it is stored: `seq ‖ stage ‖ payer ‖ amount ‖ keep_until ‖ body`, numbers of 8 bytes, big-endian.

@@ -24,8 +24,18 @@ pub(crate) const OBJECTS: &[(&str, &str)] = &[
          PRIMARY KEY (kind, key)) STRICT, WITHOUT ROWID",
     ),
     ("mark_until", "CREATE INDEX mark_until ON mark (kind, until)"),
-    (FIRST_USE, "CREATE TABLE first_use (token BLOB NOT NULL PRIMARY KEY, sealed BLOB NOT NULL) STRICT, WITHOUT ROWID"),
-    (DENIED, "CREATE TABLE denied (token BLOB NOT NULL PRIMARY KEY, sealed BLOB NOT NULL) STRICT, WITHOUT ROWID"),
+    (
+        FIRST_USE,
+        "CREATE TABLE first_use (token BLOB NOT NULL PRIMARY KEY, until INTEGER NOT NULL, sealed BLOB NOT NULL) \
+         STRICT, WITHOUT ROWID",
+    ),
+    ("first_use_until", "CREATE INDEX first_use_until ON first_use (until)"),
+    (
+        DENIED,
+        "CREATE TABLE denied (token BLOB NOT NULL PRIMARY KEY, until INTEGER NOT NULL, sealed BLOB NOT NULL) \
+         STRICT, WITHOUT ROWID",
+    ),
+    ("denied_until", "CREATE INDEX denied_until ON denied (until)"),
     (
         EPOCH,
         "CREATE TABLE epoch (wallet BLOB NOT NULL PRIMARY KEY, version INTEGER NOT NULL, sealed BLOB NOT NULL) \

@@ -14,6 +14,7 @@ const OF_WALLET: &str = "SELECT entry, version, sealed FROM vault WHERE wallet =
 const SELECT: &str = "SELECT version, sealed FROM vault WHERE wallet = $1 AND entry = $2";
 const INSERT: &str = "INSERT INTO vault (wallet, entry, version, sealed) VALUES ($1, $2, $3, $4)";
 const UPDATE: &str = "UPDATE vault SET version = $1, sealed = $2 WHERE wallet = $3 AND entry = $4 AND version = $5";
+const LENGTH: &str = "SELECT LENGTH(sealed) FROM vault WHERE wallet = $1 AND entry = $2";
 const DELETE: &str = "DELETE FROM vault WHERE wallet = $1 AND entry = $2";
 
 impl VaultRows for Store {
@@ -62,17 +63,20 @@ impl Write for Put {
     async fn run(self, step: &mut Step<'_>) -> Result<bool, StoreError> {
         let failed = |error| fault::of(VAULT, &error);
         // First all comparisons, then all writes: `false` must leave nothing, and an error is not what it is.
-        let mut seen = BTreeSet::new();
+        let (mut seen, mut replaced) = (BTreeSet::new(), 0);
         for row in &self.rows {
             let is_twice = !seen.insert((row.wallet, row.entry));
-            if is_twice || stored_version(step, row).await?.checked_add(1) != Some(row.version) {
+            let (version, bytes) = stored(step, row).await?;
+            if is_twice || version.checked_add(1) != Some(row.version) {
                 return Ok(false);
             }
+            replaced += bytes;
         }
-        let mut count = step.held.vault;
+        let (mut count, mut bytes) = (step.held.vault, step.held.vault_bytes.saturating_sub(replaced));
         for row in &self.rows {
             let place = record::vault_place(&row.wallet, &row.entry);
             let sealed = record::seal(step.cipher, VAULT, &place, row.version, &row.body)?;
+            bytes += record::vault_bytes(sealed.len() as u64);
             let version = record::sql(row.version);
             let written = if row.version == 1 {
                 count += 1;
@@ -87,23 +91,23 @@ impl Write for Put {
                 return Err(StoreError::Damaged { table: VAULT });
             }
         }
-        if count > step.limits.vault {
+        if count > step.limits.vault || bytes > step.limits.vault_bytes {
             return Err(StoreError::Full { table: VAULT });
         }
-        step.held.vault = count;
+        (step.held.vault, step.held.vault_bytes) = (count, bytes);
         Ok(true)
     }
 }
 
-/// 0 if there is none. The row is opened, or an edited version would pass for another.
-async fn stored_version(step: &mut Step<'_>, row: &VaultRow) -> Result<u64, StoreError> {
+/// Version and bytes of the row, 0 if there is none. It is opened, or an edited version would pass for another.
+async fn stored(step: &mut Step<'_>, row: &VaultRow) -> Result<(u64, u64), StoreError> {
     let select = sqlx::query_as(SELECT).bind(&row.wallet[..]).bind(&row.entry[..]);
     let there: Option<(i64, Vec<u8>)> =
         select.fetch_optional(&mut *step.connection).await.map_err(|error| fault::of(VAULT, &error))?;
-    let Some((version, sealed)) = there else { return Ok(0) };
+    let Some((version, sealed)) = there else { return Ok((0, 0)) };
     let version = record::version(VAULT, version)?;
     step.cipher.open(VAULT, &record::vault_place(&row.wallet, &row.entry), version, &sealed)?;
-    Ok(version)
+    Ok((version, record::vault_bytes(sealed.len() as u64)))
 }
 
 struct Delete {
@@ -115,13 +119,18 @@ impl Write for Delete {
     type Out = u64;
 
     async fn run(self, step: &mut Step<'_>) -> Result<u64, StoreError> {
-        let mut count = 0;
+        let (mut count, mut bytes) = (0, 0);
+        let failed = |error| fault::of(VAULT, &error);
         for entry in &self.entries {
+            let length = sqlx::query_as(LENGTH).bind(&self.wallet[..]).bind(&entry[..]);
+            let length: Option<(i64,)> = length.fetch_optional(&mut *step.connection).await.map_err(failed)?;
+            bytes += length.map_or(0, |(length,)| record::vault_bytes(length.unsigned_abs()));
             let delete = sqlx::query(DELETE).bind(&self.wallet[..]).bind(&entry[..]);
-            let deleted = delete.execute(&mut *step.connection).await.map_err(|error| fault::of(VAULT, &error))?;
+            let deleted = delete.execute(&mut *step.connection).await.map_err(failed)?;
             count += deleted.rows_affected();
         }
         step.held.vault = step.held.vault.saturating_sub(count);
+        step.held.vault_bytes = step.held.vault_bytes.saturating_sub(bytes);
         Ok(count)
     }
 }

@@ -37,6 +37,8 @@ pub(crate) struct Held {
     pub(crate) denied: u64,
     pub(crate) epochs: u64,
     pub(crate) vault: u64,
+    /// Sum of [`record::vault_bytes`](crate::record::vault_bytes).
+    pub(crate) vault_bytes: u64,
     pub(crate) journal: u64,
     /// Of the next payment.
     pub(crate) next_seq: u64,

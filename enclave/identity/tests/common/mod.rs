@@ -35,7 +35,7 @@ impl Pseudonyms for Names {
 pub(crate) struct Memory {
     down: AtomicBool,
     marks: Mutex<HashMap<(MarkKind, [u8; 32]), UnixSeconds>>,
-    first_uses: Mutex<HashMap<[u8; 32], UnixSeconds>>,
+    first_uses: Mutex<HashMap<[u8; 32], (UnixSeconds, UnixSeconds)>>,
     denied: Mutex<HashSet<[u8; 32]>>,
     epochs: Mutex<HashMap<[u8; 32], UnixSeconds>>,
 }
@@ -78,9 +78,21 @@ impl Marks for Memory {
 }
 
 impl Tokens for Memory {
-    async fn first_use(&self, token: [u8; 32], now: UnixSeconds) -> Result<UnixSeconds, StoreError> {
+    async fn first_use(
+        &self,
+        token: [u8; 32],
+        until: UnixSeconds,
+        now: UnixSeconds,
+    ) -> Result<Option<UnixSeconds>, StoreError> {
         self.up()?;
-        Ok(*self.first_uses.lock().unwrap().entry(token).or_insert(now))
+        let mut first_uses = self.first_uses.lock().unwrap();
+        first_uses.retain(|_, (_, until)| *until > now);
+        Ok(Some(first_uses.entry(token).or_insert((now, until)).0))
+    }
+
+    async fn known_since(&self, token: [u8; 32], _: UnixSeconds) -> Result<Option<UnixSeconds>, StoreError> {
+        self.up()?;
+        Ok(self.first_uses.lock().unwrap().get(&token).map(|(first, _)| *first))
     }
 
     async fn is_denied(&self, token: [u8; 32]) -> Result<bool, StoreError> {
@@ -88,7 +100,7 @@ impl Tokens for Memory {
         Ok(self.denied.lock().unwrap().contains(&token))
     }
 
-    async fn deny(&self, token: [u8; 32], _: UnixSeconds) -> Result<(), StoreError> {
+    async fn deny(&self, token: [u8; 32], _: UnixSeconds, _: UnixSeconds) -> Result<(), StoreError> {
         self.up()?;
         self.denied.lock().unwrap().insert(token);
         Ok(())
