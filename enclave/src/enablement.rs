@@ -76,14 +76,15 @@ impl Enablement {
     /// also if there are none.
     pub(crate) fn restore(&self, principal: &Principal, servers: &[ServerId]) {
         let Some(scope) = Scope::of(principal, None) else { return };
-        let mut scopes = self.scopes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut scopes = self.of(&scope).lock().unwrap_or_else(PoisonError::into_inner);
         scopes.own(&scope).extend(servers.iter().cloned());
     }
 
     /// Whether a principal's switches are remembered: not after a restart, and not when too many came since.
     pub(crate) fn knows(&self, principal: &Principal) -> bool {
-        let scopes = self.scopes.lock().unwrap_or_else(PoisonError::into_inner);
-        Scope::of(principal, None).is_some_and(|scope| scopes.enabled.contains_key(&scope))
+        Scope::of(principal, None).is_some_and(|scope| {
+            self.of(&scope).lock().unwrap_or_else(PoisonError::into_inner).enabled.contains_key(&scope)
+        })
     }
 
     /// Switches a server off. Says whether it was on.
