@@ -38,7 +38,12 @@ fn who_paid_is_written_down_nowhere_and_told_to_nobody_else() {
     let bare = address.trim_start_matches("0x").to_owned();
     let signature = payment["payload"]["signature"].as_str().unwrap().trim_start_matches("0x").to_owned();
     let raw = |text: &str| hex::decode(text).unwrap();
+    // Bytes as Rust's `Debug` shows them.
+    let listed = |bytes: &[u8]| format!("{bytes:?}").trim_matches(['[', ']']).as_bytes().to_vec();
     let hidden: Vec<Vec<u8>> = vec![
+        listed(&raw(&bare)),
+        listed(&raw(&signature)[..16]),
+        listed(&terms.nonce),
         bare.clone().into_bytes(),
         bare.to_lowercase().into_bytes(),
         raw(&bare),
