@@ -169,7 +169,7 @@ fn a_node_that_lies_convinces_only_those_who_ask_no_other() {
         assert_eq!(paying.received(), 0);
         for (answer, result) in [(&without, "on credit"), (&drained, RESULT)] {
             if alone {
-                // What docs say of `payments.rpc`: one node is believed. It shows that the lie is a good one.
+                // Who asks one node alone believes it. So the lie is a good one.
                 assert_eq!(answer.status, 200, "{}", text(answer));
             } else {
                 assert!(matches!(answer.status, 402 | 503), "{}", text(answer));

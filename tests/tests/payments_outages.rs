@@ -144,6 +144,31 @@ fn a_power_cut_at_any_moment_charges_at_most_once_and_the_answer_is_not_lost() {
     }
 }
 
+#[test]
+fn a_gateway_that_is_asked_to_end_while_a_payment_waits_loses_neither_payment_nor_answer() {
+    let mut paying = Paying::with("confirm_wait_s = 5\n", Settings::default());
+    let payer = paying.payer();
+    let payment = header(&paying.payment(&payer));
+    let (path, body) = (paying.path("echo"), json!({"message": "the last one"}));
+    let buyer = paying.gateway.caller().with("payment-signature", &payment);
+    paying.chain.rpc("evm_setIntervalMining", &json!([0]));
+    let call = {
+        let (path, body) = (path.clone(), body.clone());
+        thread::spawn(move || buyer.post(&path, &body))
+    };
+    waiting_transaction(&paying);
+    paying.gateway.stop();
+    if let Ok(answer) = call.join() {
+        assert_eq!((answer.status, &answer.json()["error"]), (503, &json!("SETTLEMENT_PENDING")), "{}", text(&answer));
+    }
+    paying.chain.rpc("evm_setIntervalMining", &json!([1]));
+    until(|| paying.received() == 500, "the transaction's block");
+    paying.gateway.serve().unwrap();
+    let answer = retried(&paying.gateway.caller().with("payment-signature", &payment), &path, &body);
+    assert_eq!(answer.json()["content"][0]["text"], "Echo: the last one");
+    assert_eq!((paying.received(), paying.balance(&payer)), (500, 999_500));
+}
+
 /// What a client does that is told to come back.
 fn retried(buyer: &Client, path: &str, body: &Value) -> Answer {
     let deadline = Instant::now() + Duration::from_secs(40);
