@@ -10,6 +10,7 @@
 use std::{
     io::{Read as _, Write as _},
     net::TcpStream,
+    thread,
     time::Duration,
 };
 
@@ -79,6 +80,35 @@ fn every_body_that_cannot_be_meant_gets_a_clear_answer_at_every_endpoint() {
             assert_eq!((answer.status, answer.header("allow")), (405, Some("GET")), "{method} {path}");
             explained(&answer, path);
         }
+    }
+    still_works(&gateway);
+}
+
+#[test]
+fn a_body_that_nobody_reads_costs_no_client_its_connection() {
+    let gateway = Gateway::start();
+    let host = gateway.base().trim_start_matches("http://").to_owned();
+    let head = |length: usize| {
+        format!(
+            "POST /health HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+        )
+    };
+    // The body comes after the answer could have been made, as on a slow line; the next request comes behind it.
+    let mut stream = TcpStream::connect(&host).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    stream.write_all(head(2).as_bytes()).unwrap();
+    thread::sleep(Duration::from_millis(200));
+    stream.write_all(b"{}").unwrap();
+    let first = until(&mut stream, "\"title\"");
+    assert!(first.starts_with("HTTP/1.1 405 ") && !first.to_lowercase().contains("connection: close"), "{first}");
+    write!(stream, "GET /health HTTP/1.1\r\nHost: {host}\r\n\r\n").unwrap();
+    let second = until(&mut stream, "\"status\"");
+    assert!(second.contains("HTTP/1.1 200 "), "{second}");
+    // One that does not come, and one that is too long to wait for: the answer says that the connection ends.
+    for length in [2, 1 << 20] {
+        let answer = raw(&gateway, &head(length));
+        assert!(answer.starts_with("HTTP/1.1 405 "), "{length}: {answer}");
+        assert!(answer.to_lowercase().contains("connection: close"), "{length}: {answer}");
     }
     still_works(&gateway);
 }
@@ -454,6 +484,20 @@ fn lines(gateway: &Gateway, header: &str, value: &str) -> String {
     let host = if header == "host" { value } else { gateway.base().trim_start_matches("http://") };
     let origin = if header == "origin" { format!("\r\nOrigin: {value}") } else { String::new() };
     format!("Host: {host}{origin}")
+}
+
+/// What comes until these words have come.
+fn until(stream: &mut TcpStream, words: &str) -> String {
+    let (mut seen, mut part) = (Vec::new(), [0; 4096]);
+    loop {
+        let read = stream.read(&mut part).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&seen)));
+        seen.extend_from_slice(&part[..read]);
+        let text = String::from_utf8_lossy(&seen).into_owned();
+        assert!(read > 0, "the connection ended: {text}");
+        if text.contains(words) {
+            return text;
+        }
+    }
 }
 
 /// What the gateway answers to these bytes until it closes or says nothing for a while.

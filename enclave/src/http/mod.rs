@@ -4,6 +4,7 @@
 mod attestation;
 mod auth;
 mod guard;
+mod leftover;
 mod mcp;
 mod pay;
 mod problem;
@@ -71,6 +72,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .fallback(nowhere)
         .layer(DefaultBodyLimit::disable())
         .layer(middleware::from_fn_with_state(Arc::clone(&app), guard::guard))
+        .layer(middleware::from_fn(leftover::leftover))
         .with_state(app)
 }
 
