@@ -211,7 +211,7 @@ impl From<&VaultError> for Problem {
             VaultError::Store(StoreError::Full { .. }) => {
                 tracing::error!("the vault is full");
                 let what = "the vault has no room for more secrets".to_owned();
-                return Self::new(StatusCode::SERVICE_UNAVAILABLE, "VAULT_FULL", what, "tell the operator");
+                return Self::new(StatusCode::SERVICE_UNAVAILABLE, "VAULT_FULL", what, error.fix());
             }
             VaultError::Damaged | VaultError::Store(_) | VaultError::Randomness => {
                 tracing::error!(%error, "the vault failed");
@@ -338,7 +338,8 @@ mod tests {
         let (code, said) = told(Err(Problem::from(&down))).await;
         assert!(code == 503 && !said.contains("secret path"), "{said}");
         let full = VaultError::Store(StoreError::Full { table: "vault" });
-        assert_eq!(told(Err(Problem::from(&full))).await.0, 503);
+        let (code, said) = told(Err(Problem::from(&full))).await;
+        assert!(code == 503 && said.contains("VAULT_FULL") && said.contains("VAULT_PERSISTENCE_DIR"), "{said}");
         for row in post_and_damage(&vault).await {
             assert_eq!(row.0, 500, "{}", row.1);
         }

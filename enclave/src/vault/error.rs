@@ -107,6 +107,11 @@ impl VaultError {
             Self::Damaged => {
                 "send DELETE and store the secrets anew; and tell the operator, who finds more in the log".to_owned()
             }
+            Self::Store(StoreError::Full { .. }) => {
+                "delete secrets that are no longer needed, or tell the operator: a vault in memory takes 64 MiB in all, with \
+                 VAULT_PERSISTENCE_DIR (vault.persistence_dir) it takes 256 MiB; beyond that, run another gateway"
+                    .to_owned()
+            }
             Self::Store(_) | Self::Randomness => "come back later; the operator finds more in the log".to_owned(),
         }
     }

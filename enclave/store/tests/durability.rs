@@ -26,6 +26,9 @@ const FIRST: &str = "SEALGATE_STORE_FIRST";
 
 const ROUNDS: u64 = 30;
 
+/// Of all tokens.
+const END: evidence::UnixSeconds = evidence::UnixSeconds(1_800_000_000);
+
 fn numbered(number: u64) -> [u8; 32] {
     let mut key = [0; 32];
     key[..8].copy_from_slice(&number.to_be_bytes());
@@ -44,8 +47,8 @@ fn secret_of(number: u64) -> VaultRow {
 async fn write(store: &Store, number: u64) {
     match number % 7 {
         0 => assert_eq!(store.mark(MarkKind::Challenge, numbered(number), at(60), at(0)).await, Ok(true)),
-        1 => assert_eq!(store.first_use(numbered(number), at(number)).await, Ok(at(number))),
-        2 => assert_eq!(store.deny(numbered(number), at(number)).await, Ok(())),
+        1 => assert_eq!(store.first_use(numbered(number), END, at(number)).await, Ok(Some(at(number)))),
+        2 => assert_eq!(store.deny(numbered(number), END, at(number)).await, Ok(())),
         3 => assert_eq!(store.raise_epoch(numbered(3), at(number)).await, Ok(())),
         4 => assert_eq!(store.put(vec![secret_of(number)]).await, Ok(true)),
         5 => assert_eq!(store.begin(payment_of(number)).await, Ok(Begun::Fresh)),
@@ -58,7 +61,7 @@ async fn is_there(store: &Store, number: u64) -> bool {
     match number % 7 {
         // A mark cannot be asked for without being made; the caller asks for those that must be there only.
         0 => !store.mark(MarkKind::Challenge, numbered(number), at(60), at(0)).await.unwrap(),
-        1 => store.first_use(numbered(number), at(0)).await.unwrap() == at(number),
+        1 => store.known_since(numbered(number), END).await.unwrap() == Some(at(number)),
         2 => store.is_denied(numbered(number)).await.unwrap(),
         3 => store.epoch(numbered(3)).await.unwrap() >= Some(at(number)),
         4 => store.row(numbered(1), numbered(number)).await.unwrap() == Some(secret_of(number)),
@@ -116,7 +119,7 @@ async fn is_there_already(store: &Store, number: u64) -> bool {
         return is_there(store, number).await;
     }
     // Made here, if it was not.
-    store.first_use(numbered(number), at(number)).await.unwrap() == at(number)
+    store.first_use(numbered(number), END, at(number)).await.unwrap() == Some(at(number))
 }
 
 /// Starts the child and kills it when it has said so many times that it wrote. The last number it said.

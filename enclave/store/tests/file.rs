@@ -18,7 +18,7 @@ use common::{
 };
 use gate::keep::{Journal, MarkKind, Marks, StoreError, Tokens, VaultRows};
 use sqlx::Connection;
-use store::{OpenError, Store};
+use store::{Limits, OpenError, Store};
 
 #[tokio::test]
 async fn what_was_kept_is_there_when_it_is_opened_again() {
@@ -34,6 +34,43 @@ async fn what_was_kept_is_there_when_it_is_opened_again() {
     let store = place.open().await;
     store.begin(payment(50, 1, 1)).await.unwrap();
     assert_eq!(store.unfinished().await.unwrap().last().unwrap().key, key(50), "the youngest");
+}
+
+#[tokio::test]
+async fn what_is_full_is_full_when_it_is_opened_again() {
+    let place = Place::new();
+    let limits = Limits { vault_bytes: 2 * (64 + 12 + 1000 + 16), ..Limits::default() };
+    let body = [0; 1000];
+    let open = async || Store::open_with(&place.path, cipher(), limits).await.unwrap();
+    assert_eq!(open().await.put(vec![secret(1, 1, 1, &body)]).await, Ok(true));
+    assert_eq!(open().await.put(vec![secret(2, 1, 1, &body)]).await, Ok(true));
+    assert_eq!(open().await.put(vec![secret(3, 1, 1, &[])]).await, Err(StoreError::Full { table: "vault" }));
+    assert_eq!(open().await.delete(key(1), vec![key(1)]).await, Ok(1));
+    assert_eq!(open().await.put(vec![secret(3, 1, 1, &body)]).await, Ok(true));
+}
+
+/// Seals nothing, so that many bytes take little time.
+struct Clear;
+
+impl gate::keep::RowCipher for Clear {
+    fn seal(&self, _: &str, _: &[u8], _: u64, body: &[u8]) -> Result<Vec<u8>, StoreError> {
+        Ok(body.to_vec())
+    }
+
+    fn open(&self, _: &'static str, _: &[u8], _: u64, sealed: &[u8]) -> Result<Vec<u8>, StoreError> {
+        Ok(sealed.to_vec())
+    }
+}
+
+#[tokio::test]
+async fn a_store_in_memory_takes_64_mib_of_secrets_and_one_on_disk_256() {
+    assert_eq!((Limits::default().vault_bytes, Limits::in_memory().vault_bytes), (256 << 20, 64 << 20));
+    let store = Store::in_memory(std::sync::Arc::new(Clear)).await.unwrap();
+    let body = vec![0; (16 << 20) - 64];
+    for number in 1..=4 {
+        assert_eq!(store.put(vec![secret(number, 1, 1, &body)]).await, Ok(true), "{number}");
+    }
+    assert_eq!(store.put(vec![secret(5, 1, 1, &[])]).await, Err(StoreError::Full { table: "vault" }));
 }
 
 #[cfg(unix)]
@@ -151,8 +188,8 @@ async fn nothing_that_was_handed_over_is_in_any_file_in_clear() {
     let store = place.open().await;
     let (wallet, token) = (pseudonym("wallet", &canaries[0].1), pseudonym("token", &canaries[4].1));
     store.mark(MarkKind::SignedRequest, pseudonym("nonce", &canaries[4].1), at(60), at(0)).await.unwrap();
-    store.first_use(token, at(0)).await.unwrap();
-    store.deny(token, at(0)).await.unwrap();
+    store.first_use(token, at(60), at(0)).await.unwrap();
+    store.deny(token, at(60), at(0)).await.unwrap();
     store.raise_epoch(wallet, evidence::UnixSeconds(0x7A7B_7C7D)).await.unwrap();
     for version in 1..=3 {
         let row = gate::keep::VaultRow { wallet, entry: key(1), version, body: canaries[2].1.repeat(200) };
@@ -175,7 +212,11 @@ fn search(place: &Place, canaries: &[Canary], pseudonym: &[u8; 32]) -> usize {
     let (mut files, mut found) = (0, false);
     for entry in fs::read_dir(place.dir.path()).unwrap() {
         let path = entry.unwrap().path();
-        let bytes = fs::read(&path).unwrap();
+        // A connection that closes in the background may take -wal and -shm with it.
+        let bytes = match fs::read(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            read => read.unwrap(),
+        };
         let holds = |what: &[u8]| bytes.windows(what.len()).any(|window| window == what);
         for Canary(name, canary) in canaries {
             assert!(!holds(canary) && !holds(hex::encode(canary).as_bytes()), "{name} is in {}", path.display());

@@ -25,8 +25,17 @@ macro_rules! every_store {
 }
 
 fn limits() -> store::Limits {
-    use common::suite::{FEW, FEW_UNFINISHED};
-    store::Limits { marks: FEW, tokens: FEW, vault: FEW, journal: FEW, unfinished: FEW_UNFINISHED }
+    use common::suite::{FEW, FEW_UNFINISHED, FEW_UNSEEN};
+    store::Limits {
+        marks: FEW,
+        tokens: FEW,
+        denied_unseen: FEW_UNSEEN,
+        epochs: FEW,
+        vault: FEW,
+        vault_bytes: 64 << 20,
+        journal: FEW,
+        unfinished: FEW_UNFINISHED,
+    }
 }
 
 every_store! {
@@ -38,6 +47,9 @@ every_store! {
     a_denied_token_stays_denied
     an_epoch_never_falls
     tokens_one_past_the_limit_are_refused_and_the_others_kept
+    what_was_used_can_be_revoked_however_full_it_is
+    a_token_is_kept_to_its_end_and_then_makes_room
+    after_a_clock_was_set_back_no_forgotten_token_is_new
     a_secret_is_written_over_its_predecessor_only
     secrets_are_written_and_deleted_all_or_none
     secrets_one_past_the_limit_are_refused
@@ -46,4 +58,12 @@ every_store! {
     more_than_can_be_counted_is_set_aside_as_all_there_is
     only_finished_payments_are_forgotten_and_only_after_their_time
     payments_one_past_the_limits_are_refused
+}
+
+#[tokio::test]
+async fn secrets_one_byte_past_the_room_are_refused() {
+    use common::suite::{FEW_BYTES, secrets_one_byte_past_the_room_are_refused as holds};
+    let (place, limits) = (common::Place::new(), store::Limits { vault_bytes: FEW_BYTES, ..limits() });
+    holds(store::Store::open_with(&place.path, common::cipher(), limits).await.unwrap()).await;
+    holds(store::Store::in_memory_with(common::cipher(), limits).await.unwrap()).await;
 }

@@ -10,7 +10,7 @@
 mod common;
 
 use common::{Place, answers::answers, answers::fill, at, cipher, key, raw, settled};
-use gate::keep::{Journal, MarkKind, Marks, StoreError};
+use gate::keep::{Journal, MarkKind, Marks, StoreError, Tokens};
 use sqlx::{AssertSqlSafe, Connection, Row, SqliteConnection, TypeInfo, ValueRef};
 use store::{OpenError, Store};
 
@@ -173,11 +173,17 @@ async fn what_was_edited_to_look_past_is_not_forgotten() {
     fill(&store).await;
     let mut connection = raw(&place.path).await;
     sqlx::query("UPDATE mark SET until = 1 WHERE kind = 0").execute(&mut connection).await.unwrap();
+    sqlx::query("UPDATE first_use SET until = 1").execute(&mut connection).await.unwrap();
+    sqlx::query("UPDATE denied SET until = 1").execute(&mut connection).await.unwrap();
     sqlx::query("UPDATE journal SET done = 1, keep_until = 1").execute(&mut connection).await.unwrap();
     let marked = store.mark(MarkKind::Challenge, key(77), at(90), at(0)).await;
     assert_eq!(marked, Err(StoreError::Damaged { table: "mark" }));
     assert_eq!(store.forget(at(0)).await, Err(StoreError::Damaged { table: "journal" }));
-    for (table, rows) in [("mark", 4), ("journal", 4)] {
+    let used = store.first_use(key(77), at(90), at(0)).await;
+    assert_eq!(used, Err(StoreError::Damaged { table: "first_use" }));
+    let denied = store.deny(key(77), at(90), at(0)).await;
+    assert_eq!(denied, Err(StoreError::Damaged { table: "denied" }));
+    for (table, rows) in [("mark", 4), ("first_use", 2), ("denied", 2), ("journal", 4)] {
         let count = sqlx::query_as(AssertSqlSafe(format!("SELECT COUNT(*) FROM {table}")));
         let (count,): (i64,) = count.fetch_one(&mut connection).await.unwrap();
         assert_eq!(count, rows, "{table}");

@@ -11,8 +11,8 @@ pub(crate) async fn fill(store: &Store) {
         for kind in [MarkKind::Challenge, MarkKind::SignedRequest] {
             assert_eq!(store.mark(kind, key(number), at(60), at(0)).await, Ok(true));
         }
-        store.first_use(key(number), at(u64::from(number))).await.unwrap();
-        store.deny(key(number), at(3)).await.unwrap();
+        store.first_use(key(number), at(600), at(u64::from(number))).await.unwrap();
+        store.deny(key(number), at(600), at(3)).await.unwrap();
         store.raise_epoch(key(number), at(4)).await.unwrap();
         store.begin(payment(number, 1, 500)).await.unwrap();
         store.begin(payment(number + 10, 2, 500)).await.unwrap();
@@ -38,7 +38,8 @@ pub(crate) async fn answers(store: &Store) -> Vec<Result<String, StoreError>> {
         for kind in [MarkKind::Challenge, MarkKind::SignedRequest] {
             all.push(say(store.mark(kind, key(number), at(60), at(0)).await));
         }
-        all.push(say(store.first_use(key(number), at(99)).await));
+        all.push(say(store.first_use(key(number), at(600), at(99)).await));
+        all.push(say(store.known_since(key(number), at(600)).await));
         all.push(say(store.is_denied(key(number)).await));
         all.push(say(store.epoch(key(number)).await));
         all.push(say(store.of_wallet(key(number)).await));

@@ -16,6 +16,10 @@ const CROWD: u64 = 64;
 /// A store that allows this many marks, tokens, secrets and payments each, and this many unfinished ones.
 pub(crate) const FEW: u64 = 20;
 pub(crate) const FEW_UNFINISHED: u64 = 10;
+/// And this many tokens revoked unseen.
+pub(crate) const FEW_UNSEEN: u64 = 5;
+/// A store that allows this many bytes of secrets.
+pub(crate) const FEW_BYTES: u64 = 4096;
 
 pub(crate) async fn a_mark_is_new_once(store: impl Marks) {
     for kind in KINDS {
@@ -67,25 +71,28 @@ pub(crate) async fn after_a_clock_was_set_back_nothing_forgotten_is_new(store: i
 }
 
 pub(crate) async fn a_token_is_first_used_once(store: impl Tokens + 'static) {
-    assert_eq!(store.first_use(key(1), at(5)).await, Ok(at(5)));
-    assert_eq!(store.first_use(key(1), at(9)).await, Ok(at(5)));
-    assert_eq!(store.first_use(key(1), at(1)).await, Ok(at(5)));
+    assert_eq!(store.known_since(key(1), at(600)).await, Ok(None));
+    assert_eq!(store.first_use(key(1), at(600), at(5)).await, Ok(Some(at(5))));
+    assert_eq!(store.first_use(key(1), at(600), at(9)).await, Ok(Some(at(5))));
+    assert_eq!(store.first_use(key(1), at(600), at(1)).await, Ok(Some(at(5))));
+    assert_eq!(store.known_since(key(1), at(600)).await, Ok(Some(at(5))));
     let (store, mut crowd) = (Arc::new(store), JoinSet::new());
     for second in 0..CROWD {
         let store = store.clone();
-        crowd.spawn(async move { store.first_use(key(2), at(second)).await.unwrap() });
+        crowd.spawn(async move { store.first_use(key(2), at(600), at(second)).await.unwrap() });
     }
     let answers = crowd.join_all().await;
-    assert!(answers.iter().all(|answer| answer == &answers[0]), "{answers:?}");
+    assert!(answers.iter().all(|answer| answer.is_some() && answer == &answers[0]), "{answers:?}");
 }
 
 pub(crate) async fn a_denied_token_stays_denied(store: impl Tokens) {
     assert_eq!(store.is_denied(key(1)).await, Ok(false));
-    assert_eq!(store.deny(key(1), at(5)).await, Ok(()));
-    assert_eq!(store.deny(key(1), at(6)).await, Ok(()), "again is no fault");
+    assert_eq!(store.deny(key(1), at(600), at(5)).await, Ok(()));
+    assert_eq!(store.deny(key(1), at(600), at(6)).await, Ok(()), "again is no fault");
     assert_eq!(store.is_denied(key(1)).await, Ok(true));
     assert_eq!(store.is_denied(key(2)).await, Ok(false));
-    assert_eq!(store.first_use(key(1), at(9)).await, Ok(at(9)), "denial and first use are two things");
+    assert_eq!(store.known_since(key(1), at(600)).await, Ok(None));
+    assert_eq!(store.first_use(key(1), at(600), at(9)).await, Ok(Some(at(9))), "denial and first use are two things");
 }
 
 pub(crate) async fn an_epoch_never_falls(store: impl Tokens + 'static) {
@@ -107,18 +114,75 @@ pub(crate) async fn an_epoch_never_falls(store: impl Tokens + 'static) {
 pub(crate) async fn tokens_one_past_the_limit_are_refused_and_the_others_kept(store: impl Tokens) {
     for number in 0..FEW {
         let number = u8::try_from(number).unwrap();
-        assert_eq!(store.first_use(key(number), at(1)).await, Ok(at(1)));
-        assert_eq!(store.deny(key(number), at(1)).await, Ok(()));
+        assert_eq!(store.first_use(key(number), at(600), at(1)).await, Ok(Some(at(1))));
         assert_eq!(store.raise_epoch(key(number), at(1)).await, Ok(()));
     }
-    assert_eq!(store.first_use(key(99), at(1)).await, Err(StoreError::Full { table: "first_use" }));
-    assert_eq!(store.deny(key(99), at(1)).await, Err(StoreError::Full { table: "denied" }));
+    for number in 0..FEW_UNSEEN {
+        assert_eq!(store.deny(key(100 + u8::try_from(number).unwrap()), at(600), at(1)).await, Ok(()));
+    }
+    assert_eq!(store.first_use(key(99), at(600), at(1)).await, Err(StoreError::Full { table: "first_use" }));
+    assert_eq!(store.deny(key(99), at(600), at(1)).await, Err(StoreError::Full { table: "denied" }));
     assert_eq!(store.raise_epoch(key(99), at(1)).await, Err(StoreError::Full { table: "epoch" }));
-    assert_eq!(store.first_use(key(0), at(2)).await, Ok(at(1)));
-    assert_eq!(store.deny(key(0), at(2)).await, Ok(()));
+    assert_eq!(store.first_use(key(0), at(600), at(2)).await, Ok(Some(at(1))));
+    assert_eq!(store.deny(key(100), at(600), at(2)).await, Ok(()));
     assert_eq!(store.raise_epoch(key(0), at(2)).await, Ok(()));
-    assert_eq!(store.is_denied(key(99)).await, Ok(false), "what was refused was not written");
+    assert_eq!(store.known_since(key(99), at(600)).await, Ok(None), "what was refused was not written");
+    assert_eq!(store.is_denied(key(99)).await, Ok(false));
     assert_eq!(store.epoch(key(99)).await, Ok(None));
+}
+
+pub(crate) async fn what_was_used_can_be_revoked_however_full_it_is(store: impl Tokens) {
+    for number in 0..FEW {
+        assert_eq!(store.first_use(key(u8::try_from(number).unwrap()), at(600), at(1)).await, Ok(Some(at(1))));
+    }
+    for number in 0..FEW_UNSEEN {
+        assert_eq!(store.deny(key(100 + u8::try_from(number).unwrap()), at(600), at(1)).await, Ok(()));
+    }
+    let full = Err(StoreError::Full { table: "denied" });
+    for number in 0..FEW {
+        assert_eq!(store.deny(key(99), at(600), at(1)).await, full, "a token that was never used");
+        let number = u8::try_from(number).unwrap();
+        assert_eq!(store.deny(key(number), at(600), at(1)).await, Ok(()));
+        assert_eq!(store.is_denied(key(number)).await, Ok(true));
+        assert_eq!(store.raise_epoch(key(number), at(1)).await, Ok(()), "and epochs have room of their own");
+    }
+}
+
+pub(crate) async fn a_token_is_kept_to_its_end_and_then_makes_room(store: impl Tokens) {
+    for number in 0..FEW {
+        assert_eq!(store.first_use(key(u8::try_from(number).unwrap()), at(60), at(0)).await, Ok(Some(at(0))));
+    }
+    for number in 0..FEW_UNSEEN {
+        assert_eq!(store.deny(key(200 + u8::try_from(number).unwrap()), at(60), at(0)).await, Ok(()));
+    }
+    // In their last second nothing is forgotten for others.
+    assert_eq!(store.first_use(key(99), at(600), at(60)).await, Err(StoreError::Full { table: "first_use" }));
+    assert_eq!(store.deny(key(99), at(600), at(60)).await, Err(StoreError::Full { table: "denied" }));
+    assert_eq!(store.known_since(key(0), at(60)).await, Ok(Some(at(0))));
+    assert_eq!(store.is_denied(key(200)).await, Ok(true));
+    // A second later all of them are past, and as many others find room.
+    for number in 0..FEW {
+        let number = 100 + u8::try_from(number).unwrap();
+        assert_eq!(store.first_use(key(number), at(600), at(61)).await, Ok(Some(at(61))), "{number}");
+    }
+    for number in 0..FEW_UNSEEN {
+        assert_eq!(store.deny(key(210 + u8::try_from(number).unwrap()), at(600), at(61)).await, Ok(()));
+    }
+    assert_eq!(store.is_denied(key(200)).await, Ok(false), "it was forgotten");
+    assert_eq!(store.first_use(key(99), at(600), at(61)).await, Err(StoreError::Full { table: "first_use" }));
+}
+
+pub(crate) async fn after_a_clock_was_set_back_no_forgotten_token_is_new(store: impl Tokens) {
+    assert_eq!(store.deny(key(1), at(60), at(0)).await, Ok(()));
+    assert_eq!(store.first_use(key(2), at(50), at(0)).await, Ok(Some(at(0))));
+    assert_eq!(store.first_use(key(3), at(60), at(0)).await, Ok(Some(at(0))));
+    assert_eq!(store.deny(key(4), at(200), at(100)).await, Ok(()), "this one removes the first");
+    assert_eq!(store.is_denied(key(1)).await, Ok(false));
+    for number in [1, 2, 3, 5] {
+        assert_eq!(store.first_use(key(number), at(60), at(10)).await, Ok(None), "{number}");
+        assert_eq!(store.known_since(key(number), at(60)).await, Ok(None), "{number}");
+    }
+    assert_eq!(store.first_use(key(6), at(61), at(10)).await, Ok(Some(at(10))), "of its end none was forgotten");
 }
 
 pub(crate) async fn a_secret_is_written_over_its_predecessor_only(store: impl VaultRows + 'static) {
@@ -164,6 +228,25 @@ pub(crate) async fn secrets_one_past_the_limit_are_refused(store: impl VaultRows
     assert_eq!(store.put(vec![secret(2, 99, 2, &long)]).await, full, "nor is a body one byte too long taken");
     assert_eq!(store.put(vec![secret(2, 99, 2, &long[1..])]).await, Ok(true));
     assert_eq!(store.row(key(2), key(99)).await.unwrap().unwrap().body.len(), store::MAX_BODY);
+}
+
+pub(crate) async fn secrets_one_byte_past_the_room_are_refused(store: impl VaultRows) {
+    let full = Err(StoreError::Full { table: "vault" });
+    // What a secret takes beyond its body: its place, nonce and tag.
+    let own = 64 + 12 + 16;
+    let half = vec![0; usize::try_from(FEW_BYTES / 2 - own).unwrap()];
+    let longer = [&half[..], &[0]].concat();
+    assert_eq!(store.put(vec![secret(1, 1, 1, &half)]).await, Ok(true));
+    assert_eq!(store.put(vec![secret(2, 1, 1, &longer)]).await, full, "of another wallet, too");
+    assert_eq!(store.row(key(2), key(1)).await, Ok(None), "what was refused was not written");
+    assert_eq!(store.put(vec![secret(2, 1, 1, &half)]).await, Ok(true), "the last byte is taken");
+    assert_eq!(store.put(vec![secret(3, 1, 1, b"")]).await, full);
+    assert_eq!(store.put(vec![secret(2, 1, 2, &longer)]).await, full);
+    assert_eq!(store.put(vec![secret(2, 1, 2, &half)]).await, Ok(true), "a new version takes the place of the old");
+    assert_eq!(store.put(vec![secret(2, 1, 3, b"short")]).await, Ok(true));
+    assert_eq!(store.put(vec![secret(3, 1, 1, b"")]).await, Ok(true), "and leaves what it does not need");
+    assert_eq!(store.delete(key(1), vec![key(1), key(9)]).await, Ok(1));
+    assert_eq!(store.put(vec![secret(4, 1, 1, &half)]).await, Ok(true));
 }
 
 pub(crate) async fn a_payment_begins_once_and_goes_on_from_its_last_version(store: impl Journal + 'static) {
