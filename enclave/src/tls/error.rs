@@ -104,9 +104,9 @@ impl TlsError {
                 "write the chain as PEM, the gateway's certificate first, then its issuers in order"
             }
             Self::OtherKey { .. } | Self::NotForName { .. } => {
-                "ask the authority again with the output of `enclave tls csr`: the key never leaves the gateway"
+                "ask the authority again with the output of `enclave keys csr`: the key never leaves the gateway"
             }
-            Self::Expired { .. } => "renew the certificate with the output of `enclave tls csr`, or set the clock",
+            Self::Expired { .. } => "renew the certificate with the output of `enclave keys csr`, or set the clock",
             Self::Library { .. } => "this is a fault of the gateway: please report it",
         }
     }
