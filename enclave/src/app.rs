@@ -143,8 +143,12 @@ pub(crate) async fn run(config: Config) -> Result<(), Failure> {
         tokio::spawn(recover(Arc::clone(rail)));
     }
     let mut not_proven = verdict.not_proven;
-    if let (Value::Array(codes), "env") = (&mut not_proven, vault_key_source) {
-        codes.push("env-master".into());
+    if let Value::Array(codes) = &mut not_proven {
+        // The databases lie on the host's disk, which can put an older file back.
+        codes.push("database-freshness".into());
+        if vault_key_source == "env" {
+            codes.push("env-master".into());
+        }
     }
     let attested = Arc::clone(&booted.attested);
     let tee_enabled = booted.source.tee_enabled();
