@@ -11,6 +11,7 @@ use std::{
     fs,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use base64::{
@@ -267,18 +268,18 @@ fn secrets_outlive_a_restart_where_the_vault_has_a_directory_and_only_there() {
     gateway.serve().unwrap();
     assert_eq!(names(&gateway), json!(["API_KEY", "SECOND"]), "an answer means that it is on disk");
 
-    // An altered file is refused, not skipped.
+    // An altered row is refused, not skipped; the whole directory, put back, opens.
     gateway.stop();
-    let file = vault.join("vault.db");
-    let whole = fs::read(&file).unwrap();
-    let mut altered = whole.clone();
-    // SQLite fills a page from its end: the last byte that is not zero is of a row.
-    let last = altered.iter().rposition(|byte| *byte != 0).unwrap();
-    altered[last] ^= 1;
-    fs::write(&file, &altered).unwrap();
+    let backup = gateway.directory().join("backup");
+    copy(&vault, &backup);
+    let alter = "import sqlite3, sys; file = sqlite3.connect(sys.argv[1]); \
+                 file.execute('UPDATE vault SET sealed = zeroblob(length(sealed)) WHERE length(sealed) > 0'); file.commit()";
+    let altered = Command::new("python3").args(["-c", alter]).arg(vault.join("vault.db")).status();
+    assert!(altered.expect("python3; fix: scripts/setup").success());
     let refusal = gateway.refusal();
     assert!(refusal.contains("store could not be opened") && refusal.contains("fix:"), "{refusal}");
-    fs::write(&file, &whole).unwrap();
+    fs::remove_dir_all(&vault).unwrap();
+    copy(&backup, &vault);
     gateway.serve().unwrap();
     assert_eq!(names(&gateway), json!(["API_KEY", "SECOND"]));
 }
