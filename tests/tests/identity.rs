@@ -438,11 +438,12 @@ fn the_official_clients_signed_requests_are_taken_once_and_only_as_they_were_sig
     refused(&send(&SignedRequest { nonce: None, ..request.fresh() }), 401, "replayable_not_allowed");
     refused(&send(&SignedRequest { chain: 1, ..request.fresh() }), 401, "bad_keyid");
     let covered = [request.covered.clone(), vec!["x-mcp-session".to_owned()]].concat();
-    let header = SignedRequest { covered, headers: vec![("x-mcp-session".into(), "one".into())], ..request.fresh() };
+    let header =
+        SignedRequest { covered, headers: vec![("x-mcp-session".into(), "session-one".into())], ..request.fresh() };
     assert_eq!(send(&header).status, 200);
     let mut altered = SignedRequest { nonce: request.fresh().nonce, ..header };
     let headers = altered.sign(&wallet);
-    altered.headers = vec![("x-mcp-session".into(), "two".into())];
+    altered.headers = vec![("x-mcp-session".into(), "session-two".into())];
     refused(&sent_with(&gateway, &altered, &headers), 401, "bad_signature");
 
     // A signature decides, whatever stands beside it.

@@ -78,7 +78,8 @@ fn secrets_reach_the_server_they_are_for_and_only_with_the_wallet_that_stored_th
         assert!(seen.get("TEAM").is_none());
     }
     assert!(
-        environment(&alice.with("x-mcp-session", "one"), &gateway.endpoint("everything"))["API_KEY"] == "swordfish"
+        environment(&alice.with("x-mcp-session", "session-one"), &gateway.endpoint("everything"))["API_KEY"]
+            == "swordfish"
     );
     assert_eq!(bob.get(&place).json()["configuredSecrets"], json!([]));
     // On the gateway's own endpoint her server is on by itself, and his is not.
