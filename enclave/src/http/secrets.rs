@@ -199,9 +199,10 @@ impl From<&VaultError> for Problem {
             VaultError::Name(_) => (StatusCode::BAD_REQUEST, "Invalid secret name"),
             VaultError::Value { .. } => (StatusCode::BAD_REQUEST, "Invalid secret value"),
             VaultError::Twice(_) | VaultError::Nothing => (StatusCode::BAD_REQUEST, "BAD_SECRETS"),
-            VaultError::TooMany { .. } | VaultError::TooLong { .. } | VaultError::TooManyServers => {
-                (StatusCode::BAD_REQUEST, "TOO_MANY_SECRETS")
-            }
+            VaultError::TooMany { .. }
+            | VaultError::TooLong { .. }
+            | VaultError::TooManyServers
+            | VaultError::WalletFull { .. } => (StatusCode::BAD_REQUEST, "TOO_MANY_SECRETS"),
             VaultError::Contended => return Self::busy(1),
             VaultError::Store(StoreError::Unavailable { why }) => {
                 tracing::error!(why, "the vault's store does not answer");

@@ -11,6 +11,8 @@ pub(crate) const MAX_NAMES: usize = 64;
 /// Most bytes of names and values of one wallet for one server. The bridge's launch message takes 1 MiB in all
 /// (`bridge::MESSAGE_LIMIT`), the environment of a process on Linux a quarter of its stack limit.
 pub(crate) const MAX_SERVER_BYTES: usize = 256 << 10;
+/// Most bytes of names and values of one wallet in all. Wallets cost nothing, so none may take much of the vault's room.
+pub(crate) const MAX_WALLET_BYTES: usize = 1 << 20;
 /// Most servers for which one wallet stores secrets.
 pub(crate) const MAX_SERVERS: usize = 64;
 
@@ -43,6 +45,11 @@ pub(crate) enum VaultError {
     },
     /// Secrets for more servers than there is room for.
     TooManyServers,
+    /// More bytes of one wallet than there is room for.
+    WalletFull {
+        /// How many there would be.
+        found: usize,
+    },
     /// Others wrote the same secrets at the same time, again and again.
     Contended,
     /// A stored secret does not open: it was altered, swapped, or written under another key.
@@ -73,6 +80,9 @@ impl fmt::Display for VaultError {
                 f,
                 "the secrets of this wallet for the server would have {found} bytes, at most {MAX_SERVER_BYTES} are kept"
             ),
+            Self::WalletFull { found } => {
+                write!(f, "the secrets of this wallet would have {found} bytes, at most {MAX_WALLET_BYTES} are kept")
+            }
             Self::TooManyServers => {
                 write!(f, "this wallet has secrets for {MAX_SERVERS} servers, more are not kept")
             }
@@ -102,7 +112,7 @@ impl VaultError {
             Self::TooMany { .. } | Self::TooLong { .. } => {
                 "send DELETE and store anew only what the server needs".to_owned()
             }
-            Self::TooManyServers => "send DELETE for a server whose secrets are no longer needed".to_owned(),
+            Self::TooManyServers | Self::WalletFull { .. } => "send DELETE for a server whose secrets are no longer needed".to_owned(),
             Self::Contended => "send it again".to_owned(),
             Self::Damaged => {
                 "send DELETE and store the secrets anew; and tell the operator, who finds more in the log".to_owned()

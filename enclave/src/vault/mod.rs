@@ -24,7 +24,7 @@ use platform::{
 use zeroize::Zeroizing;
 
 use crate::{boot::Failure, config::VaultConfig};
-pub(crate) use error::{MAX_NAMES, MAX_SERVER_BYTES, MAX_SERVERS, VaultError};
+pub(crate) use error::{MAX_NAMES, MAX_SERVER_BYTES, MAX_SERVERS, MAX_WALLET_BYTES, VaultError};
 pub(crate) use name::SecretName;
 use row::{Place, Stored};
 pub(crate) use status::{Requirement, Status};
@@ -298,8 +298,13 @@ fn room(there: &[Stored], server: &ServerId, secrets: &[(SecretName, Zeroizing<S
     if sizes.len() > MAX_NAMES {
         return Err(VaultError::TooMany { found: sizes.len() });
     }
-    match sizes.values().sum() {
-        found if found > MAX_SERVER_BYTES => Err(VaultError::TooLong { found }),
+    let here: usize = sizes.values().sum();
+    if here > MAX_SERVER_BYTES {
+        return Err(VaultError::TooLong { found: here });
+    }
+    let elsewhere: usize = there.iter().filter(|stored| stored.server != *server).map(Stored::bytes).sum();
+    match here.saturating_add(elsewhere) {
+        found if found > MAX_WALLET_BYTES => Err(VaultError::WalletFull { found }),
         _ => Ok(()),
     }
 }

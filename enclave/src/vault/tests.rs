@@ -292,6 +292,20 @@ async fn names_bytes_and_servers_have_limits_that_count_what_is_there() {
     vault.store(&wallet(0xb), &server(MAX_SERVERS), some(0, 1, "x")).await.unwrap();
 }
 
+#[tokio::test]
+async fn one_wallet_takes_a_megabyte_and_no_more() {
+    let (vault, alice) = (vault(), wallet(0xa));
+    let full = "y".repeat(MAX_VALUE_BYTES - 2);
+    let some = |count: usize| (0..count).map(|n| (format!("N{n}"), Zeroizing::new(full.clone()))).collect();
+    for n in 0..4 {
+        vault.store(&alice, &server(n), some(8)).await.unwrap();
+    }
+    let error = vault.store(&alice, &server(4), vec![("A".into(), Zeroizing::new(String::from("x")))]).await;
+    assert_eq!(error, Err(VaultError::WalletFull { found: MAX_WALLET_BYTES + 2 }));
+    vault.delete(&alice, &server(0)).await.unwrap();
+    vault.store(&alice, &server(4), some(8)).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn many_writers_at_once_lose_nothing() {
     let (vault, alice) = (Arc::new(vault()), wallet(0xa));
