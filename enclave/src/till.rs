@@ -259,7 +259,13 @@ impl Till {
             Err(SettleError::Pending { transaction }) => {
                 Err(Refusal::SettlementPending { transaction, retry_after_s: RETRY_AFTER_S })
             }
-            Err(error) => Err(purchase.problem(error.reason(), error.to_string(), error.fix())),
+            Err(error) => {
+                let mut refusal = purchase.problem(error.reason(), error.to_string(), error.fix());
+                if let Refusal::Payment(problem) = &mut refusal {
+                    problem.withheld = true;
+                }
+                Err(refusal)
+            }
         }
     }
 
@@ -288,6 +294,7 @@ impl Purchase {
             resource: self.0.resource.clone(),
             description: self.0.description.clone(),
             deadline_s: self.0.deadline.as_secs(),
+            withheld: false,
         }))
     }
 }

@@ -160,6 +160,8 @@ fn a_payer_who_takes_the_money_back_while_the_tool_runs_gets_nothing_and_one_who
     let payment = paying.payment(&payer);
     let refused = during(&payment, &|| paying.drain(&payer));
     withheld(&refused, "insufficient_funds");
+    let failed = Paying::settlement(&refused);
+    assert_eq!((&failed["success"], &failed["errorReason"]), (&false.into(), &"insufficient_funds".into()), "{failed}");
     let again = client.with("payment-signature", &header(&payment)).post(&path, &slow());
     withheld(&again, "insufficient_funds");
     assert_eq!(paying.received(), 0);

@@ -138,6 +138,8 @@ pub struct PaymentProblem {
     pub description: String,
     /// Seconds that it may take.
     pub deadline_s: u64,
+    /// Whether the call ran and its settlement failed, so that its answer is withheld.
+    pub withheld: bool,
 }
 
 /// What a caller can do about a refusal: a stable word for programs, a sentence for people.

@@ -111,6 +111,11 @@ fn required(app: &App, problem: &PaymentProblem) -> Response {
     if let Ok(value) = HeaderValue::from_str(&x402::header(&offer.payment_required(problem.reason))) {
         response.headers_mut().insert(REQUIRED, value);
     }
+    let reason = Reason::ALL.into_iter().find(|known| known.as_str() == problem.reason);
+    if let (true, Some(reason), Some(rail)) = (problem.withheld, reason, app.till.rail()) {
+        let failed = payments::settlement_failed(Dialect::V2, &rail.config().network(), reason, None);
+        attach(&mut response, &failed);
+    }
     response
 }
 
