@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use evidence::json::Value;
 use gate::{OperatorRule, ledger::FeePayer as _};
-use identity::{Audience, Authenticator, session::Sessions, signed_request::Rules};
+use identity::{Audience, Authenticator, signed_request::Rules};
 use platform::keys::{PseudonymKey, VaultMaster};
 use store::Store;
 use tokio::{net::TcpListener, sync::Semaphore};
@@ -129,9 +129,6 @@ pub(crate) async fn run(config: Config) -> Result<(), Failure> {
         Some(directory) => Store::open(&directory.join("vault.db"), vault_row_key).await.map_err(opened)?,
         None => Store::in_memory(vault_row_key).await.map_err(opened)?,
     };
-    let audience = audience(&config, &booted.lineage)?;
-    let sessions = keys.session.pkcs8().expose(|der| Sessions::new(audience.clone(), der));
-    let sessions = sessions.map_err(|_| Failure::new("the session key is not usable", "", "restore the key file"))?;
     let chain_id = config.payments.as_ref().map_or(Network::Base, |payments| payments.network).chain_id();
     let rules = Rules::of_chain(chain_id);
     let fee_payer = config.payments.as_ref().map(|_| evidence::Wallet::new(keys.fee_payer.address()));
@@ -153,7 +150,13 @@ pub(crate) async fn run(config: Config) -> Result<(), Failure> {
     let attested = Arc::clone(&booted.attested);
     let tee_enabled = booted.source.tee_enabled();
     let app = Arc::new(App {
-        authenticator: Authenticator::new(Arc::clone(&store), Arc::clone(&pseudonyms), audience, sessions, rules),
+        authenticator: Authenticator::new(
+            Arc::clone(&store),
+            Arc::clone(&pseudonyms),
+            booted.audience,
+            booted.sessions,
+            rules,
+        ),
         operators: OperatorRule::of(config.identity.signers.iter().copied()),
         vault: Vault::new(Arc::new(rows), master, vault_pseudonyms, vault_lineage),
         vault_key_source,

@@ -18,7 +18,7 @@ use gate::ledger::FeePayer as _;
 use identity::{Audience, session::Sessions};
 use platform::{
     DevelopmentMode, EvidenceSource, PcrSet, Simulated, Tpm, Tsm,
-    keys::{BootKeys, LastingKeys},
+    keys::{BootKeys, LastingKeys, SealedKeys},
     keystore,
 };
 
@@ -91,6 +91,10 @@ pub(crate) struct Booted {
     pub(crate) keys: LastingKeys,
     /// Digest of the genesis entry.
     pub(crate) lineage: [u8; 32],
+    /// Who logs in to what.
+    pub(crate) audience: Audience,
+    /// Makes and checks sessions; its public key is in state 0.
+    pub(crate) sessions: Sessions,
     /// What ends TLS, where the listener speaks it.
     pub(crate) tls: Option<Arc<Tls>>,
 }
@@ -111,10 +115,7 @@ pub(crate) fn print_csr(config: &Config) -> Result<(), Failure> {
     let Some(wanted) = &config.tls else {
         return Err(Failure::new("there is no section [tls]", "", "add [tls] with names = [\"…\"]"));
     };
-    let sealed = keystore::unseal(&config.tpm_tcti, &config.state_dir)
-        .map_err(|error| Failure::new("the keys could not be unsealed", &error, error.fix()))?;
-    let keys = LastingKeys::open(&config.state_dir, &sealed)
-        .map_err(|error| Failure::new("the lasting keys could not be opened", &error, error.fix()))?;
+    let (_, keys) = unseal(config)?;
     let refused = |error: tls::TlsError| Failure::new("no request was made", &error, error.fix());
     let key = keys.tls.pkcs8().expose(|der| TlsKey::from_pkcs8(der)).map_err(refused)?;
     let names = TlsNames::of(&wanted.names).map_err(refused)?;
@@ -134,12 +135,11 @@ pub(crate) fn boot(config: &Config, build: &Build, catalogue: &Catalogue) -> Res
             "set tpm.pcrs to the PCRs the keys are sealed to, or make new keys in another state_dir",
         ));
     }
-    let sealed = keystore::unseal(&config.tpm_tcti, &config.state_dir)
-        .map_err(|error| Failure::new("the keys could not be unsealed", &error, error.fix()))?;
-    let keys = LastingKeys::open(&config.state_dir, &sealed)
-        .map_err(|error| Failure::new("the lasting keys could not be opened", &error, error.fix()))?;
+    let (sealed, keys) = unseal(config)?;
     let tls = tls(config, &keys)?;
     let audience = crate::app::audience(config, &sealed.lineage())?;
+    let sessions = keys.session.pkcs8().expose(|der| Sessions::new(audience.clone(), der));
+    let sessions = sessions.map_err(|_| Failure::new("the session key is not usable", "", "restore the key file"))?;
     let fresh = BootKeys::make()
         .map_err(|error| Failure::new("no keys for this boot", error, "check the machine's entropy"))?;
     let chain = sealed.hmac_seed().expose(|seed| HmacChain::new(fresh.instance, seed));
@@ -175,7 +175,7 @@ pub(crate) fn boot(config: &Config, build: &Build, catalogue: &Catalogue) -> Res
         seq: 0,
         prev: core,
         tls: tls.iter().map(|tls| tls.spki_sha256()).collect(),
-        jwks: Some(jwks_digest(&keys, audience)?),
+        jwks: Some(sessions.jwks_digest()),
         receipt: Some(Wallet::new(keys.receipt.address())),
         fee_payer: Some(Wallet::new(keys.fee_payer.address())),
         pay_to: config.payments.iter().map(|payments| payments.pay_to).collect(),
@@ -208,9 +208,20 @@ pub(crate) fn boot(config: &Config, build: &Build, catalogue: &Catalogue) -> Res
         tpm_manufacturer,
         test_root,
         lineage: sealed.lineage(),
+        audience,
+        sessions,
         keys,
         tls: tls.map(Arc::new),
     })
+}
+
+/// The sealed keys, and the lasting ones that they wrap.
+fn unseal(config: &Config) -> Result<(SealedKeys, LastingKeys), Failure> {
+    let sealed = keystore::unseal(&config.tpm_tcti, &config.state_dir)
+        .map_err(|error| Failure::new("the keys could not be unsealed", &error, error.fix()))?;
+    let keys = LastingKeys::open(&config.state_dir, &sealed)
+        .map_err(|error| Failure::new("the lasting keys could not be opened", &error, error.fix()))?;
+    Ok((sealed, keys))
 }
 
 /// What the listener shows, by the sealed key.
@@ -221,13 +232,6 @@ fn tls(config: &Config, keys: &LastingKeys) -> Result<Option<Tls>, Failure> {
     let names = TlsNames::of(&wanted.names).map_err(refused)?;
     let source = wanted.certificate.clone().map_or(tls::Source::SelfSigned, tls::Source::File);
     Tls::new(key, names, source, now()?).map(Some).map_err(refused)
-}
-
-/// `H("sealgate/jwks/v1", J(jwks))`
-fn jwks_digest(keys: &LastingKeys, audience: Audience) -> Result<[u8; 32], Failure> {
-    let sessions = keys.session.pkcs8().expose(|der| Sessions::new(audience, der));
-    let sessions = sessions.map_err(|_| Failure::new("the session key is not usable", "", "restore the key file"))?;
-    Ok(sessions.jwks_digest())
 }
 
 /// `H("sealgate/prices/v1", J(defaults), J(server)…)`: a part for each server that has prices of its own.

@@ -108,7 +108,7 @@ async fn finish(app: Arc<App>, executed: Executed<Held>, purchase: Purchase) -> 
     };
     let (result, mut envelope, _receipt) = settling.settled(receipt)?.into_reply();
     if let Some(paid) = &paid {
-        envelope.settlement = app.prover.settlement(&envelope.proof, paid.transaction)?;
+        envelope.settlement = app.prover.settlement(&envelope.proof, paid.transaction())?;
     }
     app.prover.keep(&envelope);
     Ok(Reply { result, envelope, paid })
@@ -117,7 +117,7 @@ async fn finish(app: Arc<App>, executed: Executed<Held>, purchase: Purchase) -> 
 /// A reply that was paid before, to the same call with the same payment.
 fn restored(app: &App, stored: &StoredReply, paid: Paid) -> Result<Reply, Refusal> {
     let (result, mut envelope) = stored.read().ok_or(Refusal::Internal { part: "journal" })?;
-    envelope.settlement = app.prover.settlement(&envelope.proof, paid.transaction)?;
+    envelope.settlement = app.prover.settlement(&envelope.proof, paid.transaction())?;
     app.prover.keep(&envelope);
     Ok(Reply { result, envelope, paid: Some(paid) })
 }

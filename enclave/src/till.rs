@@ -65,8 +65,6 @@ pub(crate) enum Taken {
 pub(crate) struct Paid {
     settled: SettledPayment,
     dialect: Dialect,
-    /// Hash of the transaction.
-    pub(crate) transaction: [u8; 32],
 }
 
 /// A reply as the journal keeps it: `{"result":…,"envelope":…}`. It holds what opens the proof, so it is for its buyer alone.
@@ -90,7 +88,12 @@ impl Reservation for Held {
 
 impl Paid {
     fn new(settled: SettledPayment, dialect: Dialect) -> Self {
-        Self { transaction: settled.transaction, settled, dialect }
+        Self { settled, dialect }
+    }
+
+    /// Hash of the transaction.
+    pub(crate) fn transaction(&self) -> [u8; 32] {
+        self.settled.transaction
     }
 
     /// Base units.
@@ -100,7 +103,7 @@ impl Paid {
 
     /// For `gate`.
     pub(crate) fn receipt(&self) -> Receipt {
-        Receipt::Settled { amount: self.amount(), transaction: self.transaction }
+        Receipt::Settled { amount: self.amount(), transaction: self.transaction() }
     }
 
     /// x402's SettlementResponse, as `PAYMENT-RESPONSE` and `_meta["x402/payment-response"]` carry it.
@@ -114,7 +117,7 @@ impl Paid {
             ("verified", true.into()),
             ("settled", true.into()),
             ("amount", self.amount().units().to_string().into()),
-            ("txHash", format!("0x{}", hex::encode(self.transaction)).into()),
+            ("txHash", format!("0x{}", hex::encode(self.transaction())).into()),
         ])
     }
 }
