@@ -6,7 +6,7 @@ use evidence::UnixSeconds;
 use crate::{
     Certificate, Chain, Check, Class, Collateral, Container, Crypto, Grade, Link, NotProven, Outcome, Policy, Product,
     Report, ReportError, SignedReport, Times, Trust, TrustAnchor, Unverified, VekKind, Verdict, Verified, clock,
-    policy_checks, revocation,
+    policy::checks as policy_checks, snp::revocation,
 };
 
 /// Class of a check that an earlier failure kept from being made: the earlier one decides the exit code.

@@ -14,54 +14,29 @@
 //! ```
 
 mod appraisal;
-mod bits;
-mod bundle;
-mod certificate;
-mod chain;
 pub mod clock;
-mod collateral;
-mod container;
-mod crl;
 mod crypto;
-mod event_log;
-mod hcl;
-mod host_table;
+mod gateway;
 mod not_proven;
-mod payment;
-mod pem;
 mod policy;
-mod policy_checks;
-mod product;
-mod proof;
-mod report;
-mod revocation;
-pub mod roots;
-mod signed_object;
+mod snp;
 mod stage;
-mod tcb;
-mod vek;
 mod verdict;
+mod vtpm;
 
 pub use appraisal::{Appraisal, Question, appraise_report, malformed};
-pub use bits::{GuestPolicy, PlatformInfo};
-pub use bundle::{Attested, AttestedState, BundleAppraisal, BundleQuestion, appraise_bundle};
-pub use certificate::{Certificate, CertificateError};
-pub use chain::{Chain, ChainError, Link};
-pub use collateral::{Collateral, CollateralError, one_certificate};
-pub use container::{Container, ContainerError};
-pub use crl::{Crl, CrlError, Freshness};
 pub use crypto::{BadSignature, Crypto, Ring};
-pub use event_log::{RegistersError, check_event_log, registers};
-pub use hcl::{Hcl, HclError};
-pub use host_table::{HostTable, HostTableError};
+pub use gateway::{
+    Attested, AttestedState, BundleAppraisal, BundleQuestion, ProofQuestion, appraise_bundle, appraise_proof,
+};
 pub use not_proven::NotProven;
-pub use pem::PemError;
 pub use policy::{Accept, Allowance, Demand, Floors, GuestRules, Need, PlatformRules, Policy, PolicyError, StaleCrl};
-pub use product::{Product, VekKind};
-pub use proof::{ProofQuestion, appraise_proof};
-pub use report::{EvidenceId, KeyInfo, Report, ReportError, SignatureError, SignedReport, Vmpl};
-pub use roots::{Trust, TrustAnchor};
+pub use snp::{
+    Certificate, CertificateError, Chain, ChainError, Collateral, CollateralError, Container, ContainerError, Crl,
+    CrlError, EvidenceId, Freshness, GuestPolicy, HostTable, HostTableError, KeyInfo, Link, PemError, PlatformInfo,
+    Product, Report, ReportError, SignatureError, SignedReport, Tcb, TcbPart, Trust, TrustAnchor, Vek, VekKind, Vmpl,
+    one_certificate, roots,
+};
 pub use stage::{Unverified, Verified};
-pub use tcb::{Tcb, TcbPart};
-pub use vek::Vek;
 pub use verdict::{Check, Class, Grade, Outcome, Times, Verdict};
+pub use vtpm::{Hcl, HclError, RegistersError, check_event_log, registers};

@@ -1,6 +1,8 @@
 //! What a relying party asks of a report. A preset, or a TOML file in which every field is written: leaving one out is
 //! an error and never switches a check off. `policy/strict.toml` is the strict preset as such a file.
 
+pub(crate) mod checks;
+
 use serde::Deserialize;
 
 use crate::{Grade, Product, Tcb, VekKind};
@@ -382,7 +384,7 @@ pub enum PolicyError {
 mod tests {
     use super::*;
 
-    const STRICT: &str = include_str!("../policy/strict.toml");
+    const STRICT: &str = include_str!("../../policy/strict.toml");
 
     #[test]
     fn the_strict_file_is_the_strict_preset() {

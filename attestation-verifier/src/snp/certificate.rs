@@ -11,7 +11,7 @@ use x509_parser::{
     x509::{X509Name, X509Version},
 };
 
-use crate::{BadSignature, Crypto, Product, VekKind, signed_object::SignedObject};
+use crate::{BadSignature, Crypto, Product, VekKind, snp::signed_object::SignedObject};
 
 /// Largest certificate looked at. AMD's have less than 1,700 bytes.
 const LONGEST: usize = 8 * 1024;

@@ -60,18 +60,18 @@ impl<'a> TrustAnchor<'a> {
 /// AMD's root certificate, DER.
 pub fn ark(product: Product) -> &'static [u8] {
     match product {
-        Product::Milan => include_bytes!("../roots/milan-ark.der"),
-        Product::Genoa => include_bytes!("../roots/genoa-ark.der"),
-        Product::Turin => include_bytes!("../roots/turin-ark.der"),
+        Product::Milan => include_bytes!("../../roots/milan-ark.der"),
+        Product::Genoa => include_bytes!("../../roots/genoa-ark.der"),
+        Product::Turin => include_bytes!("../../roots/turin-ark.der"),
     }
 }
 
 /// AMD's intermediate for chips, DER.
 pub fn ask(product: Product) -> &'static [u8] {
     match product {
-        Product::Milan => include_bytes!("../roots/milan-ask.der"),
-        Product::Genoa => include_bytes!("../roots/genoa-ask.der"),
-        Product::Turin => include_bytes!("../roots/turin-ask.der"),
+        Product::Milan => include_bytes!("../../roots/milan-ask.der"),
+        Product::Genoa => include_bytes!("../../roots/genoa-ask.der"),
+        Product::Turin => include_bytes!("../../roots/turin-ask.der"),
     }
 }
 

@@ -2,7 +2,7 @@
 //! Entries of 24 bytes: GUID[16] in printed order, offset u32, length u32, little-endian; ended by a zero entry;
 //! offsets count from the start of the table. The host writes it: nothing in it is trusted for being there.
 
-use crate::pem;
+use super::pem;
 
 /// Largest table looked at; hosts pass a few pages.
 const LONGEST: usize = 64 * 1024;

@@ -10,7 +10,7 @@ use evidence::{
     settlement::{Outcome, Settlement, settlement_message},
 };
 
-use crate::{Attested, Class, Crypto, Policy, appraisal::Checks, bundle::short, policy::Need};
+use crate::{Attested, Class, Crypto, Policy, appraisal::Checks, gateway::bundle::short, policy::Need};
 
 /// The claim in the body, which is known to be signed; `given` is what the payer kept.
 pub(crate) fn check_payment(envelope: &Envelope, attested: &Attested, given: Option<&[u8]>, checks: &mut Checks) {

@@ -1,6 +1,6 @@
 //! What comes along with a report: certificates and revocation lists, as DER, from files of several shapes.
 
-use crate::{Certificate, CertificateError, CrlError, HostTable, HostTableError, pem, pem::PemError};
+use crate::{Certificate, CertificateError, CrlError, HostTable, HostTableError, PemError, snp::pem};
 
 /// Certificates and lists that came with the evidence. Nothing in it is trusted for being here; roots never come this
 /// way.

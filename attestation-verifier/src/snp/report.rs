@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     BadSignature, Chain, Crypto, Product, Tcb, Unverified, VekKind, Verified,
-    bits::{GuestPolicy, PlatformInfo},
+    snp::bits::{GuestPolicy, PlatformInfo},
 };
 
 /// Bytes of a report, and of its signed part.

@@ -12,8 +12,8 @@ use crate::{
     Attested, BundleQuestion, Class, Crypto, NotProven, Outcome, Policy, Trust, Verdict,
     appraisal::Checks,
     appraise_bundle,
-    bundle::short,
-    payment::{check_payment, check_settlement},
+    gateway::bundle::short,
+    gateway::payment::{check_payment, check_settlement},
 };
 
 /// What is to be appraised, and against which expectations.

@@ -67,8 +67,8 @@ mod tests {
     use super::*;
     use crate::{Outcome, malformed};
 
-    const LOG: &[u8] = include_bytes!("../../tests/vectors/eventlog/made_uki_boot.bin");
-    const REGISTERS: &[u8] = include_bytes!("../../tests/vectors/eventlog/made_uki_boot.pcrs.json");
+    const LOG: &[u8] = include_bytes!("../../../tests/vectors/eventlog/made_uki_boot.bin");
+    const REGISTERS: &[u8] = include_bytes!("../../../tests/vectors/eventlog/made_uki_boot.pcrs.json");
 
     fn row(log: &[u8], registers: &PcrSet) -> (Outcome, Class) {
         let mut verdict = malformed("form", String::new(), "", UnixSeconds(0));

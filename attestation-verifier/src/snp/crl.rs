@@ -5,8 +5,8 @@ use evidence::UnixSeconds;
 use x509_parser::{extensions::ParsedExtension, prelude::FromDer, revocation_list::CertificateRevocationList};
 
 use crate::{
-    BadSignature, Certificate, CertificateError, Crypto, Unverified, Verified, certificate::seconds,
-    signed_object::SignedObject,
+    BadSignature, Certificate, CertificateError, Crypto, Unverified, Verified, snp::certificate::seconds,
+    snp::signed_object::SignedObject,
 };
 
 /// Largest list looked at. AMD's have less than 1,000 bytes.

@@ -70,7 +70,7 @@ fn looks_like(bytes: &[u8]) -> &'static str {
         [] => "an empty file",
         [0x30, 0x80..=0x84, ..] => "a DER certificate",
         [b'{' | b'[', ..] => "JSON",
-        _ if crate::pem::is_pem(bytes) => "PEM",
+        _ if crate::snp::pem::is_pem(bytes) => "PEM",
         _ if crate::HostTable::recognises(bytes) => "a host's certificate table",
         _ if bytes.len() < SignedReport::LENGTH => "a truncated report",
         _ => "no evidence of a known kind",
