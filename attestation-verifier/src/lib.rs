@@ -39,4 +39,4 @@ pub use snp::{
 };
 pub use stage::{Unverified, Verified};
 pub use verdict::{Check, Class, Grade, Outcome, Times, Verdict};
-pub use vtpm::{Hcl, HclError, RegistersError, check_event_log, registers};
+pub use vtpm::{Hcl, HclError, RegistersError, VtpmKind, check_event_log, registers};

@@ -18,7 +18,7 @@ use boot::{
     AT, Boot, NONCE, accepted, at, chip, core, judge, judge_bytes, key, outcome, rejected_by, sign, signed_state, state,
 };
 use evidence::{
-    bundle::{Bundle, VekKind},
+    bundle::{Bundle, EndorsedReport, VekKind},
     core::Platform,
     report_data::{Nonce, Purpose},
     state::evidence_message,
@@ -32,6 +32,10 @@ fn with(change: impl FnOnce(&mut Bundle, &Boot)) -> Bundle {
     let mut bundle = boot.bundle();
     change(&mut bundle, &boot);
     bundle
+}
+
+fn fresh_report(bundle: &mut Bundle) -> &mut EndorsedReport {
+    bundle.fresh.as_mut().and_then(|fresh| fresh.report.as_mut()).unwrap()
 }
 
 #[test]
@@ -113,12 +117,12 @@ fn malformed_parts_give_2() {
         ("states", with(|bundle, _| bundle.states[1].bytes.truncate(9))),
         ("bundle", with(|bundle, _| bundle.boot.report.truncate(1183))),
         ("bundle", with(|bundle, _| bundle.boot.report.extend([0; 2816]))),
-        ("bundle", with(|bundle, _| bundle.fresh.as_mut().unwrap().report.report.push(0))),
+        ("bundle", with(|bundle, _| fresh_report(bundle).report.push(0))),
         ("vek", with(|bundle, _| bundle.boot.vek.truncate(100))),
         ("intermediate", with(|bundle, _| bundle.intermediate = b"x".to_vec())),
         ("bundle", with(|bundle, _| bundle.crls.push(b"no list".to_vec()))),
         ("fields", with(|bundle, boot| bundle.boot = boot.report(boot.boot_rd(), |request| request.version = 6))),
-        ("fresh", with(|bundle, _| bundle.fresh.as_mut().unwrap().report.vek = b"x".to_vec())),
+        ("fresh", with(|bundle, _| fresh_report(bundle).vek = b"x".to_vec())),
         ("bundle", with(|bundle, _| bundle.root = b"x".to_vec())),
     ] {
         rejected_by(&judge(&bundle), 2, name);
@@ -142,8 +146,8 @@ fn a_broken_chain_or_signature_gives_3() {
         ("states", with(|bundle, _| bundle.states[1].signature[0] ^= 1)),
         ("states", with(|bundle, _| bundle.states[0].signature = bundle.states[1].signature)),
         ("states", with(|bundle, boot| bundle.states[1] = signed_state(&boot.c, boot.states[1].clone(), &key(2)))),
-        ("fresh", with(|bundle, _| bundle.fresh.as_mut().unwrap().report.report[0x50] ^= 1)),
-        ("fresh", with(|bundle, _| *bundle.fresh.as_mut().unwrap().report.vek.last_mut().unwrap() ^= 1)),
+        ("fresh", with(|bundle, _| fresh_report(bundle).report[0x50] ^= 1)),
+        ("fresh", with(|bundle, _| *fresh_report(bundle).vek.last_mut().unwrap() ^= 1)),
     ] {
         rejected_by(&judge(&bundle), 3, name);
     }
@@ -243,14 +247,13 @@ fn possession_by_anybody_else_gives_6() {
     rejected_by(&judge(&stranger), 6, "possession");
     rejected_by(&judge(&with(|bundle, _| bundle.boot.possession = [0; 64])), 6, "possession");
     // The boot's own signature does not do for the fresh report.
-    let replayed = with(|bundle, _| bundle.fresh.as_mut().unwrap().report.possession = bundle.boot.possession);
+    let replayed = with(|bundle, _| bundle.fresh.as_mut().unwrap().possession = bundle.boot.possession);
     rejected_by(&judge(&replayed), 6, "fresh");
 }
 
 #[test]
 fn a_fresh_report_that_does_not_fit_gives_6() {
-    let fresh =
-        |change: fn(&mut evidence::bundle::FreshReport)| with(|bundle, _| change(bundle.fresh.as_mut().unwrap()));
+    let fresh = |change: fn(&mut evidence::bundle::Fresh)| with(|bundle, _| change(bundle.fresh.as_mut().unwrap()));
     for bundle in [
         with(|bundle, boot| bundle.fresh = Some(boot.fresh(|request| request.report_id = [0x2d; 32]))),
         with(|bundle, boot| bundle.fresh = Some(boot.fresh(|request| request.measurement = [1; 48]))),
@@ -265,7 +268,10 @@ fn a_fresh_report_that_does_not_fit_gives_6() {
         fresh(|fresh| fresh.path.push([0; 32])),
         fresh(|fresh| _ = fresh.path.pop()),
         fresh(|fresh| fresh.path[0][0] ^= 1),
-        with(|bundle, _| bundle.fresh.as_mut().unwrap().report = bundle.boot.clone()),
+        with(|bundle, _| {
+            let boot = bundle.boot.clone();
+            *fresh_report(bundle) = EndorsedReport { report: boot.report, vek: boot.vek };
+        }),
     ] {
         let verdict = judge(&bundle);
         assert_eq!((verdict.exit_code(), outcome(&verdict, "fresh")), (6, "fail"));

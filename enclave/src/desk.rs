@@ -7,7 +7,7 @@ use std::{
 
 use evidence::{
     Digest,
-    bundle::{Bundle, CarriedReport, CarriedState, FreshReport, VekKind},
+    bundle::{Bundle, CarriedReport, CarriedState, EndorsedReport, Fresh, VekKind},
     merkle,
     report_data::{MAX_BATCH, Nonce, Purpose, report_data, report_data_without_nonce},
     tag,
@@ -57,12 +57,12 @@ pub(crate) struct Desk {
 
 struct Ask {
     nonce: Nonce,
-    reply: oneshot::Sender<Result<(FreshReport, Evidence), DeskError>>,
+    reply: oneshot::Sender<Result<(Fresh, Evidence), DeskError>>,
 }
 
 impl Attested {
     /// The bundle of this boot, with the answer to a nonce if there is one.
-    pub(crate) fn bundle(&self, fresh: Option<FreshReport>) -> Bundle {
+    pub(crate) fn bundle(&self, fresh: Option<Fresh>) -> Bundle {
         Bundle {
             vek_kind: match self.boot.vek_kind {
                 platform::VekKind::Vcek => VekKind::Vcek,
@@ -73,6 +73,10 @@ impl Attested {
             crls: Vec::new(),
             boot: self.carry(&self.boot, &report_data_without_nonce(&self.core, &self.first_state_head())),
             fresh,
+            quote: None,
+            event_log: None,
+            hcl: None,
+            svsm_manifest: None,
             core: self.core_bytes.clone(),
             states: self.states.clone(),
         }
@@ -86,8 +90,12 @@ impl Attested {
         CarriedReport {
             report: evidence.report.clone(),
             vek: evidence.vek.as_bytes().to_vec(),
-            possession: self.proof_key.sign(tag::EVIDENCE, &[&self.core, rd]),
+            possession: self.possession(rd),
         }
+    }
+
+    fn possession(&self, rd: &[u8; 64]) -> [u8; 64] {
+        self.proof_key.sign(tag::EVIDENCE, &[&self.core, rd])
     }
 }
 
@@ -105,7 +113,7 @@ impl Desk {
     }
 
     /// A report made after this nonce was given, with the evidence it came from.
-    pub(crate) async fn answer(&self, nonce: Nonce) -> Result<(FreshReport, Evidence), DeskError> {
+    pub(crate) async fn answer(&self, nonce: Nonce) -> Result<(Fresh, Evidence), DeskError> {
         let (reply, answer) = oneshot::channel();
         self.ask.try_send(Ask { nonce, reply }).map_err(|_| DeskError::Busy)?;
         answer.await.unwrap_or(Err(DeskError::Device))
@@ -146,8 +154,13 @@ async fn serve(attested: Arc<Attested>, source: Arc<dyn EvidenceSource>, mut ask
         };
         for (index, ask) in batch.into_iter().enumerate() {
             let answer = evidence.as_ref().ok_or(DeskError::Device).map(|evidence| {
-                let fresh = FreshReport {
-                    report: attested.carry(evidence, &rd),
+                let fresh = Fresh {
+                    report: Some(EndorsedReport {
+                        report: evidence.report.clone(),
+                        vek: evidence.vek.as_bytes().to_vec(),
+                    }),
+                    quote: None,
+                    possession: attested.possession(&rd),
                     purpose: Purpose::Client,
                     nonce: ask.nonce,
                     index: u32::try_from(index).unwrap_or(u32::MAX),

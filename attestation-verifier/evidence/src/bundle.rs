@@ -39,11 +39,35 @@ pub struct CarriedReport {
     pub possession: [u8; 64],
 }
 
-/// A report that answers a nonce.
+/// A hardware report with the certificate of the key that signed it.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct FreshReport {
-    /// The report.
-    pub report: CarriedReport,
+pub struct EndorsedReport {
+    /// 1,184 bytes as the secure processor gave them.
+    pub report: Vec<u8>,
+    /// The VCEK or VLEK certificate, DER.
+    pub vek: Vec<u8>,
+}
+
+/// A quote of the vTPM with the registers that it signs.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct CarriedQuote {
+    /// TPMS_ATTEST as the TPM gave it; its `extraData` is Q (docs/WIRE.md, P3).
+    pub attest: Vec<u8>,
+    /// TPMT_SIGNATURE over it.
+    pub signature: Vec<u8>,
+    /// Register and value, SHA-256 bank, ascending, 0 to 23.
+    pub pcrs: Vec<(u8, Digest)>,
+}
+
+/// The answer to a nonce: a report, a quote, or both. Where a report takes seconds (Azure) the quote alone answers.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Fresh {
+    /// The report over RD of this answer.
+    pub report: Option<EndorsedReport>,
+    /// The quote over Q of the same RD.
+    pub quote: Option<CarriedQuote>,
+    /// `Sig(proof, "sealgate/evidence/v1", C, RD)`.
+    pub possession: [u8; 64],
     /// What the nonce is for.
     pub purpose: Purpose,
     /// The nonce.
@@ -65,7 +89,7 @@ pub struct CarriedState {
     pub signature: [u8; 64],
 }
 
-/// Everything offline verification needs. Log, quote, release and provenance are `null` until they are built.
+/// Everything offline verification needs. Log, release and provenance are `null` until they are built.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Bundle {
     /// VCEK or VLEK.
@@ -79,7 +103,15 @@ pub struct Bundle {
     /// The report of the boot: count 0, state head S_0.
     pub boot: CarriedReport,
     /// The report that answers the nonce of this request.
-    pub fresh: Option<FreshReport>,
+    pub fresh: Option<Fresh>,
+    /// The quote of the boot, over Q of the boot report's RD; `None` without a vTPM.
+    pub quote: Option<CarriedQuote>,
+    /// The firmware's event log as the kernel keeps it. It explains registers, it decides nothing.
+    pub event_log: Option<Vec<u8>>,
+    /// Azure: vTPM index 0x01400001, whole. Holds the boot report and the runtime claims that name the vTPM's keys.
+    pub hcl: Option<Vec<u8>>,
+    /// SVSM: the services manifest that the boot report covers.
+    pub svsm_manifest: Option<Vec<u8>>,
     /// `J(core)`.
     pub core: Vec<u8>,
     /// States 0 to n.
@@ -87,7 +119,7 @@ pub struct Bundle {
 }
 
 /// Members that are `null` until they are built.
-const LATER: [&str; 8] = ["quote", "pcrs", "eventLog", "hcl", "release", "provenance", "log", "witnessPolicy"];
+const LATER: [&str; 4] = ["release", "provenance", "log", "witnessPolicy"];
 
 /// The longest bundle, in bytes: some hundreds of states beside two reports and their certificates.
 pub const MAX_BYTES: usize = 1 << 20;
@@ -98,23 +130,27 @@ pub const SCRIPT_MEMBER: &str = "offlineVerification";
 impl Bundle {
     /// The bundle as a JSON value of profile `J`.
     pub fn to_value(&self) -> Value {
-        let report = |carried: &CarriedReport| {
-            vec![
-                ("report".to_owned(), to_base64(&carried.report)),
-                ("vek".to_owned(), to_base64(&carried.vek)),
-                ("possession".to_owned(), to_hex(&carried.possession)),
-            ]
-        };
+        let bytes = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(Value::Null, |bytes| to_base64(bytes));
+        let boot = object([
+            ("report", to_base64(&self.boot.report)),
+            ("vek", to_base64(&self.boot.vek)),
+            ("possession", to_hex(&self.boot.possession)),
+        ]);
         let fresh = self.fresh.as_ref().map_or(Value::Null, |fresh| {
-            let mut members = report(&fresh.report);
-            members.extend([
-                ("purpose".to_owned(), fresh.purpose.as_str().into()),
-                ("nonce".to_owned(), to_hex(fresh.nonce.as_bytes())),
-                ("index".to_owned(), u64::from(fresh.index).into()),
-                ("count".to_owned(), u64::from(fresh.count).into()),
-                ("path".to_owned(), Value::Array(fresh.path.iter().map(|d| to_hex(d)).collect())),
-            ]);
-            Value::Object(members)
+            let part = |part: fn(&EndorsedReport) -> &Vec<u8>| {
+                fresh.report.as_ref().map_or(Value::Null, |report| to_base64(part(report)))
+            };
+            object([
+                ("report", part(|report| &report.report)),
+                ("vek", part(|report| &report.vek)),
+                ("quote", quote_value(fresh.quote.as_ref())),
+                ("possession", to_hex(&fresh.possession)),
+                ("purpose", fresh.purpose.as_str().into()),
+                ("nonce", to_hex(fresh.nonce.as_bytes())),
+                ("index", u64::from(fresh.index).into()),
+                ("count", u64::from(fresh.count).into()),
+                ("path", Value::Array(fresh.path.iter().map(|d| to_hex(d)).collect())),
+            ])
         });
         let states = self
             .states
@@ -132,8 +168,12 @@ impl Bundle {
                     ("crls", Value::Array(self.crls.iter().map(|crl| to_base64(crl)).collect())),
                 ]),
             ),
-            ("boot".to_owned(), Value::Object(report(&self.boot))),
+            ("boot".to_owned(), boot),
             ("fresh".to_owned(), fresh),
+            ("quote".to_owned(), quote_value(self.quote.as_ref())),
+            ("eventLog".to_owned(), bytes(&self.event_log)),
+            ("hcl".to_owned(), bytes(&self.hcl)),
+            ("svsmManifest".to_owned(), bytes(&self.svsm_manifest)),
             ("core".to_owned(), to_base64(&self.core)),
             ("states".to_owned(), Value::Array(states.collect())),
         ];
@@ -189,6 +229,13 @@ impl Bundle {
                 None => None,
                 Some(value) => Some(fresh(value)?),
             },
+            quote: match bundle.nullable("quote")? {
+                None => None,
+                Some(value) => Some(quote(value, "bundle.quote")?),
+            },
+            event_log: bundle.nullable_base64("eventLog")?,
+            hcl: bundle.nullable_base64("hcl")?,
+            svsm_manifest: bundle.nullable_base64("svsmManifest")?,
             core: bundle.base64("core")?,
             states: states.iter().enumerate().map(|(at, item)| state(item, at)).collect::<Result<_, _>>()?,
         };
@@ -216,7 +263,35 @@ fn carried(members: &mut Members<'_>) -> Result<CarriedReport, ShapeError> {
     })
 }
 
-fn fresh(value: &Value) -> Result<FreshReport, ShapeError> {
+fn quote_value(quote: Option<&CarriedQuote>) -> Value {
+    quote.map_or(Value::Null, |quote| {
+        let pcrs =
+            quote.pcrs.iter().map(|(pcr, value)| object([("pcr", u64::from(*pcr).into()), ("sha256", to_hex(value))]));
+        object([
+            ("attest", to_base64(&quote.attest)),
+            ("signature", to_base64(&quote.signature)),
+            ("pcrs", Value::Array(pcrs.collect())),
+        ])
+    })
+}
+
+fn quote(value: &Value, path: &str) -> Result<CarriedQuote, ShapeError> {
+    let mut members = Members::of(value, path)?;
+    let mut pcrs: Vec<(u8, Digest)> = Vec::new();
+    for (at, item) in members.array("pcrs")?.iter().enumerate() {
+        let mut register = Members::of(item, &format!("{path}.pcrs[{at}]"))?;
+        let pcr = register.integer("pcr")?;
+        let pcr = u8::try_from(pcr).ok().filter(|pcr| *pcr < 24 && pcrs.last().is_none_or(|(last, _)| last < pcr));
+        let pcr = pcr.ok_or_else(|| register.wrong("pcr", "want registers 0 to 23, ascending"))?;
+        pcrs.push((pcr, register.hex("sha256")?));
+        register.finish()?;
+    }
+    let read = CarriedQuote { attest: members.base64("attest")?, signature: members.base64("signature")?, pcrs };
+    members.finish()?;
+    Ok(read)
+}
+
+fn fresh(value: &Value) -> Result<Fresh, ShapeError> {
     let mut members = Members::of(value, "bundle.fresh")?;
     let count = members.integer("count")?;
     let index = members.integer("index")?;
@@ -225,8 +300,22 @@ fn fresh(value: &Value) -> Result<FreshReport, ShapeError> {
     }
     let path: Option<Vec<Digest>> = members.array("path")?.iter().map(hex_of).collect();
     let nonce = members.string("nonce")?;
-    let read = FreshReport {
-        report: carried(&mut members)?,
+    let report = match (members.nullable_base64("report")?, members.nullable_base64("vek")?) {
+        (Some(report), Some(vek)) => Some(EndorsedReport { report, vek }),
+        (None, None) => None,
+        _ => return Err(members.wrong("vek", "want report and vek, or null for both")),
+    };
+    let quote = match members.nullable("quote")? {
+        None => None,
+        Some(value) => Some(quote(value, "bundle.fresh.quote")?),
+    };
+    if report.is_none() && quote.is_none() {
+        return Err(members.wrong("report", "want a report, a quote, or both"));
+    }
+    let read = Fresh {
+        report,
+        quote,
+        possession: members.hex("possession")?,
         purpose: Purpose::of(members.word("purpose", Purpose::WORDS)?)
             .ok_or_else(|| members.wrong("purpose", "unknown purpose"))?,
         nonce: Nonce::from_hex(nonce)
@@ -257,6 +346,10 @@ mod tests {
         CarriedReport { report: vec![1; 1184], vek: vec![2; 1350], possession: [3; 64] }
     }
 
+    fn quote() -> CarriedQuote {
+        CarriedQuote { attest: vec![1; 145], signature: vec![2; 262], pcrs: vec![(4, [4; 32]), (15, [5; 32])] }
+    }
+
     fn bundle(states: usize) -> Bundle {
         Bundle {
             vek_kind: VekKind::Vcek,
@@ -264,14 +357,20 @@ mod tests {
             root: vec![5; 1600],
             crls: Vec::new(),
             boot: carried(),
-            fresh: Some(FreshReport {
-                report: carried(),
+            fresh: Some(Fresh {
+                report: Some(EndorsedReport { report: vec![1; 1184], vek: vec![2; 1350] }),
+                quote: Some(quote()),
+                possession: [3; 64],
                 purpose: Purpose::Client,
                 nonce: Nonce::new(vec![0xab; 32]).unwrap(),
                 index: 0,
                 count: 1,
                 path: Vec::new(),
             }),
+            quote: Some(quote()),
+            event_log: Some(vec![9; 45_000]),
+            hcl: None,
+            svsm_manifest: None,
             core: vec![6; 1100],
             states: vec![CarriedState { bytes: vec![7; 500], signature: [8; 64] }; states],
         }

@@ -247,6 +247,21 @@ impl<'a> Members<'a> {
         from_base64(text).ok_or_else(|| self.wrong(name, "want base64 with padding (RFC 4648 section 4)"))
     }
 
+    /// Bytes in base64, or `null`.
+    ///
+    /// # Errors
+    /// Missing or of another shape.
+    pub fn nullable_base64(&mut self, name: &str) -> Result<Option<Vec<u8>>, ShapeError> {
+        match self.nullable(name)? {
+            None => Ok(None),
+            Some(value) => value
+                .as_str()
+                .and_then(from_base64)
+                .map(Some)
+                .ok_or_else(|| self.wrong(name, "want base64 with padding (RFC 4648 section 4), or null")),
+        }
+    }
+
     /// Ends reading.
     ///
     /// # Errors

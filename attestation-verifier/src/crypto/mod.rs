@@ -1,6 +1,8 @@
 //! The signature schemes of the evidence, behind a trait: `ring` here, another back end for the browser.
 
-use ring::signature::{self, UnparsedPublicKey};
+mod ring;
+
+pub use self::ring::Ring;
 
 /// The signature does not verify, or key or signature do not have the shape of the scheme.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -29,40 +31,16 @@ pub trait Crypto {
     /// [`BadSignature`].
     fn ecdsa_p384_sha384(&self, key: &[u8], message: &[u8], signature: &[u8; 96]) -> Result<(), BadSignature>;
 
+    /// ECDSA on P-256 with SHA-256 (FIPS 186-5). `key` is the uncompressed point, 65 bytes; `signature` is R ‖ S, 32
+    /// bytes each, big-endian, both in 1…n−1.
+    ///
+    /// # Errors
+    /// [`BadSignature`].
+    fn ecdsa_p256_sha256(&self, key: &[u8], message: &[u8], signature: &[u8; 64]) -> Result<(), BadSignature>;
+
     /// Ed25519 by RFC 8032 without cofactor: s < ℓ, R compared as bytes (docs/WIRE.md, P0).
     ///
     /// # Errors
     /// [`BadSignature`].
     fn ed25519(&self, key: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> Result<(), BadSignature>;
-}
-
-/// [`Crypto`] by `ring`.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Ring;
-
-impl Crypto for Ring {
-    fn rsa_pss_sha384(&self, key: &[u8], message: &[u8], signature: &[u8]) -> Result<(), BadSignature> {
-        check(&signature::RSA_PSS_2048_8192_SHA384, key, message, signature)
-    }
-
-    fn rsa_pkcs1_sha256(&self, key: &[u8], message: &[u8], signature: &[u8]) -> Result<(), BadSignature> {
-        check(&signature::RSA_PKCS1_2048_8192_SHA256, key, message, signature)
-    }
-
-    fn ecdsa_p384_sha384(&self, key: &[u8], message: &[u8], signature: &[u8; 96]) -> Result<(), BadSignature> {
-        check(&signature::ECDSA_P384_SHA384_FIXED, key, message, signature)
-    }
-
-    fn ed25519(&self, key: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> Result<(), BadSignature> {
-        check(&signature::ED25519, key, message, signature)
-    }
-}
-
-fn check(
-    algorithm: &'static dyn signature::VerificationAlgorithm,
-    key: &[u8],
-    message: &[u8],
-    signature: &[u8],
-) -> Result<(), BadSignature> {
-    UnparsedPublicKey::new(algorithm, key).verify(message, signature).map_err(|_| BadSignature)
 }

@@ -2,7 +2,7 @@
 
 use evidence::{
     Digest, UnixSeconds,
-    bundle::{Bundle, CarriedReport, FreshReport},
+    bundle::{Bundle, Fresh},
     core::{Core, Platform, core_digest},
     merkle,
     report_data::{Purpose, report_data, report_data_without_nonce},
@@ -91,7 +91,7 @@ pub fn appraise_bundle(
     let judge = Judge { bundle: &bundle, found: &found, question, policy, at, crypto };
 
     let rd = report_data_without_nonce(&c, &first);
-    let Judged { mut verdict, guest } = judge.report(&bundle.boot, &rd);
+    let Judged { mut verdict, guest } = judge.report(&bundle.boot.report, &bundle.boot.vek, &rd);
     let mut checks = Checks::continuing(std::mem::take(&mut verdict.checks));
     name_core(&c, &mut checks);
     judge.check_certificates(guest.as_ref(), &mut checks);
@@ -125,11 +125,12 @@ pub fn appraise_bundle(
 /// Bundle, core and states, or which of them is none, and why.
 fn read(bytes: &[u8]) -> Result<(Bundle, Core, Vec<State>), (&'static str, String)> {
     let bundle = Bundle::from_bytes(bytes).map_err(|error| ("bundle", error.to_string()))?;
-    let fresh = bundle.fresh.as_ref().map(|fresh| (&fresh.report, "bundle.fresh.report"));
-    for (carried, path) in std::iter::once((&bundle.boot, "bundle.boot.report")).chain(fresh) {
+    let fresh = bundle.fresh.as_ref().and_then(|fresh| fresh.report.as_ref());
+    let fresh = fresh.map(|fresh| (&fresh.report, "bundle.fresh.report"));
+    for (report, path) in std::iter::once((&bundle.boot.report, "bundle.boot.report")).chain(fresh) {
         // Wrappers of reports are for reports alone: a bundle has one place for each thing.
-        if carried.report.len() != SignedReport::LENGTH {
-            let length = carried.report.len();
+        if report.len() != SignedReport::LENGTH {
+            let length = report.len();
             return Err((
                 "bundle",
                 format!("{path}: want the {} bytes of a report, found {length}", SignedReport::LENGTH),
@@ -213,19 +214,15 @@ impl Guest {
 
 impl<C: Crypto> Judge<'_, C> {
     /// A report of the bundle against the data that it must carry.
-    fn report(&self, carried: &CarriedReport, rd: &[u8; 64]) -> Judged {
+    fn report(&self, report: &[u8], vek: &[u8], rd: &[u8; 64]) -> Judged {
         let collateral = Collateral {
-            vek: Some(carried.vek.clone()),
+            vek: Some(vek.to_vec()),
             intermediate: Some(self.bundle.intermediate.clone()),
             crls: self.bundle.crls.iter().chain(self.question.crls).cloned().collect(),
             host_crl: None,
         };
-        let question = Question {
-            evidence: &carried.report,
-            collateral: &collateral,
-            anchor: self.question.anchor,
-            report_data: Some(rd),
-        };
+        let question =
+            Question { evidence: report, collateral: &collateral, anchor: self.question.anchor, report_data: Some(rd) };
         let appraisal = appraise_report(question, self.policy, self.at, self.crypto);
         let guest = appraisal.report.zip(appraisal.chain).map(|(report, chain)| Guest {
             report_id: *report.report_id(),
@@ -344,7 +341,7 @@ impl<C: Crypto> Judge<'_, C> {
     /// What passes, in words, or what is wrong with the fresh report. What it leaves open, the verdict leaves open.
     fn check_fresh(
         &self,
-        fresh: &FreshReport,
+        fresh: &Fresh,
         boot: Option<&Guest>,
         verdict: &mut Verdict,
     ) -> Result<String, (Class, String)> {
@@ -358,7 +355,8 @@ impl<C: Crypto> Judge<'_, C> {
         };
         let head = self.found.states.last().map_or(self.found.core_digest, |newest| newest.digest);
         let rd = report_data(&root, fresh.count, &self.found.core_digest, &head);
-        let judged = self.report(&fresh.report, &rd);
+        let Some(carried) = &fresh.report else { return binding(": no report answers the nonce") };
+        let judged = self.report(&carried.report, &carried.vek, &rd);
         if let Some((class, row)) = judged.verdict.reason() {
             let detail = if row.name == "report-data" {
                 "REPORT_DATA is not the digest of nonce, core and newest state".to_owned()
@@ -379,7 +377,7 @@ impl<C: Crypto> Judge<'_, C> {
         if guest.root != boot.root || guest.kind != boot.kind {
             return binding(".vek is of another kind than that of the boot report");
         }
-        if !self.signed_by_core(&evidence_message(&self.found.core_digest, &rd), &fresh.report.possession) {
+        if !self.signed_by_core(&evidence_message(&self.found.core_digest, &rd), &fresh.possession) {
             return binding(".possession is not by the core's proof key");
         }
         Ok(format!("a second report of the same guest names core and newest state, nonce {} of {count}", index + 1))

@@ -2,6 +2,8 @@
 
 mod event_log;
 mod hcl;
+mod kind;
 
 pub use event_log::{RegistersError, check_event_log, registers};
 pub use hcl::{Hcl, HclError};
+pub use kind::VtpmKind;

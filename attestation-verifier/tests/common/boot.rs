@@ -13,7 +13,7 @@ use attestation_verifier::{
 };
 use evidence::{
     Digest, Ed25519Public, Opened, OpeningSeed, ResultObject, ServerId, UnixSeconds, UsdcAmount, Wallet,
-    bundle::{Bundle, CarriedReport, CarriedState, FreshReport, VekKind},
+    bundle::{Bundle, CarriedReport, CarriedState, EndorsedReport, Fresh, VekKind},
     core::{Claims, Core, Platform, Recovery, Vtpm, core_digest},
     hmac_chain::{HmacChain, LENGTH},
     json::{Limits, Value, parse},
@@ -136,20 +136,19 @@ impl Boot {
     }
 
     /// The answer to [`NONCE`], last of three in its batch.
-    pub(crate) fn fresh(&self, change: impl FnOnce(&mut ReportRequest)) -> FreshReport {
+    pub(crate) fn fresh(&self, change: impl FnOnce(&mut ReportRequest)) -> Fresh {
         self.fresh_for(Purpose::Client, &self.heads[1], change)
     }
 
-    pub(crate) fn fresh_for(
-        &self,
-        purpose: Purpose,
-        head: &Digest,
-        change: impl FnOnce(&mut ReportRequest),
-    ) -> FreshReport {
+    pub(crate) fn fresh_for(&self, purpose: Purpose, head: &Digest, change: impl FnOnce(&mut ReportRequest)) -> Fresh {
         let nonces = [[0xa0; 32], [0xa1; 32], NONCE].map(|nonce| Nonce::new(nonce.to_vec()).unwrap());
         let leaves: Vec<_> = nonces.iter().map(|nonce| nonce.leaf(purpose)).collect();
-        FreshReport {
-            report: self.report(report_data(&merkle::root(&leaves), 3, &self.c, head), change),
+        let CarriedReport { report, vek, possession } =
+            self.report(report_data(&merkle::root(&leaves), 3, &self.c, head), change);
+        Fresh {
+            report: Some(EndorsedReport { report, vek }),
+            quote: None,
+            possession,
             purpose,
             nonce: nonces[2].clone(),
             index: 2,
@@ -167,6 +166,10 @@ impl Boot {
             crls: Vec::new(),
             boot: self.report(self.boot_rd(), |_| {}),
             fresh: Some(self.fresh(|_| {})),
+            quote: None,
+            event_log: None,
+            hcl: None,
+            svsm_manifest: None,
             core: self.core_bytes.clone(),
             states: self.states.iter().map(signed).collect(),
         }

@@ -88,6 +88,9 @@ impl EvidenceSource for Simulated {
             vek_kind,
             intermediate: Der::new(self.psp.ask().to_vec()),
             root: Der::new(self.psp.ark().to_vec()),
+            crls: Vec::new(),
+            hcl: None,
+            svsm_manifest: None,
         })
     }
 }

@@ -56,6 +56,12 @@ pub struct Evidence {
     pub intermediate: Der,
     /// ARK. Carried along; a verifier brings its own.
     pub root: Der,
+    /// Revocation lists by the ARK, as AMD publishes them; none where they could not be had.
+    pub crls: Vec<Der>,
+    /// Azure: vTPM index 0x01400001, whole; the report is inside.
+    pub hcl: Option<Vec<u8>>,
+    /// SVSM: the services manifest that REPORT_DATA covers.
+    pub svsm_manifest: Option<Vec<u8>>,
 }
 
 impl Evidence {
@@ -70,6 +76,15 @@ impl Evidence {
     }
 }
 
+/// What answers a nonce on a platform.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum LiveEvidence {
+    /// A report over the nonce, and where there is a vTPM a quote beside it.
+    Report,
+    /// The quote alone: a new report takes seconds (Azure).
+    Quote,
+}
+
 /// Asks the secure processor of one platform.
 pub trait EvidenceSource: Send + Sync {
     /// `simulated`, `baremetal`, … as the core and the proof name it.
@@ -77,6 +92,11 @@ pub trait EvidenceSource: Send + Sync {
 
     /// Whether hardware stands behind it.
     fn tee_enabled(&self) -> bool;
+
+    /// What a nonce is answered with.
+    fn live(&self) -> LiveEvidence {
+        LiveEvidence::Report
+    }
 
     /// A report over `report_data`. Takes milliseconds; processors serve one request at a time.
     ///

@@ -191,7 +191,7 @@ fn ask(
 fn evidence(report: Vec<u8>, table: &[u8], report_data: &[u8; 64]) -> Result<Evidence, EvidenceError> {
     let vek_kind = expect_report(&report, report_data)?;
     let (vek, intermediate, root) = certificate_table::chain(table, vek_kind)?;
-    Ok(Evidence { report, vek, vek_kind, intermediate, root })
+    Ok(Evidence { report, vek, vek_kind, intermediate, root, crls: Vec::new(), hcl: None, svsm_manifest: None })
 }
 
 fn generation(files: &mut impl TsmFiles, directory: &Path) -> Result<u64, EvidenceError> {

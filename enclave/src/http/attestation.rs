@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use evidence::{
-    bundle::FreshReport,
+    bundle::Fresh,
     json::{Value, object},
     profile::{to_base64, to_hex},
     report_data::Nonce,
@@ -236,7 +236,7 @@ pub(crate) async fn health(State(app): State<Arc<App>>) -> Response {
 }
 
 /// The answer to `?nonce=`, if there is one.
-async fn fresh(app: &App, query: &Query) -> Result<Option<(FreshReport, Evidence)>, Problem> {
+async fn fresh(app: &App, query: &Query) -> Result<Option<(Fresh, Evidence)>, Problem> {
     query.only(&["nonce"])?;
     let Some(nonce) = query.get("nonce") else { return Ok(None) };
     let nonce = Nonce::from_hex(nonce).map_err(|error| {

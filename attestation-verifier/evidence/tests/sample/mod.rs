@@ -2,7 +2,7 @@
 
 use evidence::{
     Digest, Ed25519Public, Opened, OpeningSeed, ResultObject, ServerId, UnixSeconds, UsdcAmount, Wallet,
-    bundle::{Bundle, CarriedReport, CarriedState, FreshReport, VekKind},
+    bundle::{Bundle, CarriedReport, CarriedState, EndorsedReport, Fresh, VekKind},
     caller_ref,
     core::{Claims, Core, Platform, Recovery, Vtpm, core_digest},
     hash,
@@ -283,14 +283,20 @@ fn bundle(key: &Ed25519KeyPair, core_bytes: &[u8], state_bytes: &[u8], nonces: &
         root: b"ark".to_vec(),
         crls: vec![b"crl".to_vec()],
         boot: carried(report_data_without_nonce(&core, &state)),
-        fresh: Some(FreshReport {
-            report: carried(report_data(&merkle::root(&leaves), 3, &core, &state)),
+        fresh: Some(Fresh {
+            report: Some(EndorsedReport { report: STAND_IN_REPORT.to_vec(), vek: b"vek".to_vec() }),
+            quote: None,
+            possession: carried(report_data(&merkle::root(&leaves), 3, &core, &state)).possession,
             purpose: Purpose::Client,
             nonce: nonces[2].clone(),
             index: 2,
             count: 3,
             path: merkle::path(&leaves, 2).unwrap(),
         }),
+        quote: None,
+        event_log: None,
+        hcl: None,
+        svsm_manifest: None,
         core: core_bytes.to_vec(),
         states: vec![CarriedState {
             bytes: state_bytes.to_vec(),

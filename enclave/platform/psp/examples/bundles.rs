@@ -8,7 +8,7 @@ use std::{error::Error, fs, path::PathBuf, process::ExitCode};
 
 use evidence::{
     Digest, Ed25519Public, Wallet,
-    bundle::{Bundle, CarriedReport, CarriedState, FreshReport, VekKind},
+    bundle::{Bundle, CarriedReport, CarriedState, EndorsedReport, Fresh, VekKind},
     core::{Claims, Core, Platform, Recovery, Vtpm, core_digest},
     hash,
     hmac_chain::HmacChain,
@@ -143,8 +143,11 @@ impl Boot {
             report_data_without_nonce(&plan.boot_core.unwrap_or(core), if plan.boot_of_newest { &s_1 } else { &s_0 });
         let fresh_rd = report_data(&merkle::root(&leaves), 3, &core, if plan.fresh_of_first { &s_0 } else { &s_1 });
         let possesses = if plan.stranger_possesses { &self.stranger } else { &self.key };
-        let fresh = FreshReport {
-            report: self.carried(plan, &core, fresh_rd, &self.key)?,
+        let CarriedReport { report, vek, possession } = self.carried(plan, &core, fresh_rd, &self.key)?;
+        let fresh = Fresh {
+            report: Some(EndorsedReport { report, vek }),
+            quote: None,
+            possession,
             purpose: Purpose::Client,
             nonce: nonces.into_iter().nth(2).ok_or("three nonces")?,
             index: 2,
@@ -159,6 +162,10 @@ impl Boot {
             crls: Vec::new(),
             boot: self.carried(plan, &core, boot_rd, possesses)?,
             fresh: plan.fresh.then_some(fresh),
+            quote: None,
+            event_log: None,
+            hcl: None,
+            svsm_manifest: None,
             states: vec![
                 CarriedState { signature: sign(&self.key, &state_message(&core, &first))?, bytes: first },
                 CarriedState { signature: sign(signs, &state_message(&core, &second))?, bytes: second },

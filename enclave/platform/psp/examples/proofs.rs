@@ -221,6 +221,10 @@ impl Boot {
             crls: Vec::new(),
             boot,
             fresh: None,
+            quote: None,
+            event_log: None,
+            hcl: None,
+            svsm_manifest: None,
             core: core_bytes,
             states: vec![state_0, state_1],
         };

@@ -1,0 +1,40 @@
+//! [`Crypto`] by `ring`: the native back end.
+
+use ring::signature::{self, UnparsedPublicKey};
+
+use super::{BadSignature, Crypto};
+
+/// [`Crypto`] by `ring`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ring;
+
+impl Crypto for Ring {
+    fn rsa_pss_sha384(&self, key: &[u8], message: &[u8], signature: &[u8]) -> Result<(), BadSignature> {
+        check(&signature::RSA_PSS_2048_8192_SHA384, key, message, signature)
+    }
+
+    fn rsa_pkcs1_sha256(&self, key: &[u8], message: &[u8], signature: &[u8]) -> Result<(), BadSignature> {
+        check(&signature::RSA_PKCS1_2048_8192_SHA256, key, message, signature)
+    }
+
+    fn ecdsa_p384_sha384(&self, key: &[u8], message: &[u8], signature: &[u8; 96]) -> Result<(), BadSignature> {
+        check(&signature::ECDSA_P384_SHA384_FIXED, key, message, signature)
+    }
+
+    fn ecdsa_p256_sha256(&self, key: &[u8], message: &[u8], signature: &[u8; 64]) -> Result<(), BadSignature> {
+        check(&signature::ECDSA_P256_SHA256_FIXED, key, message, signature)
+    }
+
+    fn ed25519(&self, key: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> Result<(), BadSignature> {
+        check(&signature::ED25519, key, message, signature)
+    }
+}
+
+fn check(
+    algorithm: &'static dyn signature::VerificationAlgorithm,
+    key: &[u8],
+    message: &[u8],
+    signature: &[u8],
+) -> Result<(), BadSignature> {
+    UnparsedPublicKey::new(algorithm, key).verify(message, signature).map_err(|_| BadSignature)
+}
