@@ -24,6 +24,7 @@
 mod aead;
 mod blob;
 mod certificate_table;
+mod collateral;
 pub mod doctor;
 mod genesis;
 pub mod keys;
@@ -38,6 +39,7 @@ mod tpm;
 mod tsm;
 mod wrap;
 
+pub use collateral::{Chain, Collateral, CollateralError};
 pub use genesis::Genesis;
 pub use keystore::KeystoreError;
 pub use pcrs::{PcrChange, PcrSet, PcrSetError, PcrValues};
