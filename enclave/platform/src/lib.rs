@@ -49,6 +49,6 @@ pub use simulated::{DevelopmentMode, Simulated};
 pub use source::{Der, Evidence, EvidenceError, EvidenceSource, LiveEvidence, VekKind};
 #[cfg(unix)]
 pub use tpm::silence_tpm_library;
-pub use tpm::{Tpm, TpmError, TpmProperties};
+pub use tpm::{AkChoice, Tpm, TpmError, TpmProperties, TpmQuoter};
 pub use tsm::{KernelFiles, Tsm, TsmFiles};
 pub use wrap::{WrapError, WrappedSecret};
