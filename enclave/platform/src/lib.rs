@@ -25,6 +25,7 @@ mod aead;
 mod blob;
 mod certificate_table;
 mod collateral;
+mod cpu;
 pub mod doctor;
 mod genesis;
 pub mod keys;
@@ -39,7 +40,7 @@ mod tpm;
 mod tsm;
 mod wrap;
 
-pub use collateral::{Chain, Collateral, CollateralError};
+pub use collateral::{Chain, Collateral, CollateralError, Imds, Kds};
 pub use genesis::Genesis;
 pub use keystore::KeystoreError;
 pub use pcrs::{PcrChange, PcrSet, PcrSetError, PcrValues};

@@ -2,9 +2,24 @@
 //! revocation lists (AMD 57230). Where they come from depends on the platform; that they fit the report is checked here
 //! before they are used or kept, and the verifier judges them in full afterwards.
 
+mod crls;
 mod error;
+mod flight;
+mod imds;
+mod kds;
+mod pace;
+mod pem;
+mod shelf;
+mod store;
+mod subject;
+#[cfg(test)]
+pub(crate) mod tests;
+mod web;
 
+pub(crate) use self::subject::{Issuers, Subject};
 pub use error::CollateralError;
+pub use imds::Imds;
+pub use kds::Kds;
 
 use crate::{Der, EvidenceError};
 
