@@ -1,7 +1,9 @@
 //! The machine under the gateway: its secure processor, its TPM, and the keys that only exist because of them.
 //!
 //! - [`EvidenceSource`] asks the secure processor for a report over 64 bytes of the caller's choice, with the
-//!   certificates a stranger needs. [`Simulated`] is a processor in software, [`Tsm`] the kernel's configfs interface.
+//!   certificates a stranger needs. [`Simulated`] is a processor in software, [`Tsm`] the kernel's configfs interface,
+//!   [`Azure`] a paravisor's vTPM.
+//! - [`TpmQuoter`] has the TPM sign its registers with an attestation key.
 //! - [`Tpm`] and [`keystore`] keep one sealed object: the HMAC seed and the key that wraps all other lasting keys.
 //! - [`keys`] holds what lives in memory. A key leaves this crate as a signature or as a [`Secret`], never as bytes.
 //! - [`doctor`] looks at the machine and says what each finding proves.
@@ -22,12 +24,15 @@
 )]
 
 mod aead;
+mod azure;
 mod blob;
 mod certificate_table;
 mod collateral;
 mod cpu;
 pub mod doctor;
+mod event_log;
 mod genesis;
+mod hcl;
 pub mod keys;
 pub mod keystore;
 mod pcrs;
@@ -40,7 +45,9 @@ mod tpm;
 mod tsm;
 mod wrap;
 
+pub use azure::{Azure, AzureError, AzureVtpm, Patience, Vtpm};
 pub use collateral::{Chain, Collateral, CollateralError, Imds, Kds};
+pub use event_log::{EVENT_LOG, EventLogError, LONGEST_EVENT_LOG, read_event_log};
 pub use genesis::Genesis;
 pub use keystore::KeystoreError;
 pub use pcrs::{PcrChange, PcrSet, PcrSetError, PcrValues};

@@ -1,12 +1,12 @@
 //! Where evidence comes from: one trait, one shape of answer, whatever the platform.
 
-use std::{fmt, io, path::PathBuf};
+use std::{borrow::Cow, fmt, io, path::PathBuf};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 pub use software_psp::VekKind;
 use software_psp::{PspError, REPORT_LENGTH};
 
-use crate::CollateralError;
+use crate::{AzureError, CollateralError};
 
 /// A DER certificate as it came; nothing about it has been checked.
 #[derive(Clone, Eq, PartialEq)]
@@ -149,12 +149,15 @@ pub enum EvidenceError {
     },
     /// The certificates could not be had, or do not fit.
     Collateral(CollateralError),
+    /// Azure's paravisor.
+    Azure(AzureError),
 }
 
 impl EvidenceError {
     /// What to do about it.
-    pub fn fix(&self) -> &'static str {
-        match self {
+    pub fn fix(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            Self::Azure(error) => return error.fix(),
             Self::Software(error) => error.fix(),
             Self::Device { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 "run as root: reports are for the owner of the machine"
@@ -173,7 +176,7 @@ impl EvidenceError {
             }
             Self::BadTable { .. } => "the host's certificate table is broken: on the host, load the certificates again",
             Self::Collateral(error) => error.fix(),
-        }
+        })
     }
 }
 
@@ -188,6 +191,7 @@ impl fmt::Display for EvidenceError {
             Self::CollateralMissing { what } => write!(f, "evidence: collateral missing: the host gave no {what}"),
             Self::BadTable { what } => write!(f, "evidence: the host's certificate table: {what}"),
             Self::Collateral(error) => write!(f, "evidence: collateral: {error}"),
+            Self::Azure(error) => write!(f, "evidence: {error}"),
         }
     }
 }
@@ -198,8 +202,15 @@ impl std::error::Error for EvidenceError {
             Self::Software(error) => Some(error),
             Self::Device { source, .. } => Some(source),
             Self::Collateral(error) => error.source(),
+            Self::Azure(error) => error.source(),
             _ => None,
         }
+    }
+}
+
+impl From<AzureError> for EvidenceError {
+    fn from(error: AzureError) -> Self {
+        Self::Azure(error)
     }
 }
 
@@ -223,7 +234,11 @@ pub(crate) fn expect_report(report: &[u8], report_data: &[u8; 64]) -> Result<Vek
     if field::<64>(report, 0x050) != *report_data {
         return Err(EvidenceError::WrongReport { what: "REPORT_DATA" });
     }
-    // KEY_INFO bits 4:2.
+    signing_key(report)
+}
+
+/// Which key signed, by KEY_INFO bits 4:2.
+pub(crate) fn signing_key(report: &[u8]) -> Result<VekKind, EvidenceError> {
     match u32::from_le_bytes(field(report, 0x048)) >> 2 & 7 {
         0 => Ok(VekKind::Vcek),
         1 => Ok(VekKind::Vlek),
