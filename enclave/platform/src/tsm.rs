@@ -1,6 +1,7 @@
 //! Linux' configfs-tsm (Documentation/ABI/testing/configfs-tsm): a directory per request with the files `inblob`,
 //! `outblob`, `auxblob`, `provider`, `privlevel` and `generation`. `generation` counts writes, so reading it before and
-//! after shows whether the report is for our bytes.
+//! after shows whether the report is for our bytes. Under an SVSM there are `service_provider` and `manifestblob` too:
+//! the report is then asked for by the SVSM, at VMPL 0, over our bytes and its list of services.
 
 use std::{
     fs, io,
@@ -13,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{Evidence, EvidenceError, EvidenceSource, certificate_table, source::expect_report};
+use crate::{EvidenceError, device::DeviceAnswer};
 
 /// Longest file we read; the certificate table is the longest.
 const LIMIT: u64 = 64 * 1024 + 1;
@@ -86,6 +87,16 @@ impl TsmFiles for KernelFiles {
 /// SEV-SNP through configfs-tsm.
 pub struct Tsm<F = KernelFiles> {
     files: Mutex<F>,
+    /// Whom the report shall speak for.
+    speaks_for: SpeaksFor,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum SpeaksFor {
+    /// The guest's own bytes.
+    Guest,
+    /// The SVSM and all of its services.
+    Svsm,
 }
 
 impl Tsm {
@@ -101,7 +112,13 @@ impl Tsm {
 impl<F: TsmFiles> Tsm<F> {
     /// Any files that behave like the kernel's.
     pub fn over(files: F) -> Self {
-        Self { files: Mutex::new(files) }
+        Self { files: Mutex::new(files), speaks_for: SpeaksFor::Guest }
+    }
+
+    /// Asks the SVSM: its report covers our bytes and the manifest of all its services, the vTPM among them.
+    #[must_use]
+    pub fn with_svsm(self) -> Self {
+        Self { speaks_for: SpeaksFor::Svsm, ..self }
     }
 
     /// Name of the kernel's provider: `sev_guest`, `tdx_guest`, …
@@ -125,24 +142,22 @@ impl<F: TsmFiles> Tsm<F> {
     }
 }
 
-impl<F: TsmFiles> EvidenceSource for Tsm<F> {
-    fn platform(&self) -> &'static str {
-        "baremetal"
-    }
-
-    fn tee_enabled(&self) -> bool {
-        true
-    }
-
-    fn collect(&self, report_data: &[u8; 64]) -> Result<Evidence, EvidenceError> {
+impl<F: TsmFiles> Tsm<F> {
+    /// A report over `report_data`, as often as it takes until nobody else wrote in between.
+    ///
+    /// # Errors
+    /// [`EvidenceError`].
+    pub fn report(&self, report_data: &[u8; 64]) -> Result<DeviceAnswer, EvidenceError> {
         self.with_request(|files, directory| {
             let found = read_text(files, &directory.join("provider"))?;
             if found != "sev_guest" {
                 return Err(EvidenceError::Provider { found });
             }
             for attempt in 0..ATTEMPTS {
-                match ask(files, directory, report_data) {
-                    Ok(Some((report, table))) => return evidence(report, &table, report_data),
+                match ask(files, directory, self.speaks_for, report_data) {
+                    Ok(Some(blobs)) => {
+                        return DeviceAnswer::check(blobs.report, blobs.table, blobs.manifest, report_data);
+                    }
                     Ok(None) => files.pause(attempt),
                     Err(EvidenceError::Device { source, .. }) if is_busy(&source) => files.pause(attempt),
                     Err(error) => return Err(error),
@@ -153,23 +168,32 @@ impl<F: TsmFiles> EvidenceSource for Tsm<F> {
     }
 }
 
-type ReportAndTable = (Vec<u8>, Vec<u8>);
+struct Blobs {
+    report: Vec<u8>,
+    table: Vec<u8>,
+    manifest: Option<Vec<u8>>,
+}
 
-/// Report and certificate table, or none when somebody else wrote meanwhile.
+/// What the processor gave, or none when somebody else wrote meanwhile.
 fn ask(
     files: &mut impl TsmFiles,
     directory: &Path,
+    speaks_for: SpeaksFor,
     report_data: &[u8; 64],
-) -> Result<Option<ReportAndTable>, EvidenceError> {
+) -> Result<Option<Blobs>, EvidenceError> {
     // A guest below a paravisor or SVSM may not ask for its superior's level. Kernels before 6.10 have no such file.
     let floor = directory.join("privlevel_floor");
-    match files.read(&floor) {
-        Ok(level) => {
-            let path = directory.join("privlevel");
-            files.write(&path, &level).map_err(device("write", &path))?;
-        }
-        Err(source) if source.kind() == io::ErrorKind::NotFound => {}
-        Err(source) => return Err(device("read", &floor)(source)),
+    if let Some(level) = read_optional(files, &floor)? {
+        let path = directory.join("privlevel");
+        files.write(&path, &level).map_err(device("write", &path))?;
+    }
+    if speaks_for == SpeaksFor::Svsm {
+        // No `service_guid`: without one the manifest names all services, and a verifier finds the vTPM among them.
+        let path = directory.join("service_provider");
+        files.write(&path, b"svsm").map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied => EvidenceError::NoSvsm,
+            _ => device("write", &path)(source),
+        })?;
     }
     let before = generation(files, directory)?;
     let inblob = directory.join("inblob");
@@ -177,21 +201,23 @@ fn ask(
     let written = generation(files, directory)?;
     let outblob = directory.join("outblob");
     let report = files.read(&outblob).map_err(device("read", &outblob))?;
-    let auxblob = directory.join("auxblob");
-    let table = match files.read(&auxblob) {
-        Ok(table) => table,
-        Err(source) if source.kind() == io::ErrorKind::NotFound => Vec::new(),
-        Err(source) => return Err(device("read", &auxblob)(source)),
+    let table = read_optional(files, &directory.join("auxblob"))?.unwrap_or_default();
+    let manifest = match speaks_for {
+        SpeaksFor::Guest => None,
+        SpeaksFor::Svsm => Some(read_optional(files, &directory.join("manifestblob"))?.ok_or(EvidenceError::NoSvsm)?),
     };
     let after = generation(files, directory)?;
     let ours = before.checked_add(1) == Some(written) && written == after;
-    Ok(ours.then_some((report, table)))
+    Ok(ours.then_some(Blobs { report, table, manifest }))
 }
 
-fn evidence(report: Vec<u8>, table: &[u8], report_data: &[u8; 64]) -> Result<Evidence, EvidenceError> {
-    let vek_kind = expect_report(&report, report_data)?;
-    let (vek, intermediate, root) = certificate_table::chain(table, vek_kind)?;
-    Ok(Evidence { report, vek, vek_kind, intermediate, root, crls: Vec::new(), hcl: None, svsm_manifest: None })
+/// A file that not every kernel, processor or host has.
+fn read_optional(files: &mut impl TsmFiles, path: &Path) -> Result<Option<Vec<u8>>, EvidenceError> {
+    match files.read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(device("read", path)(source)),
+    }
 }
 
 fn generation(files: &mut impl TsmFiles, directory: &Path) -> Result<u64, EvidenceError> {
