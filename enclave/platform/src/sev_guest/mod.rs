@@ -158,6 +158,8 @@ impl<D: GuestDevice> SevGuest<D> {
             (code @ 1.., ..) => Err(EvidenceError::Host { code }),
             (0, code, _) if code != 0 && code != NO_FIRMWARE_CALL => Err(firmware_error(code)),
             (_, _, Err(source)) if is_passing(&source) => Ok(Next::Again),
+            // EINVAL: more room than this kernel takes, whatever the host wants.
+            (.., Err(source)) if request.room > ROOM && source.raw_os_error() == Some(22) => Ok(Next::Room(0)),
             // ENOTTY: the key of this VMPL is empty since the kernel destroyed it.
             (_, NO_FIRMWARE_CALL, Err(source)) if source.raw_os_error() == Some(25) => Err(EvidenceError::KeyGone),
             (_, _, Err(source)) => Err(self.failed("ask", source)),
@@ -216,5 +218,202 @@ fn firmware_name(code: u32) -> &'static str {
         0x22 => "BAD_VERSION",
         0x27 => "INVALID_KEY",
         _ => "a code without a name here",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use software_psp::{ChipId, Product, ReportRequest};
+
+    use super::*;
+
+    /// A double of the device: reports are well formed and unsigned.
+    #[derive(Default)]
+    struct DoubleDevice {
+        /// What happens at each call, in turn; afterwards all goes well.
+        troubles: VecDeque<Trouble>,
+        /// The host's table.
+        table: Vec<u8>,
+        /// The lowest level that this guest may ask for.
+        level: u32,
+        calls: Vec<GuestRequest>,
+        pauses: u32,
+    }
+
+    #[derive(Clone, Copy, Debug)]
+    enum Trouble {
+        /// SW_EXITINFO2 beside EIO.
+        Exit(u64),
+        /// The same, although the call says it succeeded.
+        QuietExit(u64),
+        /// More room is needed, as the host says.
+        Needs(usize),
+        /// errno before any firmware was called.
+        Errno(i32),
+        Status(u32),
+        Size(u32),
+        OtherReport,
+    }
+
+    impl GuestDevice for DoubleDevice {
+        fn call(&mut self, request: &GuestRequest) -> io::Result<GuestReply> {
+            self.calls.push(request.clone());
+            let mut certificates = self.table.clone();
+            certificates.resize(request.room, 0);
+            let mut reply = GuestReply {
+                message: vec![0; 4000],
+                certificates,
+                needed: request.room,
+                exit_info: 0,
+                outcome: Ok(()),
+            };
+            let (mut status, mut size, mut report_data) = (0, 1184, request.report_data);
+            match self.troubles.pop_front() {
+                Some(Trouble::Exit(exit)) => {
+                    reply.exit_info = exit;
+                    reply.outcome = Err(io::Error::from_raw_os_error(5));
+                }
+                Some(Trouble::QuietExit(exit)) => reply.exit_info = exit,
+                Some(Trouble::Needs(room)) => {
+                    reply.exit_info = 0x1_0000_0000;
+                    reply.needed = room;
+                    reply.outcome = Err(io::Error::from_raw_os_error(5));
+                }
+                Some(Trouble::Errno(errno)) => {
+                    reply.exit_info = 0xFFFF_FFFF;
+                    reply.outcome = Err(io::Error::from_raw_os_error(errno));
+                }
+                Some(Trouble::Status(wrong)) => status = wrong,
+                Some(Trouble::Size(wrong)) => size = wrong,
+                Some(Trouble::OtherReport) => report_data = [9; 64],
+                None if request.vmpl < self.level => status = INVALID_PARAM,
+                None => {}
+            }
+            let report = ReportRequest::new(Product::Milan, 3, ChipId::MASKED, report_data).body();
+            reply.message[..4].copy_from_slice(&status.to_le_bytes());
+            reply.message[4..8].copy_from_slice(&size.to_le_bytes());
+            reply.message[0x20..0x20 + report.0.len()].copy_from_slice(&report.0);
+            Ok(reply)
+        }
+
+        fn pause(&mut self, _: u32) {
+            self.pauses += 1;
+        }
+    }
+
+    fn guest(troubles: impl IntoIterator<Item = Trouble>) -> SevGuest<DoubleDevice> {
+        let troubles = troubles.into_iter().collect();
+        SevGuest::over(DoubleDevice { troubles, ..DoubleDevice::default() }, Path::new("/dev/sev-guest"))
+    }
+
+    fn calls(guest: &SevGuest<DoubleDevice>) -> (Vec<GuestRequest>, u32) {
+        let line = guest.device.lock().expect("lock");
+        (line.device.calls.clone(), line.device.pauses)
+    }
+
+    fn asked(room: usize, vmpl: u32) -> GuestRequest {
+        GuestRequest { report_data: [7; 64], vmpl, room }
+    }
+
+    #[test]
+    fn a_quiet_device_gives_report_and_certificates_at_once() {
+        let table = b"table".to_vec();
+        let guest = SevGuest::over(DoubleDevice { table, ..DoubleDevice::default() }, Path::new("/dev/sev-guest"));
+        let answer = guest.report(&[7; 64]).expect("report");
+        assert_eq!((answer.report.len(), &answer.report[0x50..0x90]), (1184, &[7; 64][..]));
+        assert!(answer.table.starts_with(b"table\0"));
+        assert_eq!(calls(&guest), (vec![asked(16 * 1024, 0)], 0));
+    }
+
+    #[test]
+    fn too_little_room_for_certificates_is_asked_again_with_as_much_as_the_host_names() {
+        let guest = guest([Trouble::Needs(20_000)]);
+        let answer = guest.report(&[7; 64]).expect("report");
+        assert_eq!(answer.table.len(), 20_480, "whole pages");
+        assert_eq!(calls(&guest), (vec![asked(16 * 1024, 0), asked(20_480, 0)], 0));
+    }
+
+    #[test]
+    fn a_host_whose_certificates_never_fit_gives_a_report_without_them() {
+        for needed in [0, 4096, 16 * 1024, 64 * 1024 + 1, usize::MAX] {
+            let guest = guest([Trouble::Needs(needed)]);
+            assert_eq!(guest.report(&[7; 64]).expect("report").table, Vec::<u8>::new());
+            assert_eq!(calls(&guest), (vec![asked(16 * 1024, 0), asked(0, 0)], 0), "needed {needed}");
+        }
+        let refused = guest([Trouble::Needs(20_000), Trouble::Errno(22)]);
+        refused.report(&[7; 64]).expect("report");
+        assert_eq!(calls(&refused).0, [asked(16 * 1024, 0), asked(20_480, 0), asked(0, 0)], "the kernel takes 16 KiB");
+        let growing = guest((5..=17).map(|pages| Trouble::Needs(pages * 4096)));
+        growing.report(&[7; 64]).expect("report");
+        assert_eq!(calls(&growing).0.last(), Some(&asked(0, 0)), "64 KiB is the most");
+    }
+
+    #[test]
+    fn a_throttled_request_is_made_again_byte_for_byte() {
+        for trouble in
+            [Trouble::Exit(0x2_0000_0000), Trouble::QuietExit(0x2_0000_0000), Trouble::Errno(11), Trouble::Errno(4)]
+        {
+            let throttled = guest([trouble; 5]);
+            throttled.report(&[7; 64]).expect("report");
+            assert_eq!(calls(&throttled), (vec![asked(16 * 1024, 0); 6], 5), "{trouble:?}");
+            let always = guest([trouble; 6]);
+            assert!(matches!(always.report(&[7; 64]), Err(EvidenceError::Busy { attempts: 6 })), "{trouble:?}");
+        }
+    }
+
+    #[test]
+    fn the_firmwares_errors_have_names() {
+        let named = |trouble| match guest([trouble]).report(&[7; 64]) {
+            Err(EvidenceError::Firmware { code, name }) => (code, name),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(named(Trouble::Exit(0x15)), (0x15, "UNSUPPORTED"));
+        assert_eq!(named(Trouble::QuietExit(0x02)), (2, "INVALID_GUEST_STATE"));
+        assert_eq!(named(Trouble::Status(0x27)), (0x27, "INVALID_KEY"));
+        assert_eq!(named(Trouble::Status(0xABCD)), (0xABCD, "a code without a name here"));
+        let error = guest([Trouble::Status(0x27)]).report(&[7; 64]).expect_err("no key");
+        assert_eq!(error.to_string(), "evidence: the secure processor's firmware says 0x27, INVALID_KEY");
+    }
+
+    #[test]
+    fn the_hosts_refusal_and_the_kernels_are_told_apart() {
+        let refused = guest([Trouble::Exit(0x3_0000_0000)]).report(&[7; 64]);
+        assert!(matches!(refused, Err(EvidenceError::Host { code: 3 })), "{refused:?}");
+        let gone = guest([Trouble::Errno(25)]).report(&[7; 64]).expect_err("no key");
+        assert!(matches!(gone, EvidenceError::KeyGone) && gone.fix().contains("reboot"), "{gone:?}");
+        let denied = guest([Trouble::Errno(1)]).report(&[7; 64]).expect_err("not root");
+        assert!(denied.fix().contains("root"), "{denied:?}");
+        let never = guest([Trouble::QuietExit(0xFFFF_FFFF)]).report(&[7; 64]);
+        assert!(matches!(never, Err(EvidenceError::WrongReport { .. })), "{never:?}");
+    }
+
+    #[test]
+    fn a_message_that_is_no_report_is_refused() {
+        for size in [0, 1183, 1185, 3968, 3969, u32::MAX] {
+            let answer = guest([Trouble::Size(size)]).report(&[7; 64]);
+            assert!(matches!(answer, Err(EvidenceError::WrongReport { what: "length" })), "{size}: {answer:?}");
+        }
+        let answer = guest([Trouble::OtherReport]).report(&[7; 64]);
+        assert!(matches!(answer, Err(EvidenceError::WrongReport { what: "REPORT_DATA" })), "{answer:?}");
+    }
+
+    #[test]
+    fn a_guest_below_an_svsm_finds_its_level_and_keeps_it() {
+        let guest = SevGuest::over(DoubleDevice { level: 2, ..DoubleDevice::default() }, Path::new("/dev/sev-guest"));
+        guest.report(&[7; 64]).expect("report");
+        guest.report(&[7; 64]).expect("report");
+        let levels: Vec<u32> = calls(&guest).0.iter().map(|call| call.vmpl).collect();
+        assert_eq!(levels, [0, 1, 2, 2]);
+        let nowhere = SevGuest::over(DoubleDevice { level: 4, ..DoubleDevice::default() }, Path::new("/dev/sev-guest"));
+        assert!(matches!(nowhere.report(&[7; 64]), Err(EvidenceError::Firmware { code: 0x16, .. })));
+    }
+
+    #[test]
+    fn a_machine_without_the_device_says_so() {
+        let path = Path::new("/nonexistent/sev-guest");
+        let error = SevGuest::over(KernelDevice::at(path), path).report(&[7; 64]).expect_err("nothing there");
+        assert!(error.fix().contains("SEV-SNP guest"), "{}", error.fix());
     }
 }
