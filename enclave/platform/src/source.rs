@@ -127,6 +127,23 @@ pub enum EvidenceError {
         /// Its name; ours is `sev_guest`.
         found: String,
     },
+    /// The secure processor's firmware answered with an error (AMD 56860, status codes).
+    Firmware {
+        /// Its code.
+        code: u32,
+        /// Its name.
+        name: &'static str,
+    },
+    /// The host refused to pass the request on (GHCB 56421, SW_EXITINFO2 bits 63:32).
+    Host {
+        /// Its code.
+        code: u32,
+    },
+    /// The kernel destroyed the key to the processor after a request went wrong, so that no sequence number is used
+    /// twice.
+    KeyGone,
+    /// SVSM services were asked for, and there are none.
+    NoSvsm,
     /// Others used the interface at the same time, at every attempt.
     Busy {
         /// How often we tried.
@@ -168,6 +185,12 @@ impl EvidenceError {
             }
             Self::Device { .. } => "see the kernel's log: `dmesg | grep -i sev`",
             Self::Provider { .. } => "this gateway speaks to SEV-SNP only: run it inside an SEV-SNP guest",
+            Self::Firmware { .. } => {
+                "see the kernel's log: `dmesg | grep -i sev`; if it lasts, update the host's firmware"
+            }
+            Self::Host { .. } => "ask whoever runs the host: its hypervisor does not pass attestation requests on",
+            Self::KeyGone => "reboot this guest: its key to the secure processor is gone until then",
+            Self::NoSvsm => "run below an SVSM with Linux 6.11 or later, or take the SVSM out of the configuration",
             Self::Busy { .. } => "end the other program that asks for reports, or try again",
             Self::WrongReport { .. } => "do not trust this machine: what answers is not an SEV-SNP processor",
             Self::CollateralMissing { .. } => {
@@ -186,6 +209,12 @@ impl fmt::Display for EvidenceError {
             Self::Software(error) => error.fmt(f),
             Self::Device { doing, path, .. } => write!(f, "evidence: {doing} {}", path.display()),
             Self::Provider { found } => write!(f, "evidence: the kernel's provider is `{found}`, not `sev_guest`"),
+            Self::Firmware { code, name } => {
+                write!(f, "evidence: the secure processor's firmware says {code:#04x}, {name}")
+            }
+            Self::Host { code } => write!(f, "evidence: the host refused the request with code {code}"),
+            Self::KeyGone => f.write_str("evidence: the kernel has destroyed its key to the secure processor"),
+            Self::NoSvsm => f.write_str("evidence: the kernel offers no services of an SVSM"),
             Self::Busy { attempts } => write!(f, "evidence: the interface was in use at all of {attempts} attempts"),
             Self::WrongReport { what } => write!(f, "evidence: the report is not the one asked for: {what}"),
             Self::CollateralMissing { what } => write!(f, "evidence: collateral missing: the host gave no {what}"),
