@@ -16,6 +16,7 @@
 mod appraisal;
 pub mod clock;
 mod crypto;
+mod der;
 mod gateway;
 mod not_proven;
 mod policy;
@@ -25,7 +26,11 @@ mod verdict;
 mod vtpm;
 
 pub use appraisal::{Appraisal, Question, appraise_report, malformed};
-pub use crypto::{BadSignature, Crypto, Ring};
+#[cfg(feature = "ring")]
+pub use crypto::Ring;
+#[cfg(feature = "rustcrypto")]
+pub use crypto::RustCrypto;
+pub use crypto::{BadSignature, Crypto};
 pub use gateway::{
     Attested, AttestedState, BundleAppraisal, BundleQuestion, ProofQuestion, appraise_bundle, appraise_proof,
 };
