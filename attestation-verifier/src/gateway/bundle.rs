@@ -261,7 +261,9 @@ impl<C: Crypto> Judge<'_, C> {
             }
         };
         row.fix = (outcome == Outcome::Fail).then(|| FIX.to_owned());
-        (row.outcome, row.detail, row.class) = (outcome, detail, Class::Binding);
+        // What keeps the claims from being read has a row of its own.
+        let class = if outcome == Outcome::NotChecked { LAST } else { Class::Binding };
+        (row.outcome, row.detail, row.class) = (outcome, detail, class);
     }
 
     /// What the bundle says of its certificates must be so: readers may show it.

@@ -11,8 +11,8 @@ use measured_boot::{Bank, PcrSet, ReplayError, Unreplayed};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    BootKind, ClaimsError, Class, Crypto, Hcl, QuoteError, Registers, RuntimeClaims, SignatureForm, SignedQuote,
-    SvsmManifest, TpmKey, Unverified, VtpmKind,
+    BootKind, ClaimsError, Class, Crypto, Hcl, Outcome, QuoteError, Registers, RuntimeClaims, SignatureForm,
+    SignedQuote, SvsmManifest, TpmKey, Unverified, VtpmKind,
     appraisal::{Checks, LAST},
     gateway::bundle::short,
     vtpm::AttestError,
@@ -120,7 +120,10 @@ impl<C: Crypto> Vtpm<'_, C> {
         }
         match bound {
             Bound::Plainly => {}
-            Bound::WithManifest(manifest) => self.check_manifest(manifest, vouched, checks),
+            Bound::WithManifest(manifest) => {
+                let covered = checks.find("core").is_some_and(|row| row.outcome == Outcome::Pass);
+                self.check_manifest(manifest, vouched && covered, checks);
+            }
             Bound::ByClaims { claims, .. } => self.check_claims(*claims, vouched, checks),
         }
     }
