@@ -32,7 +32,8 @@ pub use crypto::Ring;
 pub use crypto::RustCrypto;
 pub use crypto::{BadSignature, Crypto};
 pub use gateway::{
-    Attested, AttestedState, BundleAppraisal, BundleQuestion, ProofQuestion, appraise_bundle, appraise_proof,
+    Attested, AttestedState, BootKind, BundleAppraisal, BundleQuestion, Paravisor, ProofQuestion, RegisterSet, Release,
+    appraise_bundle, appraise_proof,
 };
 pub use not_proven::NotProven;
 pub use policy::{Accept, Allowance, Demand, Floors, GuestRules, Need, PlatformRules, Policy, PolicyError, StaleCrl};
