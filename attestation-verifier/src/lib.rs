@@ -16,6 +16,7 @@
 mod appraisal;
 pub mod clock;
 mod crypto;
+mod finding;
 mod gateway;
 mod not_proven;
 mod policy;
@@ -26,6 +27,7 @@ mod vtpm;
 
 pub use appraisal::{Appraisal, Question, appraise_report, malformed};
 pub use crypto::{BadSignature, Crypto, Ring};
+pub use finding::Finding;
 pub use gateway::{
     Attested, AttestedState, BundleAppraisal, BundleQuestion, ProofQuestion, appraise_bundle, appraise_proof,
 };
@@ -40,7 +42,8 @@ pub use snp::{
 pub use stage::{Unverified, Verified};
 pub use verdict::{Check, Class, Grade, Outcome, Times, Verdict};
 pub use vtpm::{
-    AttestError, ClaimsError, ClockInfo, Hcl, HclError, KeyError, MarshalError, MarshalProblem, PublicArea,
-    PublicAreaError, Quote, QuoteError, Registers, RegistersError, RuntimeClaims, SignatureForm, SignedQuote,
-    SvsmError, SvsmManifest, TpmKey, VtpmKind, check_event_log, registers,
+    AttestError, AzureQuestion, ClaimsError, ClockInfo, EventPolicy, EventRule, Explanation, Hcl, HclError, KeyError,
+    MarshalError, MarshalProblem, MeasuredBinary, PublicArea, PublicAreaError, Quote, QuoteError, QuoteQuestion,
+    Registers, RegistersError, RuntimeClaims, SignatureForm, SignedQuote, SvsmError, SvsmManifest, TpmKey, VtpmKind,
+    appraise_azure, appraise_quote, check_event_log, registers,
 };
