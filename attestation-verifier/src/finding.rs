@@ -2,19 +2,36 @@
 
 use serde::Serialize;
 
-use crate::{Check, Class, Outcome};
+use crate::{Check, Class, Explanation, Outcome};
 
 /// What was found.
 #[derive(Clone, Debug)]
 pub struct Finding {
     /// In the order in which they were made.
     pub checks: Vec<Check>,
+    /// Of an event log that was asked for alone: its events, if it is believed.
+    pub events: Vec<ExplainedEvent>,
     rests_on: &'static str,
+}
+
+/// One event of a log that is believed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ExplainedEvent {
+    /// The register it went into.
+    pub register: u8,
+    /// Where its record begins in the log.
+    pub offset: usize,
+    /// What the log calls it; no register holds that.
+    pub stated_type: String,
+    /// What the register was extended with, SHA-256.
+    pub digest: String,
+    /// In words.
+    pub explanation: Explanation,
 }
 
 impl Finding {
     pub(crate) fn new(rests_on: &'static str, checks: Vec<Check>) -> Self {
-        Self { checks, rests_on }
+        Self { checks, events: Vec::new(), rests_on }
     }
 
     /// What everything else stands on, in words.
@@ -56,8 +73,21 @@ impl Finding {
             detail: &check.detail,
             fix: check.fix.as_deref(),
         });
-        let wire =
-            Wire { finding: self.word(), rests_on: self.rests_on, checks: checks.collect(), exit: self.exit_code() };
+        let events = self.events.iter().map(|event| WireEvent {
+            pcr: event.register,
+            offset: event.offset,
+            stated_type: &event.stated_type,
+            sha256: &event.digest,
+            proven: event.explanation.proven.as_deref(),
+            stated: event.explanation.stated.as_deref(),
+        });
+        let wire = Wire {
+            finding: self.word(),
+            rests_on: self.rests_on,
+            checks: checks.collect(),
+            events: events.collect(),
+            exit: self.exit_code(),
+        };
         // Strings and numbers only: there is nothing in it that could fail.
         serde_json::to_string_pretty(&wire).unwrap_or_default()
     }
@@ -69,7 +99,20 @@ struct Wire<'a> {
     finding: &'a str,
     rests_on: &'a str,
     checks: Vec<WireCheck<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    events: Vec<WireEvent<'a>>,
     exit: u8,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct WireEvent<'a> {
+    pcr: u8,
+    offset: usize,
+    stated_type: &'a str,
+    sha256: &'a str,
+    proven: Option<&'a str>,
+    stated: Option<&'a str>,
 }
 
 #[derive(Serialize)]

@@ -27,7 +27,7 @@ mod vtpm;
 
 pub use appraisal::{Appraisal, Question, appraise_report, malformed};
 pub use crypto::{BadSignature, Crypto, Ring};
-pub use finding::Finding;
+pub use finding::{ExplainedEvent, Finding};
 pub use gateway::{
     Attested, AttestedState, BundleAppraisal, BundleQuestion, ProofQuestion, appraise_bundle, appraise_proof,
 };
@@ -42,8 +42,8 @@ pub use snp::{
 pub use stage::{Unverified, Verified};
 pub use verdict::{Check, Class, Grade, Outcome, Times, Verdict};
 pub use vtpm::{
-    AttestError, AzureQuestion, ClaimsError, ClockInfo, EventPolicy, EventRule, Explanation, Hcl, HclError, KeyError,
-    MarshalError, MarshalProblem, MeasuredBinary, PublicArea, PublicAreaError, Quote, QuoteError, QuoteQuestion,
-    Registers, RegistersError, RuntimeClaims, SignatureForm, SignedQuote, SvsmError, SvsmManifest, TpmKey, VtpmKind,
-    appraise_azure, appraise_quote, check_event_log, registers,
+    AttestError, AzureQuestion, ClaimsError, ClockInfo, EventPolicy, EventRule, Explanation, GivenKey, Hcl, HclError,
+    KeyError, KeyFileError, MarshalError, MarshalProblem, MeasuredBinary, PublicArea, PublicAreaError, Quote,
+    QuoteError, QuoteQuestion, Registers, RegistersError, RuntimeClaims, SignatureForm, SignedQuote, SvsmError,
+    SvsmManifest, TpmKey, VtpmKind, appraise_azure, appraise_event_log, appraise_quote, check_event_log, registers,
 };

@@ -8,6 +8,7 @@ use super::{
     claims::{ClaimsError, RuntimeClaims},
     events::{self, EventPolicy},
     key::TpmKey,
+    key_file::GivenKey,
     quote::{Quote, QuoteError, Registers, SignedQuote, list},
 };
 use crate::{
@@ -75,6 +76,7 @@ pub fn appraise_azure(question: AzureQuestion<'_>, policy: &Policy, at: UnixSeco
     let nonce = match (&question.quote, &claims) {
         (Some(quote), Some(claims)) => {
             let quoted = check_quote(*quote, claims.ak(), &mut checks, crypto);
+            check_events(*quote, quoted.as_ref(), &mut checks);
             match quoted {
                 Some(_) => checks.pass(
                     "vtpm",
@@ -114,9 +116,11 @@ pub fn appraise_azure(question: AzureQuestion<'_>, policy: &Policy, at: UnixSeco
 
 /// Appraises a quote by a key that the caller names. No processor is asked, so this is no verdict: it says what the
 /// holder of that key said.
-pub fn appraise_quote(question: QuoteQuestion<'_>, key: &TpmKey, crypto: &impl Crypto) -> Finding {
+pub fn appraise_quote(question: QuoteQuestion<'_>, given: &GivenKey, crypto: &impl Crypto) -> Finding {
     let mut checks = Checks::default();
-    check_quote(question, key, &mut checks, crypto);
+    let quoted = check_quote(question, given.key(), &mut checks, crypto);
+    check_key(given, quoted.as_ref(), &mut checks);
+    check_events(question, quoted.as_ref(), &mut checks);
     checks.note(
         "vtpm",
         Class::Binding,
@@ -125,16 +129,39 @@ pub fn appraise_quote(question: QuoteQuestion<'_>, key: &TpmKey, crypto: &impl C
     Finding::new("the attestation key named by you", checks.into_inner())
 }
 
+/// What the key may sign, as far as its form shows that.
+fn check_key(given: &GivenKey, quoted: Option<&Quoted>, checks: &mut Checks) {
+    const ROW: &str = "attestation-key";
+    let Some(area) = given.area() else {
+        let detail = format!("{}, {}: does not say what else the key may sign", given.key(), given.form());
+        return checks.note(ROW, Class::Binding, &detail);
+    };
+    let name = hex::encode(area.name());
+    if !area.attests() {
+        let detail = format!("{}, Name {name}: not a restricted signing key that stays in its TPM", given.key());
+        return checks.fail(ROW, Class::Binding, detail, "use a key that signs nothing but what the TPM says");
+    }
+    let primary = quoted.and_then(|quoted| area.primary_of(quoted.quote.qualified_signer()));
+    let place = match (primary, quoted) {
+        (Some(hierarchy), _) => format!("; a primary key of the {hierarchy} hierarchy, by qualifiedSigner"),
+        (None, Some(_)) => "; by qualifiedSigner below another key".to_owned(),
+        (None, None) => String::new(),
+    };
+    let detail = format!("{}, Name {name}: restricted, signs only what the TPM says{place}", given.key());
+    checks.pass(ROW, Class::Binding, detail);
+}
+
 /// A quote that verified.
 pub(crate) struct Quoted {
+    /// What it says.
+    pub(crate) quote: Verified<Quote>,
     /// The registers it signs, if they were given and are the ones.
     pub(crate) registers: Option<Registers>,
     /// Did it answer the nonce that was expected?
     pub(crate) nonce: bool,
 }
 
-/// The rows `quote`, `quote-nonce`, `pcrs`, `event-log` and those of the event policy. `None` if the quote does not
-/// verify.
+/// The rows `quote`, `quote-nonce` and `pcrs`. `None` if the quote does not verify.
 pub(crate) fn check_quote(
     question: QuoteQuestion<'_>,
     key: &TpmKey,
@@ -151,7 +178,6 @@ pub(crate) fn check_quote(
             checks.fail("quote", class, error.to_string(), error.fix());
             checks.open("quote-nonce", LAST, "no verified quote");
             checks.open("pcrs", LAST, "no verified quote");
-            events::check(checks, question.event_log, None, question.events);
             return None;
         }
     };
@@ -172,8 +198,13 @@ pub(crate) fn check_quote(
             None
         }
     };
-    events::check(checks, question.event_log, registers.as_ref(), question.events);
-    Some(Quoted { registers, nonce })
+    Some(Quoted { quote, registers, nonce })
+}
+
+/// The row `event-log` and those of the event policy.
+pub(crate) fn check_events(question: QuoteQuestion<'_>, quoted: Option<&Quoted>, checks: &mut Checks) {
+    let registers = quoted.and_then(|quoted| quoted.registers.as_ref());
+    events::check(checks, question.event_log, registers, question.events);
 }
 
 fn describe(quote: &Verified<Quote>, key: &TpmKey) -> String {

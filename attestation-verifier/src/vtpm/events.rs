@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 
-use measured_boot::{Bank, BelievedEvent, Digest, Replayed, Unreplayed};
+use measured_boot::{Bank, BelievedEvent, Digest, PcrSet, PcrValue, Replayed, Unreplayed};
 
 use super::{
     explain::{Variable, is_digest_of, section_named},
@@ -108,12 +108,25 @@ impl EventPolicy {
     }
 }
 
+/// Whose word the registers are.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Word {
+    /// A verified quote's.
+    Quote,
+    /// The caller's.
+    Caller,
+}
+
 /// Adds the row `event-log`, does the log explain the registers that the quote signs?, and the rows of the policy.
 /// Without a log, or where it explains nothing, rules that ask something stay open and reject.
 pub(crate) fn check(checks: &mut Checks, log: Option<&[u8]>, registers: Option<&Registers>, policy: &EventPolicy) {
     let replayed = match (log, registers) {
         (None, _) => {
             checks.note("event-log", Class::Binding, "none given");
+            if !policy.asks() {
+                // Seven rows that say the same would say less.
+                return;
+            }
             None
         }
         (Some(_), None) => {
@@ -124,9 +137,14 @@ pub(crate) fn check(checks: &mut Checks, log: Option<&[u8]>, registers: Option<&
             );
             None
         }
-        (Some(log), Some(registers)) => replay(checks, log, registers),
+        (Some(log), Some(registers)) => replay(checks, log, &registers.to_set(), Word::Quote),
     };
-    let rows = Rows { replayed: replayed.as_ref(), policy };
+    judge(checks, replayed.as_ref(), policy);
+}
+
+/// Adds the rows of the policy.
+pub(crate) fn judge(checks: &mut Checks, replayed: Option<&Replayed<'_>>, policy: &EventPolicy) {
+    let rows = Rows { replayed, policy };
     rows.secure_boot(checks);
     rows.programs(checks);
     rows.uki(checks);
@@ -136,8 +154,8 @@ pub(crate) fn check(checks: &mut Checks, log: Option<&[u8]>, registers: Option<&
     rows.binary(checks);
 }
 
-/// The log, believed as far as the quoted registers go.
-pub(super) fn replay<'a>(checks: &mut Checks, log: &'a [u8], registers: &Registers) -> Option<Replayed<'a>> {
+/// Adds the row `event-log`: the log, believed as far as these registers go.
+pub(crate) fn replay<'a>(checks: &mut Checks, log: &'a [u8], registers: &PcrSet, word: Word) -> Option<Replayed<'a>> {
     let fail = |checks: &mut Checks, class, detail: String, fix: &str| checks.fail("event-log", class, detail, fix);
     let log = match Unreplayed::parse(log) {
         Ok(log) => log,
@@ -154,8 +172,8 @@ pub(super) fn replay<'a>(checks: &mut Checks, log: &'a [u8], registers: &Registe
         }
     };
     let (mut left_out, mut phases) = (Vec::new(), None);
-    let mut compared = measured_boot::PcrSet::new(Bank::Sha256);
-    for (index, quoted) in registers.to_set().iter() {
+    let mut compared = PcrSet::new(Bank::Sha256);
+    for (index, quoted) in registers.iter() {
         let said = claimed.value(index);
         let value = match (index.number(), said) {
             (number, None) if OF_THE_SYSTEM.contains(&number) => {
@@ -176,9 +194,13 @@ pub(super) fn replay<'a>(checks: &mut Checks, log: &'a [u8], registers: &Registe
         let _ = compared.insert(index, value);
     }
     let given: Vec<u8> = compared.iter().map(|(index, _)| index.number()).collect();
+    let whose = match word {
+        Word::Quote => ", which the quote signs",
+        Word::Caller => "; that these are the machine's is your word: no quote signs them",
+    };
     match log.replay(&compared) {
         Ok(replayed) => {
-            let mut detail = format!("{} events explain the quoted PCRs {}", replayed.events().count(), list(&given));
+            let mut detail = format!("{} events explain PCRs {}{whose}", replayed.events().count(), list(&given));
             if let Some(count) = phases.filter(|count| *count > 0) {
                 let last = PHASES.get(count - 1).copied().unwrap_or_default();
                 detail.push_str(&format!("; PCR 11 after systemd's phase {last}"));
@@ -197,7 +219,7 @@ pub(super) fn replay<'a>(checks: &mut Checks, log: &'a [u8], registers: &Registe
 }
 
 /// How many of systemd's phases lead from one value to the other.
-fn after_phases(from: &measured_boot::PcrValue, to: &measured_boot::PcrValue) -> Option<usize> {
+fn after_phases(from: &PcrValue, to: &PcrValue) -> Option<usize> {
     let mut value = from.clone();
     for (count, phase) in PHASES.iter().enumerate() {
         if value == *to {
