@@ -74,7 +74,7 @@ fn rows(checks: &[Check], out: &mut impl Write) -> io::Result<()> {
 }
 
 fn table(verdict: &Verdict, moment: Moment, out: &mut impl Write) -> io::Result<()> {
-    writeln!(out, "{}", printable(&headline(verdict)))?;
+    writeln!(out, "{}", printable(&verdict.headline()))?;
     writeln!(out)?;
     rows(&verdict.checks, out)?;
     writeln!(out, "\nnot proven:")?;
@@ -90,12 +90,4 @@ fn table(verdict: &Verdict, moment: Moment, out: &mut impl Write) -> io::Result<
 /// Names inside certificates are a stranger's: they must not move the cursor of a terminal.
 fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{FFFD}' } else { c }).collect()
-}
-
-/// The verdict and, if it is a rejection, the first reason.
-fn headline(verdict: &Verdict) -> String {
-    match verdict.reason() {
-        Some((_, check)) => format!("{}: {}: {}", verdict.word(), check.name, check.detail),
-        None => verdict.word().to_owned(),
-    }
 }

@@ -320,7 +320,7 @@ fn check_user_data(expected: Option<&[u8; 64]>, claims: Option<&RuntimeClaims>, 
 
 /// The evidence answers what was asked, in another place than REPORT_DATA, which on Azure is a hash of the claims.
 fn answered(verdict: &mut Verdict, checks: &mut Checks, in_claims: bool) {
-    verdict.not_proven.retain(|code| *code != NotProven::NoNonce);
+    verdict.settles(NotProven::NoNonce);
     let place = if in_claims { "user-data of the claims" } else { "extraData of the quote" };
     if let Some(row) = checks.row("report-data").filter(|row| row.outcome == Outcome::NotChecked) {
         row.detail = format!("no expectation given; what you asked for is in {place}");
