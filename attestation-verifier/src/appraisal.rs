@@ -399,7 +399,8 @@ impl Checks {
         self.0.iter().find(|check| check.name == name)
     }
 
-    fn has(&self, name: &str) -> bool {
+    /// Is there a check of that name already?
+    pub(crate) fn has(&self, name: &str) -> bool {
         self.find(name).is_some()
     }
 

@@ -17,6 +17,7 @@ mod appraisal;
 pub mod clock;
 mod crypto;
 mod der;
+mod finding;
 mod gateway;
 mod not_proven;
 mod policy;
@@ -31,6 +32,7 @@ pub use crypto::Ring;
 #[cfg(feature = "rustcrypto")]
 pub use crypto::RustCrypto;
 pub use crypto::{BadSignature, Crypto};
+pub use finding::{ExplainedEvent, Finding};
 pub use gateway::{
     Attested, AttestedState, BootKind, BundleAppraisal, BundleQuestion, Paravisor, ProofQuestion, RegisterSet, Release,
     appraise_bundle, appraise_proof,
@@ -46,7 +48,8 @@ pub use snp::{
 pub use stage::{Unverified, Verified};
 pub use verdict::{Check, Class, Grade, Outcome, Times, Verdict};
 pub use vtpm::{
-    AttestError, ClaimsError, ClockInfo, Hcl, HclError, KeyError, MarshalError, MarshalProblem, PublicArea,
-    PublicAreaError, Quote, QuoteError, Registers, RegistersError, RuntimeClaims, SignatureForm, SignedQuote,
-    SvsmError, SvsmManifest, TpmKey, VtpmKind, check_event_log, registers,
+    AttestError, AzureQuestion, ClaimsError, ClockInfo, EventPolicy, EventRule, Explanation, GivenKey, Hcl, HclError,
+    KeyError, KeyFileError, MarshalError, MarshalProblem, MeasuredBinary, PublicArea, PublicAreaError, Quote,
+    QuoteError, QuoteQuestion, Registers, RegistersError, RuntimeClaims, SignatureForm, SignedQuote, SvsmError,
+    SvsmManifest, TpmKey, VtpmKind, appraise_azure, appraise_event_log, appraise_quote, check_event_log, registers,
 };
