@@ -15,7 +15,6 @@ use crate::{
     Certificate, Class, Collateral, Crl, Crypto, EvidenceId, Grade, NotProven, Outcome, Policy, Question, SignedReport,
     Trust, TrustAnchor, VekKind, Verdict,
     appraisal::{Checks, LAST, appraise_report, malformed},
-    policy::Need,
 };
 
 /// What is to be appraised, and against which expectations.
@@ -329,7 +328,7 @@ impl<C: Crypto> Judge<'_, C> {
                     None => "none asked for: the evidence may be old",
                     Some(_) => "the bundle answers a nonce; --nonce says whether it is yours",
                 };
-                if self.policy.report_data == Need::Required {
+                if self.policy.wants_report_data() {
                     checks.open("nonce", Class::Policy, &format!("{detail}; the policy wants report data of yours"));
                 } else {
                     checks.note("nonce", Class::Binding, detail);
