@@ -29,6 +29,10 @@ impl Crypto for Quick {
         Ok(())
     }
 
+    fn ecdsa_p256_sha256(&self, _: &[u8], _: &[u8], _: &[u8; 64]) -> Result<(), BadSignature> {
+        Ok(())
+    }
+
     fn ed25519(&self, _: &[u8; 32], _: &[u8], _: &[u8; 64]) -> Result<(), BadSignature> {
         Ok(())
     }

@@ -17,7 +17,7 @@ mod report;
 mod store;
 
 pub use authority::{Authority, CrlRequest, Intermediate};
-pub use certificate::{CA_YEARS, ORGANISATION, VekKind, VekRequest};
+pub use certificate::{CA_YEARS, Draft, Extension, ORGANISATION, Scheme, VekKind, VekRequest};
 pub use error::PspError;
 pub use machine::SoftwarePsp;
 pub use product::{ChipId, Product, Tcb};
