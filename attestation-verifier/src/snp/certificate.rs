@@ -123,7 +123,9 @@ impl<'a> Certificate<'a> {
             .check(issuer.rsa_key()?, crypto)
             .map_err(|BadSignature| CertificateError::Signature { issuer: issuer.subject().to_owned() })?;
         match (self.authority_key_id(), issuer.subject_key_id()) {
-            (Some(named), Some(own)) if named != own => Err(CertificateError::Extension { oid: AUTHORITY_KEY_ID.into() }),
+            (Some(named), Some(own)) if named != own => {
+                Err(CertificateError::Extension { oid: AUTHORITY_KEY_ID.into() })
+            }
             _ => Ok(()),
         }
     }
