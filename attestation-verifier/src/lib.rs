@@ -39,4 +39,8 @@ pub use snp::{
 };
 pub use stage::{Unverified, Verified};
 pub use verdict::{Check, Class, Grade, Outcome, Times, Verdict};
-pub use vtpm::{Hcl, HclError, RegistersError, VtpmKind, check_event_log, registers};
+pub use vtpm::{
+    AttestError, ClaimsError, ClockInfo, Hcl, HclError, KeyError, MarshalError, MarshalProblem, PublicArea,
+    PublicAreaError, Quote, QuoteError, Registers, RegistersError, RuntimeClaims, SignatureForm, SignedQuote,
+    SvsmError, SvsmManifest, TpmKey, VtpmKind, check_event_log, registers,
+};

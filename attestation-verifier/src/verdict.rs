@@ -185,6 +185,20 @@ impl Verdict {
         }
     }
 
+    /// Takes a code back: it was shown after all.
+    pub(crate) fn settles(&mut self, code: NotProven) {
+        self.not_proven.retain(|open| *open != code);
+    }
+
+    /// The first line for people: the word, and what a reader must not miss beside it. A rejection has its first reason.
+    pub fn headline(&self) -> String {
+        match self.reason() {
+            Some((_, check)) => format!("{}: {}: {}", self.word(), check.name, check.detail),
+            None if self.grade == Grade::Host => format!("{} (code vouched for by the host's vTPM)", self.word()),
+            None => self.word().to_owned(),
+        }
+    }
+
     /// The verdict as one JSON object.
     pub fn to_json(&self) -> String {
         let wire = Wire {

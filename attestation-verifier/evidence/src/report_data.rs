@@ -1,6 +1,6 @@
 //! What a report and a quote are asked to carry (docs/WIRE.md, P3).
 
-use sha2::{Digest as _, Sha512};
+use sha2::{Digest as _, Sha256, Sha512};
 
 use crate::{
     frame::{Digest, hash, t},
@@ -107,6 +107,11 @@ pub fn report_data_without_nonce(core: &Digest, state_head: &Digest) -> [u8; 64]
 /// `Q = SHA-256(T("sealgate/quote/v1", RD))`, what a quote is asked to carry.
 pub fn quote_data(rd: &[u8; 64]) -> Digest {
     hash(tag::QUOTE, &[rd])
+}
+
+/// What PCR 15 holds once C has been extended into it: `SHA-256(0³² ‖ C)`.
+pub fn core_register(core: &Digest) -> Digest {
+    Sha256::new().chain_update([0; 32]).chain_update(core).finalize().into()
 }
 
 #[cfg(test)]

@@ -214,6 +214,8 @@ fn report_data_example(sample: &Sample) -> String {
         ("RD, count 0", &hex::encode(boot)),
         ("RD, count 3", &hex::encode(fresh)),
         ("Q, count 0", &hex::encode(report_data::quote_data(&boot))),
+        ("Q, count 3", &hex::encode(report_data::quote_data(&fresh))),
+        ("PCR 15", &hex::encode(report_data::core_register(&sample.core))),
         ("proof key", &hex::encode(sample.public_key)),
         ("possession, count 0", &hex::encode(sample.sign(&state::evidence_message(&sample.core, &boot)))),
     ])

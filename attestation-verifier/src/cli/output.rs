@@ -25,7 +25,7 @@ pub(crate) fn complain(what: &str, fix: &str) {
 }
 
 fn table(verdict: &Verdict, moment: Moment, out: &mut impl Write) -> io::Result<()> {
-    writeln!(out, "{}", printable(&headline(verdict)))?;
+    writeln!(out, "{}", printable(&verdict.headline()))?;
     writeln!(out)?;
     for check in &verdict.checks {
         let outcome = match check.outcome {
@@ -51,12 +51,4 @@ fn table(verdict: &Verdict, moment: Moment, out: &mut impl Write) -> io::Result<
 /// Names inside certificates are a stranger's: they must not move the cursor of a terminal.
 fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{FFFD}' } else { c }).collect()
-}
-
-/// The verdict and, if it is a rejection, the first reason.
-fn headline(verdict: &Verdict) -> String {
-    match verdict.reason() {
-        Some((_, check)) => format!("{}: {}: {}", verdict.word(), check.name, check.detail),
-        None => verdict.word().to_owned(),
-    }
 }

@@ -18,6 +18,13 @@ pub trait Crypto {
     /// [`BadSignature`].
     fn rsa_pss_sha384(&self, key: &[u8], message: &[u8], signature: &[u8]) -> Result<(), BadSignature>;
 
+    /// RSASSA-PSS, SHA-256, MGF1 with SHA-256, salt 32 bytes (RFC 8017): a TPM's RSAPSS. `key` is a DER `RSAPublicKey`,
+    /// 2048 to 8192 bits.
+    ///
+    /// # Errors
+    /// [`BadSignature`].
+    fn rsa_pss_sha256(&self, key: &[u8], message: &[u8], signature: &[u8]) -> Result<(), BadSignature>;
+
     /// RSASSA-PKCS1-v1_5 with SHA-256 (RFC 8017). `key` is a DER `RSAPublicKey`, 2048 to 8192 bits.
     ///
     /// # Errors

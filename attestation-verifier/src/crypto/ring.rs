@@ -13,6 +13,10 @@ impl Crypto for Ring {
         check(&signature::RSA_PSS_2048_8192_SHA384, key, message, signature)
     }
 
+    fn rsa_pss_sha256(&self, key: &[u8], message: &[u8], signature: &[u8]) -> Result<(), BadSignature> {
+        check(&signature::RSA_PSS_2048_8192_SHA256, key, message, signature)
+    }
+
     fn rsa_pkcs1_sha256(&self, key: &[u8], message: &[u8], signature: &[u8]) -> Result<(), BadSignature> {
         check(&signature::RSA_PKCS1_2048_8192_SHA256, key, message, signature)
     }

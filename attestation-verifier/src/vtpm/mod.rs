@@ -1,9 +1,25 @@
-//! What a virtual TPM says, and how it is bound to a report: Azure's HCL blob, quotes, event logs.
+//! What a virtual TPM says, and how it is bound to a report: Azure's HCL blob, SVSM's manifest, quotes, event logs.
 
+mod attest;
+mod claims;
 mod event_log;
 mod hcl;
+mod key;
 mod kind;
+mod public_area;
+mod quote;
+mod reader;
+mod signature;
+mod svsm;
 
+pub use attest::{AttestError, ClockInfo};
+pub use claims::{ClaimsError, RuntimeClaims};
 pub use event_log::{RegistersError, check_event_log, registers};
 pub use hcl::{Hcl, HclError};
+pub use key::{KeyError, TpmKey};
 pub use kind::VtpmKind;
+pub use public_area::{PublicArea, PublicAreaError};
+pub use quote::{Quote, QuoteError, Registers, SignedQuote};
+pub use reader::{MarshalError, MarshalProblem};
+pub use signature::SignatureForm;
+pub use svsm::{SvsmError, SvsmManifest};

@@ -24,6 +24,8 @@
 mod aead;
 mod blob;
 mod certificate_table;
+mod collateral;
+mod cpu;
 pub mod doctor;
 mod genesis;
 pub mod keys;
@@ -38,6 +40,7 @@ mod tpm;
 mod tsm;
 mod wrap;
 
+pub use collateral::{Chain, Collateral, CollateralError, Imds, Kds};
 pub use genesis::Genesis;
 pub use keystore::KeystoreError;
 pub use pcrs::{PcrChange, PcrSet, PcrSetError, PcrValues};
@@ -47,6 +50,6 @@ pub use simulated::{DevelopmentMode, Simulated};
 pub use source::{Der, Evidence, EvidenceError, EvidenceSource, LiveEvidence, VekKind};
 #[cfg(unix)]
 pub use tpm::silence_tpm_library;
-pub use tpm::{Tpm, TpmError, TpmProperties};
+pub use tpm::{AkChoice, Tpm, TpmError, TpmProperties, TpmQuoter};
 pub use tsm::{KernelFiles, Tsm, TsmFiles};
 pub use wrap::{WrapError, WrappedSecret};

@@ -6,6 +6,8 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 pub use software_psp::VekKind;
 use software_psp::{PspError, REPORT_LENGTH};
 
+use crate::CollateralError;
+
 /// A DER certificate as it came; nothing about it has been checked.
 #[derive(Clone, Eq, PartialEq)]
 pub struct Der(Vec<u8>);
@@ -145,6 +147,8 @@ pub enum EvidenceError {
         /// At what.
         what: &'static str,
     },
+    /// The certificates could not be had, or do not fit.
+    Collateral(CollateralError),
 }
 
 impl EvidenceError {
@@ -168,6 +172,7 @@ impl EvidenceError {
                  from AMD's key distribution service and load them with `snphost import`"
             }
             Self::BadTable { .. } => "the host's certificate table is broken: on the host, load the certificates again",
+            Self::Collateral(error) => error.fix(),
         }
     }
 }
@@ -182,6 +187,7 @@ impl fmt::Display for EvidenceError {
             Self::WrongReport { what } => write!(f, "evidence: the report is not the one asked for: {what}"),
             Self::CollateralMissing { what } => write!(f, "evidence: collateral missing: the host gave no {what}"),
             Self::BadTable { what } => write!(f, "evidence: the host's certificate table: {what}"),
+            Self::Collateral(error) => write!(f, "evidence: collateral: {error}"),
         }
     }
 }
@@ -191,8 +197,15 @@ impl std::error::Error for EvidenceError {
         match self {
             Self::Software(error) => Some(error),
             Self::Device { source, .. } => Some(source),
+            Self::Collateral(error) => error.source(),
             _ => None,
         }
+    }
+}
+
+impl From<CollateralError> for EvidenceError {
+    fn from(error: CollateralError) -> Self {
+        Self::Collateral(error)
     }
 }
 

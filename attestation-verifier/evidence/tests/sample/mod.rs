@@ -2,7 +2,7 @@
 
 use evidence::{
     Digest, Ed25519Public, Opened, OpeningSeed, ResultObject, ServerId, UnixSeconds, UsdcAmount, Wallet,
-    bundle::{Bundle, CarriedReport, CarriedState, EndorsedReport, Fresh, VekKind},
+    bundle::{Bundle, CarriedQuote, CarriedReport, CarriedState, EndorsedReport, Fresh, VekKind},
     caller_ref,
     core::{Claims, Core, Platform, Recovery, Vtpm, core_digest},
     hash,
@@ -12,7 +12,7 @@ use evidence::{
     payment::{Authorization, PaymentClaim},
     profile::{j, to_hex},
     proof::{Envelope, Execution, GatewayClaim, Opening, Proof, ProofBody, ServerClaim, proof_message},
-    report_data::{Nonce, Purpose, report_data, report_data_without_nonce},
+    report_data::{Nonce, Purpose, core_register, report_data, report_data_without_nonce},
     request_hash, response_hash,
     settlement::{Outcome, Settlement, SignedSettlement, settlement_message},
     state::{State, evidence_message, jwks_digest, prices_digest, state_digest, state_message},
@@ -194,7 +194,12 @@ fn core(instance: [u8; 32], lineage: Digest, public_key: [u8; 32], seed: &[u8; 3
         lineage,
         platform: Platform::Simulated,
         boot: "software",
-        vtpm: Vtpm { kind: "software", ak_name: None, ak_spki: None, ek_name: None },
+        vtpm: Vtpm {
+            kind: "software",
+            ak_name: Some(attestation_key_name()),
+            ak_spki: Some(attestation_key()),
+            ek_name: None,
+        },
         claims: Claims { code_hash: Some([0xc0; 32]), git_commit: Some([0x91; 20]), release: None },
         proof_key: Ed25519Public::new(public_key).unwrap(),
         peer_key: [0x33; 32],
@@ -265,6 +270,37 @@ fn proof(
     }
 }
 
+/// The generator of P-256: a key of which everybody knows the secret half, 1.
+const POINT: &str = "6b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296\
+                     4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5";
+
+/// Its SubjectPublicKeyInfo (RFC 5480).
+fn attestation_key() -> Vec<u8> {
+    hex::decode(format!("3059301306072a8648ce3d020106082a8648ce3d03010703420004{POINT}")).unwrap()
+}
+
+/// Its TPM Name as a restricted signing key: nameAlg ‖ SHA-256 of TPMT_PUBLIC (TPM 2.0 part 1, 16; part 2, 12.2.4).
+fn attestation_key_name() -> [u8; 34] {
+    // ECC, SHA-256, attributes, no policy, no symmetric cipher, ECDSA with SHA-256, P-256, no key derivation, x, y.
+    let head = "0023000b00050072000000100018000b00030010";
+    let (x, y) = POINT.split_at(64);
+    let public = hex::decode(format!("{head}0020{x}0020{y}")).unwrap();
+    let mut name = [0; 34];
+    name[1] = 0x0b;
+    name[2..].copy_from_slice(&hash_of(&public));
+    name
+}
+
+/// As with reports, short bytes stand in for what the TPM makes; register 15 holds the core.
+fn quote(core: &Digest) -> CarriedQuote {
+    let pcrs = [4, 7, 11, 12, 13, 14].map(|pcr| (pcr, [pcr; 32]));
+    CarriedQuote {
+        attest: b"attest".to_vec(),
+        signature: b"signature".to_vec(),
+        pcrs: pcrs.into_iter().chain([(15, core_register(core))]).collect(),
+    }
+}
+
 /// Reports and certificates have nothing to do with the encoding, so short bytes stand in for them.
 const STAND_IN_REPORT: &[u8] = b"report";
 
@@ -285,7 +321,7 @@ fn bundle(key: &Ed25519KeyPair, core_bytes: &[u8], state_bytes: &[u8], nonces: &
         boot: carried(report_data_without_nonce(&core, &state)),
         fresh: Some(Fresh {
             report: Some(EndorsedReport { report: STAND_IN_REPORT.to_vec(), vek: b"vek".to_vec() }),
-            quote: None,
+            quote: Some(quote(&core)),
             possession: carried(report_data(&merkle::root(&leaves), 3, &core, &state)).possession,
             purpose: Purpose::Client,
             nonce: nonces[2].clone(),
@@ -293,7 +329,7 @@ fn bundle(key: &Ed25519KeyPair, core_bytes: &[u8], state_bytes: &[u8], nonces: &
             count: 3,
             path: merkle::path(&leaves, 2).unwrap(),
         }),
-        quote: None,
+        quote: Some(quote(&core)),
         event_log: None,
         hcl: None,
         svsm_manifest: None,
