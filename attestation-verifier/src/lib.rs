@@ -16,6 +16,8 @@
 mod appraisal;
 pub mod clock;
 mod crypto;
+mod der;
+mod finding;
 mod gateway;
 mod not_proven;
 mod policy;
@@ -25,9 +27,15 @@ mod verdict;
 mod vtpm;
 
 pub use appraisal::{Appraisal, Question, appraise_report, malformed};
-pub use crypto::{BadSignature, Crypto, Ring};
+#[cfg(feature = "ring")]
+pub use crypto::Ring;
+#[cfg(feature = "rustcrypto")]
+pub use crypto::RustCrypto;
+pub use crypto::{BadSignature, Crypto};
+pub use finding::{ExplainedEvent, Finding};
 pub use gateway::{
-    Attested, AttestedState, BundleAppraisal, BundleQuestion, ProofQuestion, appraise_bundle, appraise_proof,
+    Attested, AttestedState, BootKind, BundleAppraisal, BundleQuestion, Paravisor, ProofQuestion, RegisterSet, Release,
+    appraise_bundle, appraise_proof,
 };
 pub use not_proven::NotProven;
 pub use policy::{Accept, Allowance, Demand, Floors, GuestRules, Need, PlatformRules, Policy, PolicyError, StaleCrl};
@@ -40,7 +48,8 @@ pub use snp::{
 pub use stage::{Unverified, Verified};
 pub use verdict::{Check, Class, Grade, Outcome, Times, Verdict};
 pub use vtpm::{
-    AttestError, ClaimsError, ClockInfo, Hcl, HclError, KeyError, MarshalError, MarshalProblem, PublicArea,
-    PublicAreaError, Quote, QuoteError, Registers, RegistersError, RuntimeClaims, SignatureForm, SignedQuote,
-    SvsmError, SvsmManifest, TpmKey, VtpmKind, check_event_log, registers,
+    AttestError, AzureQuestion, ClaimsError, ClockInfo, EventPolicy, EventRule, Explanation, GivenKey, Hcl, HclError,
+    KeyError, KeyFileError, MarshalError, MarshalProblem, MeasuredBinary, PublicArea, PublicAreaError, Quote,
+    QuoteError, QuoteQuestion, Registers, RegistersError, RuntimeClaims, SignatureForm, SignedQuote, SvsmError,
+    SvsmManifest, TpmKey, VtpmKind, appraise_azure, appraise_event_log, appraise_quote, check_event_log, registers,
 };

@@ -15,6 +15,7 @@ pub mod roots;
 mod signed_object;
 mod tcb;
 mod vek;
+mod x509;
 
 pub use bits::{GuestPolicy, PlatformInfo};
 pub use certificate::{Certificate, CertificateError};
