@@ -44,10 +44,10 @@ pub use policy::{
     ReportData, Rule, StaleCrl,
 };
 pub use snp::{
-    Certificate, CertificateError, Chain, ChainError, Collateral, CollateralError, Container, ContainerError, Crl,
-    CrlError, EvidenceId, FirmwareVersion, Freshness, GuestPolicy, HostTable, HostTableError, KeyInfo, Link, PemError,
-    PlatformInfo, Product, Report, ReportError, SignatureError, SignedReport, Tcb, TcbPart, Trust, TrustAnchor, Vek,
-    VekKind, Vmpl, one_certificate, roots,
+    Authority, Certificate, CertificateError, Chain, ChainError, Collateral, CollateralError, Container,
+    ContainerError, Crl, CrlError, EvidenceId, FirmwareVersion, Freshness, GuestPolicy, HostTable, HostTableError,
+    KeyInfo, Link, PemError, PlatformInfo, Product, Report, ReportError, SignatureError, SignedReport, Tcb, TcbPart,
+    Trust, TrustAnchor, Vek, VekKind, Vmpl, one_certificate, roots,
 };
 pub use stage::{Unverified, Verified};
 pub use verdict::{Check, Class, Grade, Outcome, Times, Unchecked, Verdict};
