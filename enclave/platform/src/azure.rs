@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use attestation_verifier::{Hcl, HclError, RuntimeClaims};
 use sha2::{Digest as _, Sha256};
 
 pub use self::{
@@ -18,9 +19,7 @@ pub use self::{
     vtpm::{AzureVtpm, Vtpm},
 };
 use crate::{
-    AkChoice, Chain, Collateral, Evidence, EvidenceError, EvidenceSource, LiveEvidence, TpmError,
-    hcl::{Hcl, HclFault},
-    source::signing_key,
+    AkChoice, Chain, Collateral, Evidence, EvidenceError, EvidenceSource, LiveEvidence, TpmError, source::signing_key,
 };
 
 /// NV index of the blob.
@@ -146,21 +145,27 @@ struct Fit {
 /// Why a blob is not the one we wait for.
 enum Unfit {
     /// Another read may bring it.
-    Yet(&'static str),
+    Yet(String),
     /// No other read will.
     Final(AzureError),
 }
 
+/// Reads the blob as verifiers do.
 fn judge(blob: &[u8], user_data: &[u8; 64]) -> Result<Fit, Unfit> {
-    let hcl = Hcl::parse(blob).map_err(|fault| match fault {
-        HclFault::Frame(what) => Unfit::Yet(what),
-        HclFault::Torn => Unfit::Yet("its REPORT_DATA is not the hash of its claims"),
-        HclFault::NotSnp(found) => Unfit::Final(AzureError::NotSnp { found }),
+    let hcl = Hcl::parse(blob).map_err(|error| match error {
+        HclError::Kind { found } => Unfit::Final(AzureError::NotSnp { found }),
+        // Empty, half written, or none.
+        error => Unfit::Yet(error.to_string()),
     })?;
-    let claims = hcl.claims().map_err(|what| Unfit::Final(AzureError::Claims { what }))?;
-    match claims.user_data {
-        Some(found) if found == *user_data => Ok(Fit { report: hcl.report.to_vec(), key: claims.key }),
-        Some(_) => Err(Unfit::Yet("its claims repeat other user-data")),
+    let report = hcl.report().bytes();
+    let claims = report.get(0x50..).and_then(|rest| rest.first_chunk()).and_then(|data| hcl.claims(data));
+    // Half of it older than the other half, while somebody else has it made anew.
+    let claims = claims.ok_or_else(|| Unfit::Yet("its REPORT_DATA is not the hash of its claims".into()))?;
+    let claims =
+        RuntimeClaims::parse(claims).map_err(|error| Unfit::Final(AzureError::Claims { what: error.to_string() }))?;
+    match claims.user_data() {
+        Some(found) if found == user_data => Ok(Fit { report: report.to_vec(), key: claims.ak().spki().to_vec() }),
+        Some(_) => Err(Unfit::Yet("its claims repeat other user-data".into())),
         None => Err(Unfit::Final(AzureError::NoUserData)),
     }
 }

@@ -34,7 +34,6 @@ pub mod doctor;
 mod event_log;
 mod genesis;
 mod hardware;
-mod hcl;
 pub mod keys;
 pub mod keystore;
 mod pcrs;
