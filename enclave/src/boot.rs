@@ -1,7 +1,7 @@
 //! From a configuration to a gateway that has judged its own evidence: unseal, make keys, fix the core, extend PCR 15,
 //! sign state 0, ask for the boot report, verify all of it, and only then open a port (docs/WIRE.md, P4).
 
-use std::{fmt, path::Path, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use evidence::{
     Ed25519Public, UnixSeconds, Wallet,
@@ -17,7 +17,7 @@ use evidence::{
 use gate::ledger::FeePayer as _;
 use identity::{Audience, session::Sessions};
 use platform::{
-    DevelopmentMode, EvidenceSource, PcrSet, Simulated, Tpm, Tsm,
+    DevelopmentMode, EvidenceSource, Hardware, HardwareConfig, HardwareKind, PcrSet, Simulated, Tpm,
     keys::{BootKeys, LastingKeys, SealedKeys},
     keystore,
 };
@@ -271,13 +271,22 @@ fn source(config: &Config) -> Result<Arc<dyn EvidenceSource>, Failure> {
                 .map_err(|error| Failure::new("the software processor could not be opened", &error, error.fix()))?;
             Ok(Arc::new(simulated))
         }
-        Platform::Baremetal => Ok(Arc::new(Tsm::at(Path::new(<Tsm>::ROOT)))),
-        other => Err(Failure::new(
+        Platform::Gcp => hardware(HardwareKind::Gcp, config),
+        Platform::Aws => hardware(HardwareKind::Aws, config),
+        Platform::Baremetal => hardware(HardwareKind::Baremetal, config),
+        other @ Platform::Azure => Err(Failure::new(
             format!("platform = {:?}: its evidence provider is not built yet", other.as_str()),
             "",
-            "use platform = \"baremetal\" where the kernel offers configfs-tsm, or \"simulated\" for development",
+            "use \"gcp\", \"aws\" or \"baremetal\" where the kernel offers configfs-tsm or /dev/sev-guest, or \"simulated\" \
+             for development",
         )),
     }
+}
+
+fn hardware(kind: HardwareKind, config: &Config) -> Result<Arc<dyn EvidenceSource>, Failure> {
+    let hardware = Hardware::open(kind, HardwareConfig::new(&config.state_dir))
+        .map_err(|error| Failure::new("the secure processor could not be opened", &error, error.fix()))?;
+    Ok(Arc::new(hardware))
 }
 
 fn close_core_pcr(config: &Config, core: &[u8; 32]) -> Result<String, Failure> {

@@ -7,11 +7,12 @@ use std::{
 };
 
 use attestation_verifier::{Product, VekKind as Kind};
+use evidence::UnixSeconds;
 
 use crate::{
     Chain, CollateralError, Der, Evidence, EvidenceError, EvidenceSource, Kds, Tsm, VekKind,
     certificate_table::HostTable,
-    collateral::{Issuers, Subject, is_current_list},
+    collateral::{Issuers, Subject, is_current_list, machine_now},
     cpu,
     device::DeviceAnswer,
     sev_guest::{KernelDevice, SevGuest},
@@ -80,6 +81,7 @@ pub struct Hardware {
     kds: Option<Kds>,
     /// Of this machine, for reports that do not name theirs.
     product: Option<Product>,
+    now: fn() -> UnixSeconds,
 }
 
 /// Gives reports.
@@ -118,7 +120,7 @@ impl Hardware {
             Box::new(SevGuest::over(KernelDevice::at(&config.sev_guest_path), &config.sev_guest_path))
         };
         let kds = config.kds_enabled.then(|| Kds::open(&config.kds_base, &config.state_dir, config.crl_age));
-        Ok(Self { kind, device, kds, product: cpu::product(Path::new("/proc/cpuinfo")) })
+        Ok(Self { kind, device, kds, product: cpu::product(Path::new("/proc/cpuinfo")), now: machine_now })
     }
 
     /// Certificates for a report: the host's where they fit, AMD's service for what is missing.
@@ -195,7 +197,7 @@ impl Hardware {
         if !fetched.is_empty() {
             return fetched;
         }
-        table.crl.iter().filter(|list| is_current_list(list, root)).cloned().collect()
+        table.crl.iter().filter(|list| is_current_list(list, root, (self.now)())).cloned().collect()
     }
 }
 
@@ -231,3 +233,6 @@ fn refused(why: String) -> CollateralError {
 fn missing_issuer(subject: &Subject, table: &HostTable) -> &'static str {
     if table.intermediate.is_none() { subject.issuer_name() } else { "ARK" }
 }
+
+#[cfg(test)]
+mod tests;
