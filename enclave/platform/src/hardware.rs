@@ -147,13 +147,7 @@ impl Hardware {
     /// What the host gave, if its endorsement certificate fits; issuers that it left out come from AMD's service.
     fn by_host(&self, subject: &Subject, table: &HostTable) -> Result<Option<(Der, Issuers)>, EvidenceError> {
         let Some(vek) = table.vek(subject.kind) else { return Ok(None) };
-        let given = match (&table.intermediate, &table.root) {
-            (Some(intermediate), Some(root)) => {
-                Some(Issuers { intermediate: intermediate.clone(), root: root.clone() })
-            }
-            _ => None,
-        };
-        let (given, why) = match given.map(|issuers| (subject.check_issuers(&issuers), issuers)) {
+        let (given, why) = match table.issuers().map(|issuers| (subject.check_issuers(&issuers), issuers)) {
             Some((Ok(()), issuers)) => (Some(issuers), None),
             Some((Err(why), _)) => (None, Some(why)),
             None => (None, None),
