@@ -29,7 +29,8 @@ pub use appraisal::{Appraisal, Question, appraise_report, malformed};
 pub use crypto::{BadSignature, Crypto, Ring};
 pub use finding::{ExplainedEvent, Finding};
 pub use gateway::{
-    Attested, AttestedState, BundleAppraisal, BundleQuestion, ProofQuestion, appraise_bundle, appraise_proof,
+    Attested, AttestedState, BootKind, BundleAppraisal, BundleQuestion, Paravisor, ProofQuestion, RegisterSet, Release,
+    appraise_bundle, appraise_proof,
 };
 pub use not_proven::NotProven;
 pub use policy::{Accept, Allowance, Demand, Floors, GuestRules, Need, PlatformRules, Policy, PolicyError, StaleCrl};

@@ -39,7 +39,7 @@ pub(crate) fn judge(booted: &Booted) -> Result<SelfCheck, Failure> {
         .to_bytes()
         .map_err(|error| Failure::new("the bundle does not fit its profile", error, ""))?;
     let anchor = anchor(booted.test_root.as_deref())?;
-    let question = BundleQuestion { bundle: &bundle, anchor: &anchor, nonce: None, crls: &[] };
+    let question = BundleQuestion { bundle: &bundle, anchor: &anchor, nonce: None, crls: &[], releases: &[] };
     let appraisal = appraise_bundle(question, &policy(), now()?, &Ring);
     let (word, text) = (appraisal.verdict.word(), appraisal.verdict.to_json());
     let Some(evidence) = appraisal.verdict.evidence.filter(|_| appraisal.verdict.rejection().is_none()) else {
@@ -74,7 +74,7 @@ pub(crate) fn judge_proof(
     let anchor = anchor(app.test_root.as_deref())?;
     let question = ProofQuestion {
         envelope,
-        bundle: BundleQuestion { bundle: &bundle, anchor: &anchor, nonce: None, crls: &[] },
+        bundle: BundleQuestion { bundle: &bundle, anchor: &anchor, nonce: None, crls: &[], releases: &[] },
         request,
         response,
         challenge: None,
