@@ -39,9 +39,9 @@ pub use policy::{Accept, Allowance, Demand, Floors, GuestRules, Need, PlatformRu
 pub use snp::{
     Certificate, CertificateError, Chain, ChainError, Collateral, CollateralError, Container, ContainerError, Crl,
     CrlError, EvidenceId, Freshness, GuestPolicy, HostTable, HostTableError, KeyInfo, Link, PemError, PlatformInfo,
-    Product, Report, ReportError, SignatureError, SignedReport, Tcb, TcbPart, Trust, TrustAnchor, Vek, VekKind, Vmpl,
+    Product, Report, ReportError, SignatureError, SignedReport, Tcb, TcbPart, Thim, ThimError, Trust, TrustAnchor, Vek, VekKind, Vmpl,
     one_certificate, roots,
 };
-pub use stage::{Unverified, Verified};
+pub use stage::{Appraised, Unverified, Verified};
 pub use verdict::{Check, Class, Grade, Outcome, Times, Verdict};
 pub use vtpm::{Hcl, HclError, RegistersError, VtpmKind, check_event_log, registers};
