@@ -398,7 +398,8 @@ impl Checks {
         self.0.iter_mut().find(|check| check.name == name)
     }
 
-    fn has(&self, name: &str) -> bool {
+    /// Is there a check of that name already?
+    pub(crate) fn has(&self, name: &str) -> bool {
         self.0.iter().any(|check| check.name == name)
     }
 

@@ -16,6 +16,7 @@
 mod appraisal;
 pub mod clock;
 mod crypto;
+mod finding;
 mod gateway;
 mod not_proven;
 mod policy;
@@ -26,12 +27,13 @@ mod vtpm;
 
 pub use appraisal::{Appraisal, Question, appraise_report, malformed};
 pub use crypto::{BadSignature, Crypto, Ring};
+pub use finding::{ExplainedEvent, Finding};
 pub use gateway::{
     Attested, AttestedState, BundleAppraisal, BundleQuestion, ProofQuestion, appraise_bundle, appraise_proof,
 };
 pub use not_proven::NotProven;
 pub use policy::{
-    ADVISORIES, ADVISORIES_DATE, About, AcceptedAdvisory, Advisory, AdvisoryStatus, Bit, Explanation, Field,
+    ADVISORIES, ADVISORIES_DATE, About, AcceptedAdvisory, Advisory, AdvisoryStatus, Bit, Diagnosis, Field,
     FirmwareRules, GuestRules, KnownAttack, Need, OnAdvisory, PRESETS, PerProduct, PlatformRules, Policy, PolicyError,
     ReportData, Rule, StaleCrl,
 };
@@ -44,7 +46,8 @@ pub use snp::{
 pub use stage::{Unverified, Verified};
 pub use verdict::{Check, Class, Grade, Outcome, Times, Unchecked, Verdict};
 pub use vtpm::{
-    AttestError, ClaimsError, ClockInfo, Hcl, HclError, KeyError, MarshalError, MarshalProblem, PublicArea,
-    PublicAreaError, Quote, QuoteError, Registers, RegistersError, RuntimeClaims, SignatureForm, SignedQuote,
-    SvsmError, SvsmManifest, TpmKey, VtpmKind, check_event_log, registers,
+    AttestError, AzureQuestion, ClaimsError, ClockInfo, EventPolicy, EventRule, Explanation, GivenKey, Hcl, HclError,
+    KeyError, KeyFileError, MarshalError, MarshalProblem, MeasuredBinary, PublicArea, PublicAreaError, Quote,
+    QuoteError, QuoteQuestion, Registers, RegistersError, RuntimeClaims, SignatureForm, SignedQuote, SvsmError,
+    SvsmManifest, TpmKey, VtpmKind, appraise_azure, appraise_event_log, appraise_quote, check_event_log, registers,
 };

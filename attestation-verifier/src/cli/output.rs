@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use attestation_verifier::{Outcome, Trust, Verdict, clock};
+use attestation_verifier::{Check, Finding, Outcome, Trust, Verdict, clock};
 
 use super::Moment;
 
@@ -24,20 +24,59 @@ pub(crate) fn complain(what: &str, fix: &str) {
     let _ = writeln!(io::stderr(), "error: {what}\nfix: {fix}");
 }
 
-fn table(verdict: &Verdict, moment: Moment, out: &mut impl Write) -> io::Result<()> {
-    writeln!(out, "{}", printable(&verdict.headline()))?;
-    writeln!(out)?;
-    for check in &verdict.checks {
+/// Prints a finding.
+pub(crate) fn print_finding(finding: &Finding, json: bool) {
+    // As above.
+    let _ = if json {
+        writeln!(io::stdout(), "{}", finding.to_json())
+    } else {
+        finding_table(finding, &mut io::stdout().lock())
+    };
+}
+
+fn finding_table(finding: &Finding, out: &mut impl Write) -> io::Result<()> {
+    let reason = finding.reason().map(|(_, check)| format!(": {}: {}", check.name, check.detail)).unwrap_or_default();
+    writeln!(out, "{}{}\n", finding.word(), printable(&reason))?;
+    rows(&finding.checks, out)?;
+    if !finding.events.is_empty() {
+        writeln!(out, "\nevents; what is stated, and what type an event has, is in no register:")?;
+    }
+    for event in &finding.events {
+        let explanation = &event.explanation;
+        let proven = explanation.proven.as_ref().map(|text| format!("proven: {text}"));
+        let stated = explanation.stated.as_ref().map(|text| format!("stated: {text}"));
+        let words: Vec<String> = proven.into_iter().chain(stated).collect();
+        let digest = event.digest.get(..16).unwrap_or_default();
+        writeln!(
+            out,
+            "  PCR {:>2}  {digest}…  {:<34} {}",
+            event.register,
+            event.stated_type,
+            printable(&words.join("; "))
+        )?;
+    }
+    writeln!(out, "\nNot a verdict: all of this rests on {}.", finding.rests_on())
+}
+
+fn rows(checks: &[Check], out: &mut impl Write) -> io::Result<()> {
+    for check in checks {
         let outcome = match check.outcome {
             Outcome::Pass => "pass",
             Outcome::Fail => "FAIL",
             Outcome::NotChecked => "not checked",
         };
-        writeln!(out, "  {outcome:<12} {:<13} {}", check.name, printable(&check.detail))?;
+        writeln!(out, "  {outcome:<12} {:<17} {}", check.name, printable(&check.detail))?;
         if let Some(fix) = &check.fix {
-            writeln!(out, "  {:<12} {:<13} fix: {fix}", "", "")?;
+            writeln!(out, "  {:<12} {:<17} fix: {fix}", "", "")?;
         }
     }
+    Ok(())
+}
+
+fn table(verdict: &Verdict, moment: Moment, out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "{}", printable(&verdict.headline()))?;
+    writeln!(out)?;
+    rows(&verdict.checks, out)?;
     unchecked(verdict, out)?;
     writeln!(out, "\nnot proven:")?;
     for code in &verdict.not_proven {
