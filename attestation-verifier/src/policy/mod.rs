@@ -3,6 +3,7 @@
 //! `{ unchecked = "reason" }`, and the reason stands in the verdict. docs/POLICY.md describes every field.
 
 pub(crate) mod advisories;
+mod advisory_table;
 pub(crate) mod checks;
 mod diagnosis;
 mod entry;
@@ -10,6 +11,7 @@ mod field;
 mod file;
 mod preset;
 mod rule;
+mod silicon;
 
 use crate::{EventPolicy, FirmwareVersion, Grade, Product, Tcb, VekKind, VtpmKind};
 
