@@ -400,9 +400,14 @@ impl Checks {
         self.0.iter_mut().find(|check| check.name == name)
     }
 
+    /// The same, to be looked at.
+    pub(crate) fn find(&self, name: &str) -> Option<&Check> {
+        self.0.iter().find(|check| check.name == name)
+    }
+
     /// Is there a check of that name already?
     pub(crate) fn has(&self, name: &str) -> bool {
-        self.0.iter().any(|check| check.name == name)
+        self.find(name).is_some()
     }
 
     fn push(

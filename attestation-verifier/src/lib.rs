@@ -16,6 +16,7 @@
 mod appraisal;
 pub mod clock;
 mod crypto;
+mod der;
 mod finding;
 mod gateway;
 mod not_proven;
@@ -26,10 +27,15 @@ mod verdict;
 mod vtpm;
 
 pub use appraisal::{Appraisal, Question, appraise_report, malformed};
-pub use crypto::{BadSignature, Crypto, Ring};
+#[cfg(feature = "ring")]
+pub use crypto::Ring;
+#[cfg(feature = "rustcrypto")]
+pub use crypto::RustCrypto;
+pub use crypto::{BadSignature, Crypto};
 pub use finding::{ExplainedEvent, Finding};
 pub use gateway::{
-    Attested, AttestedState, BundleAppraisal, BundleQuestion, ProofQuestion, appraise_bundle, appraise_proof,
+    Attested, AttestedState, BootKind, BundleAppraisal, BundleQuestion, Paravisor, ProofQuestion, RegisterSet, Release,
+    appraise_bundle, appraise_proof,
 };
 pub use not_proven::NotProven;
 pub use policy::{
@@ -38,15 +44,15 @@ pub use policy::{
     ReportData, Rule, StaleCrl,
 };
 pub use snp::{
-    Certificate, CertificateError, Chain, ChainError, Collateral, CollateralError, Container, ContainerError, Crl,
-    CrlError, EvidenceId, FirmwareVersion, Freshness, GuestPolicy, HostTable, HostTableError, KeyInfo, Link, PemError,
-    PlatformInfo, Product, Report, ReportError, SignatureError, SignedReport, Tcb, TcbPart, Trust, TrustAnchor, Vek,
-    VekKind, Vmpl, one_certificate, roots,
+    Authority, Certificate, CertificateError, Chain, ChainError, Collateral, CollateralError, Container,
+    ContainerError, Crl, CrlError, EvidenceId, FirmwareVersion, Freshness, GuestPolicy, HostTable, HostTableError,
+    KeyInfo, Link, PemError, PlatformInfo, Product, Report, ReportError, SignatureError, SignedReport, Tcb, TcbPart,
+    Trust, TrustAnchor, Vek, VekKind, Vmpl, one_certificate, roots,
 };
 pub use stage::{Unverified, Verified};
 pub use verdict::{Check, Class, Grade, Outcome, Times, Unchecked, Verdict};
 pub use vtpm::{
-    AttestError, AzureQuestion, ClaimsError, ClockInfo, EventPolicy, EventRule, Explanation, GivenKey, Hcl, HclError,
+    AttestError, AzureQuestion, ClaimsError, ClockInfo, EventMeaning, EventPolicy, EventRule, GivenKey, Hcl, HclError,
     KeyError, KeyFileError, MarshalError, MarshalProblem, MeasuredBinary, PublicArea, PublicAreaError, Quote,
     QuoteError, QuoteQuestion, Registers, RegistersError, RuntimeClaims, SignatureForm, SignedQuote, SvsmError,
     SvsmManifest, TpmKey, VtpmKind, appraise_azure, appraise_event_log, appraise_quote, check_event_log, registers,

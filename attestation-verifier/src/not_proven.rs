@@ -26,7 +26,7 @@ macro_rules! registry {
 }
 
 registry! {
-    CodeUnknown "code-unknown" "No quote or no release manifest says which code runs behind this measurement."
+    CodeUnknown "code-unknown" "No quote or no release list says which code runs behind this measurement."
     CodeHostVouched "code-host-vouched" "Which code runs is vouched for by the host's virtual TPM only."
     CodeVendorParavisor "code-vendor-paravisor" "Which code runs is vouched for by the cloud vendor's paravisor, whose source we have not rebuilt."
     MilanSeed "milan-seed" "The root seed of Milan chips can be read by software: whoever held such a host can forge reports of any firmware level."
@@ -41,7 +41,7 @@ registry! {
     HmacNotRevealed "hmac-not-revealed" "The key of the HMAC is not revealed yet: only its public twin, the Ed25519 signature, was checked."
     ReleaseAuthority "release-authority" "The holders of the release keys can let other code unseal the same keys."
     RecoveryEscrow "recovery-escrow" "The holder of the recovery key can restore the sealed keys elsewhere."
-    EnvMaster "env-master" "The vault's master key is wrapped by GATEWAY_SECRET_KEY, which the operator knows."
+    EnvMaster "env-master" "The call used stored secrets, and their master key may be wrapped by GATEWAY_SECRET_KEY, which the operator knows."
     RuntimeCompromise "runtime-compromise" "Code is measured when it is loaded: an attack on it while it runs is not seen."
     SharedKernel "shared-kernel" "Containers and gateway share a kernel: a break-out reaches both."
     PackageBehaviour "package-behaviour" "Which package ran is named, not what it does."

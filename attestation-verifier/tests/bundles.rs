@@ -78,7 +78,8 @@ fn the_good_bundle_is_accepted_under_its_root_with_every_link_shown() {
 #[test]
 fn without_its_root_it_is_rejected_with_3_and_nothing_below_the_chain_passes_for_the_core() {
     let bytes = Boot::new().bundle().to_bytes().unwrap();
-    let question = BundleQuestion { bundle: &bytes, anchor: &TrustAnchor::Amd, nonce: Some(&NONCE), crls: &[] };
+    let question =
+        BundleQuestion { bundle: &bytes, anchor: &TrustAnchor::Amd, nonce: Some(&NONCE), crls: &[], releases: &[] };
     let verdict = appraise_bundle(question, &Policy::strict(), at(), &Ring).verdict;
     assert_eq!((verdict.word(), verdict.exit_code()), ("rejected", 3));
     for name in ["core", "core-platform", "certificates", "nonce"] {
@@ -153,7 +154,7 @@ fn a_broken_chain_or_signature_gives_3() {
     }
     let bytes = Boot::new().bundle().to_bytes().unwrap();
     let anchor = TrustAnchor::named(chip().ark()).unwrap();
-    let question = BundleQuestion { bundle: &bytes, anchor: &anchor, nonce: None, crls: &[] };
+    let question = BundleQuestion { bundle: &bytes, anchor: &anchor, nonce: None, crls: &[], releases: &[] };
     let late = clock::parse("2046-01-01T00:00:00Z").unwrap();
     assert_eq!(appraise_bundle(question, &Policy::strict(), late, &Ring).verdict.exit_code(), 3);
 }
@@ -180,7 +181,7 @@ fn a_guest_against_the_policy_gives_5() {
         ..Policy::strict()
     };
     let anchor = TrustAnchor::named(chip().ark()).unwrap();
-    let question = BundleQuestion { bundle: &bytes, anchor: &anchor, nonce: None, crls: &[] };
+    let question = BundleQuestion { bundle: &bytes, anchor: &anchor, nonce: None, crls: &[], releases: &[] };
     rejected_by(&appraise_bundle(question, &policy, at(), &Ring).verdict, 5, "nonce");
 }
 
@@ -333,7 +334,7 @@ fn a_genuine_report_lends_nothing_to_a_simulated_core() {
         bundle.fresh = None;
     });
     let bytes = genuine.to_bytes().unwrap();
-    let question = BundleQuestion { bundle: &bytes, anchor: &TrustAnchor::Amd, nonce: None, crls: &[] };
+    let question = BundleQuestion { bundle: &bytes, anchor: &TrustAnchor::Amd, nonce: None, crls: &[], releases: &[] };
     let verdict = appraise_bundle(question, &Policy::strict(), at(), &Ring).verdict;
     rejected_by(&verdict, 6, "core");
     for (name, wanted) in

@@ -38,7 +38,7 @@ impl Beside {
         anchor: &'a TrustAnchor<'a>,
         crls: &'a [Vec<u8>],
     ) -> BundleQuestion<'a> {
-        BundleQuestion { bundle, anchor, nonce: self.nonce.as_ref().map(Nonce::as_bytes), crls }
+        BundleQuestion { bundle, anchor, nonce: self.nonce.as_ref().map(Nonce::as_bytes), crls, releases: &[] }
     }
 }
 

@@ -2,19 +2,23 @@
 
 use evidence::{
     Digest, UnixSeconds,
-    bundle::{Bundle, Fresh},
+    bundle::Bundle,
     core::{Core, Platform, core_digest},
-    merkle,
-    report_data::{Purpose, report_data, report_data_without_nonce},
+    report_data::report_data_without_nonce,
     state::{State, evidence_message, state_digest, state_message},
 };
 
 use sha2::Digest as _;
 
 use crate::{
-    Certificate, Class, Collateral, Crl, Crypto, EvidenceId, Grade, NotProven, Outcome, Policy, Question, SignedReport,
-    Trust, TrustAnchor, VekKind, Verdict,
+    Certificate, Class, Collateral, Crl, Crypto, EvidenceId, NotProven, Outcome, Policy, Question, Registers, Release,
+    SignedReport, Trust, TrustAnchor, Verdict,
     appraisal::{Checks, LAST, appraise_report, malformed},
+    gateway::{
+        code::{Identity, check_code},
+        guest::Guest,
+        vtpm::{Bound, Parts, Vtpm},
+    },
 };
 
 /// What is to be appraised, and against which expectations.
@@ -28,6 +32,8 @@ pub struct BundleQuestion<'a> {
     pub nonce: Option<&'a [u8]>,
     /// Revocation lists that the verifier brings, DER; beside those in the bundle.
     pub crls: &'a [Vec<u8>],
+    /// Releases that the verifier knows, to look the code up in; empty: none is known.
+    pub releases: &'a [Release],
 }
 
 /// What a bundle whose every link was looked at says of its gateway. Whether it is accepted is in the verdict.
@@ -75,49 +81,26 @@ pub fn appraise_bundle(
     at: UnixSeconds,
     crypto: &impl Crypto,
 ) -> BundleAppraisal {
+    const FETCH: &str = "fetch /api/attestation/bundle again and save the whole answer";
+    let refuse = |(name, detail): (&'static str, String)| BundleAppraisal {
+        verdict: malformed(name, detail, FETCH, at),
+        attested: None,
+    };
     let (bundle, core, states) = match read(question.bundle) {
+        Ok(documents) => documents,
+        Err(wrong) => return refuse(wrong),
+    };
+    let parts = match Parts::read(&bundle, &core) {
         Ok(parts) => parts,
-        Err((name, detail)) => {
-            const FETCH: &str = "fetch /api/attestation/bundle again and save the whole answer";
-            return BundleAppraisal { verdict: malformed(name, detail, FETCH, at), attested: None };
-        }
+        Err(wrong) => return refuse(wrong),
     };
     let c = core_digest(&bundle.core);
     let digests = bundle.states.iter().map(|carried| state_digest(&c, &carried.bytes));
     let states: Vec<_> = digests.zip(states).map(|(digest, state)| AttestedState { digest, state }).collect();
     let first = states.first().map_or(c, |state| state.digest);
     let found = Attested { core_digest: c, core, states, boot_report: boot_report(&bundle) };
-    let judge = Judge { bundle: &bundle, found: &found, question, policy, at, crypto };
-
-    let rd = report_data_without_nonce(&c, &first);
-    let Judged { mut verdict, guest } = judge.report(&bundle.boot.report, &bundle.boot.vek, &rd);
-    let mut checks = Checks::continuing(std::mem::take(&mut verdict.checks));
-    name_core(&c, &mut checks);
-    judge.check_certificates(guest.as_ref(), &mut checks);
-    check_platform(&found.core, verdict.trust, &mut checks);
-    judge.check_states(&mut checks);
-    judge.check_possession(&rd, &mut checks);
-    judge.check_nonce(guest.as_ref(), &mut checks, &mut verdict);
-    check_code(policy, &mut verdict, &mut checks);
-    checks.note(
-        "log",
-        Class::Policy,
-        "no log is kept yet: nothing shows when this boot was, or that it was the only one",
-    );
-    for code in [
-        NotProven::TimeHostClock,
-        NotProven::NotLogged,
-        NotProven::NotWitnessed,
-        NotProven::ReleaseAuthority,
-        NotProven::SharedKernel,
-        NotProven::TlsElsewhere,
-    ] {
-        verdict.leaves_open(code);
-    }
-    if found.core.recovery.kind != "none" {
-        verdict.leaves_open(NotProven::RecoveryEscrow);
-    }
-    verdict.checks = checks.into_inner();
+    let judge = Judge { bundle: &bundle, parts: &parts, found: &found, question, policy, at, crypto };
+    let verdict = judge.bundle(&report_data_without_nonce(&c, &first));
     BundleAppraisal { verdict, attested: Some(found) }
 }
 
@@ -153,85 +136,134 @@ fn boot_report(bundle: &Bundle) -> EvidenceId {
     EvidenceId(sha2::Sha256::digest(bundle.boot.report.get(..SignedReport::SIGNED).unwrap_or_default()).into())
 }
 
-/// The row that compares REPORT_DATA speaks of a comparison that this module made itself: RD of core and state 0.
-fn name_core(c: &Digest, checks: &mut Checks) {
-    let Some(row) = checks.row("report-data") else {
-        checks.open("core", Class::Binding, "no verified report that could name it");
-        return;
-    };
-    row.name = "core";
-    match row.outcome {
-        Outcome::Pass => row.detail = format!("REPORT_DATA names core {} and state 0", short(c)),
-        Outcome::Fail => {
-            row.detail = "report.REPORT_DATA is not the digest of the carried core and state 0".to_owned();
-            row.fix = Some("core, states and report are of different boots; fetch the bundle again".to_owned());
-        }
-        Outcome::NotChecked => {}
-    }
-}
-
 /// A bundle under judgement, and by what.
-struct Judge<'a, C> {
-    bundle: &'a Bundle,
-    found: &'a Attested,
-    question: BundleQuestion<'a>,
-    policy: &'a Policy,
-    at: UnixSeconds,
-    crypto: &'a C,
+pub(crate) struct Judge<'a, C> {
+    pub(crate) bundle: &'a Bundle,
+    pub(crate) parts: &'a Parts<'a>,
+    pub(crate) found: &'a Attested,
+    pub(crate) question: BundleQuestion<'a>,
+    pub(crate) policy: &'a Policy,
+    pub(crate) at: UnixSeconds,
+    pub(crate) crypto: &'a C,
 }
 
 /// One report of the bundle, judged.
-struct Judged {
-    verdict: Verdict,
+pub(crate) struct Judged {
+    pub(crate) verdict: Verdict,
     /// `None` if chain or signature do not hold.
-    guest: Option<Guest>,
+    pub(crate) guest: Option<Guest>,
 }
 
-/// What all reports of one guest on one chip have in common, and the certificates above them.
-struct Guest {
-    report_id: [u8; 32],
-    chip_id: [u8; 64],
-    measurement: [u8; 48],
-    host_data: [u8; 32],
-    kind: VekKind,
-    root: Vec<u8>,
-}
-
-impl Guest {
-    /// The first field in which two reports are of different guests.
-    fn difference(&self, other: &Self) -> Option<&'static str> {
-        [
-            (self.report_id == other.report_id, "REPORT_ID"),
-            (self.chip_id == other.chip_id, "CHIP_ID"),
-            (self.measurement == other.measurement, "MEASUREMENT"),
-            (self.host_data == other.host_data, "HOST_DATA"),
-        ]
-        .into_iter()
-        .find_map(|(same, name)| (!same).then_some(name))
-    }
+/// What the boot's evidence shows, to hold later evidence against.
+pub(crate) struct Booted {
+    /// `None` if chain or signature do not hold.
+    pub(crate) guest: Option<Guest>,
+    /// Registers of its quote.
+    pub(crate) registers: Option<Registers>,
+    /// Does the evidence name this core, and do all rows about the vTPM stand?
+    pub(crate) holds: bool,
 }
 
 impl<C: Crypto> Judge<'_, C> {
+    /// The whole, in the order of the trust chain. `rd` is what the boot report has to carry.
+    fn bundle(&self, rd: &[u8; 64]) -> Verdict {
+        let core = &self.found.core;
+        let bound = Bound::of(self.parts, &self.bundle.boot.report);
+        let boot = &self.bundle.boot;
+        let Judged { mut verdict, guest } = self.report(&boot.report, &boot.vek, &bound.report_data(rd));
+        let mut checks = Checks::continuing(std::mem::take(&mut verdict.checks));
+        self.name_core(&bound, rd, &mut checks);
+        self.check_certificates(guest.as_ref(), &mut checks);
+        check_platform(core, verdict.trust, &mut checks);
+        self.check_states(&mut checks);
+        self.check_possession(rd, &mut checks);
+        let vtpm = self.vtpm();
+        vtpm.check(&bound, guest.is_some(), &mut checks);
+        let registers = vtpm.check_boot_quote(rd, &mut checks);
+        vtpm.check_event_log(registers.as_ref(), &mut checks);
+        let stands = |name: &str| checks.find(name).is_none_or(|row| row.outcome != Outcome::Fail);
+        let holds = ["core", "vtpm", "runtime-data", "services-manifest", "quote", "pcrs"].into_iter().all(stands)
+            && checks.find("core").is_some_and(|row| row.outcome == Outcome::Pass);
+        let booted = Booted { guest, registers, holds };
+        let fresh = self.check_nonce(&booted, &mut checks, &mut verdict);
+        let quotes: Vec<_> = booted.registers.iter().chain(&fresh).map(listed).collect();
+        let identity = Identity { core, guest: booted.guest.as_ref(), quotes: &quotes, vtpm_holds: booted.holds };
+        check_code(&identity, self.question.releases, self.policy, &mut verdict, &mut checks);
+        checks.note(
+            "log",
+            Class::Policy,
+            "no log is kept yet: nothing shows when this boot was, or that it was the only one",
+        );
+        leave_open(core, &mut verdict);
+        verdict.checks = checks.into_inner();
+        verdict
+    }
+
+    pub(crate) fn vtpm(&self) -> Vtpm<'_, C> {
+        Vtpm {
+            bundle: self.bundle,
+            parts: self.parts,
+            core: &self.found.core,
+            c: &self.found.core_digest,
+            crypto: self.crypto,
+        }
+    }
+
     /// A report of the bundle against the data that it must carry.
-    fn report(&self, report: &[u8], vek: &[u8], rd: &[u8; 64]) -> Judged {
+    pub(crate) fn report(&self, report: &[u8], vek: &[u8], report_data: &[u8; 64]) -> Judged {
         let collateral = Collateral {
             vek: Some(vek.to_vec()),
             intermediate: Some(self.bundle.intermediate.clone()),
             crls: self.bundle.crls.iter().chain(self.question.crls).cloned().collect(),
             host_crl: None,
         };
-        let question =
-            Question { evidence: report, collateral: &collateral, anchor: self.question.anchor, report_data: Some(rd) };
+        let question = Question {
+            evidence: report,
+            collateral: &collateral,
+            anchor: self.question.anchor,
+            report_data: Some(report_data),
+        };
         let appraisal = appraise_report(question, self.policy, self.at, self.crypto);
-        let guest = appraisal.report.zip(appraisal.chain).map(|(report, chain)| Guest {
-            report_id: *report.report_id(),
-            chip_id: *report.chip_id(),
-            measurement: *report.measurement(),
-            host_data: *report.host_data(),
-            kind: chain.kind(),
-            root: chain.root().der().to_vec(),
-        });
+        let guest = appraisal.report.zip(appraisal.chain).map(|(report, chain)| Guest::of(&report, &chain));
         Judged { verdict: appraisal.verdict, guest }
+    }
+
+    /// The row that compares REPORT_DATA becomes the row `core`: the comparison was with RD of core and state 0, as this
+    /// machine binds it.
+    fn name_core(&self, bound: &Bound<'_>, rd: &[u8; 64], checks: &mut Checks) {
+        const FIX: &str = "core, states and report are of different boots; fetch the bundle again";
+        let c = short(&self.found.core_digest);
+        let Some(row) = checks.row("report-data") else {
+            checks.open("core", Class::Binding, "no verified report that could name it");
+            return;
+        };
+        row.name = "core";
+        let (outcome, detail) = match bound {
+            Bound::ByClaims { claims, .. } => match self.vtpm().user_data_is(*claims, rd) {
+                Some(true) => (Outcome::Pass, format!("the claims' user-data names core {c} and state 0")),
+                Some(false) => {
+                    (Outcome::Fail, "user-data is not the digest of the carried core and state 0".to_owned())
+                }
+                None => (Outcome::NotChecked, "no runtime claims that could name it".to_owned()),
+            },
+            Bound::WithManifest(_) if row.outcome == Outcome::Pass => {
+                (Outcome::Pass, format!("REPORT_DATA names core {c}, state 0 and the services manifest"))
+            }
+            Bound::WithManifest(_) => {
+                let detail = "report.REPORT_DATA is not that of the carried core, state 0 and services manifest";
+                (row.outcome, detail.to_owned())
+            }
+            Bound::Plainly if row.outcome == Outcome::Pass => {
+                (Outcome::Pass, format!("REPORT_DATA names core {c} and state 0"))
+            }
+            Bound::Plainly => {
+                (row.outcome, "report.REPORT_DATA is not the digest of the carried core and state 0".to_owned())
+            }
+        };
+        row.fix = (outcome == Outcome::Fail).then(|| FIX.to_owned());
+        // What keeps the claims from being read has a row of its own.
+        let class = if outcome == Outcome::NotChecked { LAST } else { Class::Binding };
+        (row.outcome, row.detail, row.class) = (outcome, detail, class);
     }
 
     /// What the bundle says of its certificates must be so: readers may show it.
@@ -241,14 +273,15 @@ impl<C: Crypto> Judge<'_, C> {
             return;
         };
         let says = self.bundle.vek_kind.as_str();
-        if !says.eq_ignore_ascii_case(guest.kind.name()) {
-            let detail = format!("bundle.certificates.vekKind says {says}, the key is a {}", guest.kind);
+        let signer = &guest.signer;
+        if !says.eq_ignore_ascii_case(signer.kind.name()) {
+            let detail = format!("bundle.certificates.vekKind says {says}, the key is a {}", signer.kind);
             checks.fail("certificates", Class::Chain, detail, "fetch the bundle again");
-        } else if self.bundle.root != guest.root {
+        } else if self.bundle.root != signer.root {
             let detail = "bundle.certificates.root is not the root that the chain ends in".to_owned();
             checks.fail("certificates", Class::Chain, detail, "fetch the bundle again, or name the root it carries");
         } else {
-            let detail = format!("the bundle carries the root that you trust, and names a {}", guest.kind);
+            let detail = format!("the bundle carries the root that you trust, and names a {}", signer.kind);
             checks.pass("certificates", Class::Binding, detail);
         }
     }
@@ -296,91 +329,32 @@ impl<C: Crypto> Judge<'_, C> {
         }
     }
 
-    fn signed_by_core(&self, message: &[u8], signature: &[u8; 64]) -> bool {
+    pub(crate) fn signed_by_core(&self, message: &[u8], signature: &[u8; 64]) -> bool {
         self.crypto.ed25519(self.found.core.proof_key.as_bytes(), message, signature).is_ok()
     }
+}
 
-    /// The fresh report, which is judged whoever asked for it, and whether it answers the nonce of this question.
-    fn check_nonce(&self, boot: Option<&Guest>, checks: &mut Checks, verdict: &mut Verdict) {
-        const ASK: &str = "fetch /api/attestation/bundle?nonce=<hex> with a nonce of your own";
-        let mut holds = false;
-        if let Some(fresh) = &self.bundle.fresh {
-            match self.check_fresh(fresh, boot, verdict) {
-                Ok(detail) => {
-                    checks.pass("fresh", Class::Binding, detail);
-                    holds = true;
-                }
-                Err((class, detail)) => checks.fail("fresh", class, detail, ASK),
-            }
-        }
-        match (self.question.nonce, &self.bundle.fresh) {
-            (Some(_), None) => checks.fail("nonce", Class::Binding, "the bundle answers no nonce".to_owned(), ASK),
-            (Some(nonce), Some(fresh)) if nonce != fresh.nonce.as_bytes() => {
-                checks.fail("nonce", Class::Binding, "the bundle answers another nonce".to_owned(), ASK);
-            }
-            (Some(_), Some(_)) if !holds => checks.open("nonce", LAST, "the report that answers it does not hold"),
-            (Some(_), Some(_)) => {
-                checks.pass("nonce", Class::Binding, "yours: the fresh report was made after you gave it".to_owned());
-            }
-            (None, fresh) => {
-                verdict.leaves_open(NotProven::NoNonce);
-                let detail = match fresh {
-                    None => "none asked for: the evidence may be old",
-                    Some(_) => "the bundle answers a nonce; --nonce says whether it is yours",
-                };
-                if self.policy.wants_report_data() {
-                    checks.open("nonce", Class::Policy, &format!("{detail}; the policy wants report data of yours"));
-                } else {
-                    checks.note("nonce", Class::Binding, detail);
-                }
-            }
-        }
+/// What no bundle shows, and what this core says that a reader must know.
+fn leave_open(core: &Core, verdict: &mut Verdict) {
+    for code in [
+        NotProven::TimeHostClock,
+        NotProven::NotLogged,
+        NotProven::NotWitnessed,
+        NotProven::SharedKernel,
+        NotProven::TlsElsewhere,
+    ] {
+        verdict.leaves_open(code);
     }
+    if !core.release_keys.is_empty() {
+        verdict.leaves_open(NotProven::ReleaseAuthority);
+    }
+    if core.recovery.kind != "none" {
+        verdict.leaves_open(NotProven::RecoveryEscrow);
+    }
+}
 
-    /// What passes, in words, or what is wrong with the fresh report. What it leaves open, the verdict leaves open.
-    fn check_fresh(
-        &self,
-        fresh: &Fresh,
-        boot: Option<&Guest>,
-        verdict: &mut Verdict,
-    ) -> Result<String, (Class, String)> {
-        let binding = |detail: &str| Err((Class::Binding, format!("bundle.fresh{detail}")));
-        if fresh.purpose != Purpose::Client {
-            return binding(".purpose: not a nonce of a caller; others are judged by those who gave them");
-        }
-        let (index, count) = (u64::from(fresh.index), u64::from(fresh.count));
-        let Some(root) = merkle::root_from(fresh.nonce.leaf(fresh.purpose), index, count, &fresh.path) else {
-            return binding(".path has not the length that index and count ask for");
-        };
-        let head = self.found.states.last().map_or(self.found.core_digest, |newest| newest.digest);
-        let rd = report_data(&root, fresh.count, &self.found.core_digest, &head);
-        let Some(carried) = &fresh.report else { return binding(": no report answers the nonce") };
-        let judged = self.report(&carried.report, &carried.vek, &rd);
-        if let Some((class, row)) = judged.verdict.reason() {
-            let detail = if row.name == "report-data" {
-                "REPORT_DATA is not the digest of nonce, core and newest state".to_owned()
-            } else {
-                format!("{}: {}", row.name, row.detail)
-            };
-            return Err((class, format!("bundle.fresh.report: {detail}")));
-        }
-        for code in judged.verdict.not_proven {
-            verdict.leaves_open(code);
-        }
-        let (Some(guest), Some(boot)) = (judged.guest, boot) else {
-            return binding(".report: there is no verified boot report to compare it with");
-        };
-        if let Some(field) = guest.difference(boot) {
-            return binding(&format!(".report is of another guest than the boot report ({field})"));
-        }
-        if guest.root != boot.root || guest.kind != boot.kind {
-            return binding(".vek is of another kind than that of the boot report");
-        }
-        if !self.signed_by_core(&evidence_message(&self.found.core_digest, &rd), &fresh.possession) {
-            return binding(".possession is not by the core's proof key");
-        }
-        Ok(format!("a second report of the same guest names core and newest state, nonce {} of {count}", index + 1))
-    }
+fn listed(registers: &Registers) -> Vec<(u8, Digest)> {
+    registers.iter().map(|(register, value)| (register, *value)).collect()
 }
 
 /// What the newest state names, for who knows which keys and accounts it should: nobody here does.
@@ -418,22 +392,6 @@ fn check_platform(core: &Core, trust: Option<Trust>, checks: &mut Checks) {
     }
 }
 
-/// The claim `code` (docs/WIRE.md, section 1). Neither quotes nor release manifests are built, so it is never checked.
-fn check_code(policy: &Policy, verdict: &mut Verdict, checks: &mut Checks) {
-    verdict.leaves_open(NotProven::CodeUnknown);
-    verdict.grade = Grade::None;
-    let detail = "no quote and no release manifest: nothing says which code runs";
-    if policy.code > Grade::None && verdict.trust != Some(Trust::Test) {
-        let fix = format!(
-            "{detail}; the policy wants grade {} (a policy file with code = \"none\" takes it as it is)",
-            policy.code.name()
-        );
-        checks.open("code", Class::Policy, &fix);
-    } else {
-        checks.note("code", Class::Policy, detail);
-    }
-}
-
 /// The first eight bytes, for people.
 pub(crate) fn short(digest: &Digest) -> String {
     hex::encode(digest.get(..8).unwrap_or_default())
@@ -442,37 +400,6 @@ pub(crate) fn short(digest: &Digest) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// What the claim `code` makes of a verdict that is otherwise good.
-    fn judged(trust: Option<Trust>, wanted: Grade) -> Verdict {
-        let at = UnixSeconds(0);
-        let mut verdict =
-            Verdict { trust, grade: Grade::Hardware, checks: vec![], ..malformed("x", String::new(), "", at) };
-        let mut checks = Checks::default();
-        check_code(&Policy { code: wanted, ..Policy::strict() }, &mut verdict, &mut checks);
-        verdict.checks = checks.into_inner();
-        verdict
-    }
-
-    #[test]
-    fn under_amds_root_the_open_claim_about_the_code_rejects_unless_the_policy_takes_it() {
-        assert!(Policy::strict().code > Grade::None, "the strict policy wants to know the code");
-        for wanted in [Grade::Host, Grade::Vendor, Grade::Hardware] {
-            let verdict = judged(Some(Trust::Amd), wanted);
-            assert_eq!((verdict.word(), verdict.exit_code()), ("rejected", 5));
-            assert_eq!(verdict.check("code").map(|check| check.outcome), Some(Outcome::NotChecked));
-        }
-        let verdict = judged(Some(Trust::Amd), Grade::None);
-        assert_eq!((verdict.word(), verdict.exit_code(), verdict.grade), ("accepted", 0, Grade::None));
-        assert!(verdict.not_proven.contains(&NotProven::CodeUnknown));
-    }
-
-    #[test]
-    fn a_named_test_root_waives_the_grade_and_never_says_plainly_accepted() {
-        let verdict = judged(Some(Trust::Test), Grade::Hardware);
-        assert_eq!((verdict.word(), verdict.grade), ("accepted (test root)", Grade::None));
-        assert_eq!(judged(None, Grade::None).exit_code(), 3);
-    }
 
     #[test]
     fn what_the_core_says_of_its_platform_must_fit_the_root() {

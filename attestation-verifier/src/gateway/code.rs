@@ -64,7 +64,10 @@ pub(crate) fn check_code(
     let waived = verdict.trust == Some(Trust::Test);
     let lacks = |detail: &str| {
         let wanted = policy.code.name();
-        format!("{detail}; the policy wants grade {wanted} (a policy file with code = \"{}\" takes it as it is)", grade.name())
+        format!(
+            "{detail}; the policy wants grade {wanted} (a policy file with code = \"{}\" takes it as it is)",
+            grade.name()
+        )
     };
     match finding {
         Finding::Unbelieved => checks.open("code", LAST, "nothing to look up: the evidence above does not hold"),
@@ -82,7 +85,12 @@ pub(crate) fn check_code(
             if grade >= Grade::Vendor && grade >= policy.code {
                 checks.pass("code", Class::Policy, detail);
             } else if grade >= Grade::Vendor && !waived {
-                checks.fail("code", Class::Policy, lacks(&detail), "accept this grade in a policy file, or use another machine");
+                checks.fail(
+                    "code",
+                    Class::Policy,
+                    lacks(&detail),
+                    "accept this grade in a policy file, or use another machine",
+                );
             } else {
                 take(checks, grade >= policy.code || waived, &detail, &lacks(&detail));
             }
@@ -127,7 +135,9 @@ fn find<'r>(identity: &Identity<'_>, releases: &'r [Release], trust: Option<Trus
     };
     let unquoted = identity.quotes.is_empty() && boot != BootKind::Launch;
     let found = match look_up(releases, &measured) {
-        None if unquoted => return Finding::Unknown("no quote and no release list: nothing says which code runs".into()),
+        None if unquoted => {
+            return Finding::Unknown("no quote and no release list: nothing says which code runs".into());
+        }
         None => {
             let detail = "no release list: what was measured cannot be told to be any code";
             return Finding::Unknown(detail.into());
@@ -173,7 +183,9 @@ fn agreeing<'r>(found: &[&'r Release], core: &Core) -> Result<&'r Release, Strin
         match wrong.iter().find(|(_, wrong)| *wrong) {
             None => return Ok(release),
             Some((name, _)) => {
-                first.get_or_insert_with(|| format!("core.claims.{name} is not that of release {}, which was measured", release.name));
+                first.get_or_insert_with(|| {
+                    format!("core.claims.{name} is not that of release {}, which was measured", release.name)
+                });
             }
         }
     }

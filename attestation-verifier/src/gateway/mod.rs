@@ -1,8 +1,14 @@
-//! What a gateway shows of itself and of one call: bundle, proof, payment.
+//! What a gateway shows of itself and of one call: bundle, proof, payment; and which release its code is.
 
 mod bundle;
+mod code;
+mod guest;
+mod nonce;
 mod payment;
 mod proof;
+mod release;
+mod vtpm;
 
 pub use bundle::{Attested, AttestedState, BundleAppraisal, BundleQuestion, appraise_bundle};
 pub use proof::{ProofQuestion, appraise_proof};
+pub use release::{BootKind, Paravisor, RegisterSet, Release};

@@ -94,6 +94,14 @@ fn walk(
     if proof.body.payment.is_some() {
         verdict.leaves_open(NotProven::PaymentOnChain);
     }
+    if proof.body.payment.is_some() || proof.body.caller.is_some() {
+        // Who may call and what was paid rest on rows that a database gave.
+        verdict.leaves_open(NotProven::DatabaseFreshness);
+    }
+    if !proof.body.execution.environment.is_empty() {
+        // Secrets of the vault went into the call, and nothing here says how its master key is kept.
+        verdict.leaves_open(NotProven::EnvMaster);
+    }
     let Ok(body) = proof.body.to_bytes() else {
         checks.fail("proof", Class::Proof, "the body is outside the profile".to_owned(), "ask the gateway again");
         return;

@@ -133,7 +133,9 @@ impl fmt::Display for Unlisted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Measurement(found) => write!(f, "report.MEASUREMENT {} is of no release", hex::encode(found)),
-            Self::Paravisor => f.write_str("report.ID_KEY_DIGEST, FAMILY_ID and IMAGE_ID name a paravisor of no release"),
+            Self::Paravisor => {
+                f.write_str("report.ID_KEY_DIGEST, FAMILY_ID and IMAGE_ID name a paravisor of no release")
+            }
             Self::GuestSvn { release, found, minimum } => {
                 write!(f, "report.GUEST_SVN: found {found}, release {release} asks for {minimum} of this paravisor")
             }
@@ -169,9 +171,7 @@ impl Release {
 
     fn below_paravisor(&self, measured: &Measured<'_>) -> Result<(), (u8, Unlisted)> {
         let named = |row: &&Paravisor| {
-            row.id_key == *measured.id_key
-                && row.family_id == *measured.family_id
-                && row.image_id == *measured.image_id
+            row.id_key == *measured.id_key && row.family_id == *measured.family_id && row.image_id == *measured.image_id
         };
         // Of several rows for one paravisor the lowest floor counts: each of them lists it.
         let Some(minimum) = self.paravisors.iter().filter(named).map(|row| row.min_guest_svn).min() else {
@@ -234,7 +234,10 @@ impl RegisterSet {
 }
 
 /// The releases that were measured, or how the nearest one differs. `None`: there is no table.
-pub(crate) fn look_up<'r>(releases: &'r [Release], measured: &Measured<'_>) -> Option<Result<Vec<&'r Release>, Unlisted>> {
+pub(crate) fn look_up<'r>(
+    releases: &'r [Release],
+    measured: &Measured<'_>,
+) -> Option<Result<Vec<&'r Release>, Unlisted>> {
     let mut nearest = None;
     let mut found = Vec::new();
     for release in releases {
@@ -281,15 +284,7 @@ mod tests {
     }
 
     fn quote() -> Vec<(u8, Digest)> {
-        vec![
-            (4, [4; 32]),
-            (7, [7; 32]),
-            (11, [11; 32]),
-            (12, [0; 32]),
-            (13, [0; 32]),
-            (14, [14; 32]),
-            (15, [0xcc; 32]),
-        ]
+        vec![(4, [4; 32]), (7, [7; 32]), (11, [11; 32]), (12, [0; 32]), (13, [0; 32]), (14, [14; 32]), (15, [0xcc; 32])]
     }
 
     fn with(register: u8, value: Digest) -> Vec<(u8, Digest)> {

@@ -4,6 +4,7 @@ use evidence::UnixSeconds;
 
 use crate::{
     Certificate, CertificateError, Crypto, Product, Trust, TrustAnchor, Unverified, Vek, VekKind, Verified, roots,
+    snp::certificate::Authority,
 };
 
 /// The certificates of a chain, put together by their names.
@@ -104,7 +105,7 @@ impl<'a> Chain<'a> {
         // AMD's are pinned and were checked when this crate was tested.
         if self.trust == Trust::Test {
             self.root.check_issued_by(&self.root, crypto)?;
-            self.root.check_authority()?;
+            self.root.check_authority(Authority::Root)?;
         }
         self.root.check_dates(at)
     }
@@ -121,7 +122,7 @@ impl<'a> Chain<'a> {
         let pinned = roots::is_pinned(self.intermediate.der(), self.product, self.kind);
         if self.trust == Trust::Test || !pinned {
             self.intermediate.check_issued_by(&self.root, crypto).map_err(wrap)?;
-            self.intermediate.check_authority().map_err(wrap)?;
+            self.intermediate.check_authority(Authority::Intermediate).map_err(wrap)?;
         }
         if self.trust == Trust::Amd && !pinned {
             return Err(ChainError::NotPinned { product: self.product, kind: self.kind });

@@ -16,9 +16,10 @@ pub mod roots;
 mod signed_object;
 mod tcb;
 mod vek;
+mod x509;
 
 pub use bits::{GuestPolicy, PlatformInfo};
-pub use certificate::{Certificate, CertificateError};
+pub use certificate::{Authority, Certificate, CertificateError};
 pub use chain::{Chain, ChainError, Link};
 pub use collateral::{Collateral, CollateralError, one_certificate};
 pub use container::{Container, ContainerError};

@@ -298,7 +298,7 @@ pub(crate) fn result() -> ResultObject {
 /// Judges bytes under the chip's root and the strict policy.
 pub(crate) fn judge_bytes(bundle: &[u8], nonce: Option<&[u8]>) -> BundleAppraisal {
     let anchor = TrustAnchor::named(chip().ark()).unwrap();
-    let question = BundleQuestion { bundle, anchor: &anchor, nonce, crls: &[] };
+    let question = BundleQuestion { bundle, anchor: &anchor, nonce, crls: &[], releases: &[] };
     appraise_bundle(question, &Policy::strict(), at(), &Ring)
 }
 
@@ -328,7 +328,7 @@ impl Asked {
         let key = self.tag_epoch.map(|(says, is)| (says, Boot::chain().tag_key(is).unwrap()));
         let question = ProofQuestion {
             envelope: &self.envelope,
-            bundle: BundleQuestion { bundle: &self.bundle, anchor: &anchor, nonce: None, crls: &[] },
+            bundle: BundleQuestion { bundle: &self.bundle, anchor: &anchor, nonce: None, crls: &[], releases: &[] },
             request: self.request.as_deref().map(str::as_bytes),
             response: self.response.as_deref().map(str::as_bytes),
             challenge: self.challenge.as_deref(),

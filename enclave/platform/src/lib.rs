@@ -1,7 +1,9 @@
 //! The machine under the gateway: its secure processor, its TPM, and the keys that only exist because of them.
 //!
 //! - [`EvidenceSource`] asks the secure processor for a report over 64 bytes of the caller's choice, with the
-//!   certificates a stranger needs. [`Simulated`] is a processor in software, [`Tsm`] the kernel's configfs interface.
+//!   certificates a stranger needs. [`Simulated`] is a processor in software, [`Tsm`] the kernel's configfs interface,
+//!   [`Azure`] a paravisor's vTPM.
+//! - [`TpmQuoter`] has the TPM sign its registers with an attestation key.
 //! - [`Tpm`] and [`keystore`] keep one sealed object: the HMAC seed and the key that wraps all other lasting keys.
 //! - [`keys`] holds what lives in memory. A key leaves this crate as a signature or as a [`Secret`], never as bytes.
 //! - [`doctor`] looks at the machine and says what each finding proves.
@@ -22,17 +24,23 @@
 )]
 
 mod aead;
+mod azure;
 mod blob;
 mod certificate_table;
 mod collateral;
 mod cpu;
+mod device;
 pub mod doctor;
+mod event_log;
 mod genesis;
+mod hardware;
+mod hcl;
 pub mod keys;
 pub mod keystore;
 mod pcrs;
 mod quote;
 mod secret;
+mod sev_guest;
 mod simulated;
 mod source;
 mod state_file;
@@ -40,12 +48,17 @@ mod tpm;
 mod tsm;
 mod wrap;
 
+pub use azure::{Azure, AzureError, AzureVtpm, Patience, Vtpm};
 pub use collateral::{Chain, Collateral, CollateralError, Imds, Kds};
+pub use device::DeviceAnswer;
+pub use event_log::{EVENT_LOG, EventLogError, LONGEST_EVENT_LOG, read_event_log};
 pub use genesis::Genesis;
+pub use hardware::{Hardware, HardwareConfig, HardwareKind};
 pub use keystore::KeystoreError;
 pub use pcrs::{PcrChange, PcrSet, PcrSetError, PcrValues};
 pub use quote::{AttestationKey, Quoter, TpmQuote};
 pub use secret::Secret;
+pub use sev_guest::{GuestDevice, GuestReply, GuestRequest, KernelDevice, SevGuest};
 pub use simulated::{DevelopmentMode, Simulated};
 pub use source::{Der, Evidence, EvidenceError, EvidenceSource, LiveEvidence, VekKind};
 #[cfg(unix)]

@@ -49,7 +49,7 @@ fuzz_target!(|bytes: &[u8]| {
         panic!("the recorded root does not read");
     };
     for anchor in [&anchor, &TrustAnchor::Amd] {
-        let question = BundleQuestion { bundle: bytes, anchor, nonce: None, crls: &[] };
+        let question = BundleQuestion { bundle: bytes, anchor, nonce: None, crls: &[], releases: &[] };
         let verdict = appraise_bundle(question, &Policy::strict(), at, &Quick).verdict;
         let _ = verdict.to_json();
         // No core is looked up anywhere, so the claim about the code stays open whatever else holds.

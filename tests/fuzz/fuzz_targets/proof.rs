@@ -83,7 +83,7 @@ fuzz_target!(|bytes: &[u8]| {
         };
         let question = ProofQuestion {
             envelope,
-            bundle: BundleQuestion { bundle: set.bundle, anchor: &anchor, nonce: None, crls: &[] },
+            bundle: BundleQuestion { bundle: set.bundle, anchor: &anchor, nonce: None, crls: &[], releases: &[] },
             request,
             response,
             challenge: None,

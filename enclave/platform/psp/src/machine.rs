@@ -94,6 +94,16 @@ impl SoftwarePsp {
         self.vcek.der()
     }
 
+    /// The endorsement key as its certificate would be issued on another day: other dates, another signature.
+    ///
+    /// # Errors
+    /// [`PspError::Encoding`] when it does not encode.
+    pub fn vcek_issued(&self, not_before: OffsetDateTime, rng: &mut impl CryptoRngCore) -> Result<Vek, PspError> {
+        let (tcb, chip_id) = (self.tcb, self.chip_id);
+        let request = VekRequest { kind: VekKind::Vcek, tcb, chip_id, csp_id: String::new(), not_before };
+        self.authority.endorse(Intermediate::Ask, &request, self.vcek.key().clone(), rng)
+    }
+
     /// The authority, for revocation lists.
     pub fn authority(&self) -> &Authority {
         &self.authority

@@ -46,3 +46,10 @@ pub trait Collateral: Send + Sync {
     /// [`EvidenceError::Collateral`].
     fn endorse(&self, report: &[u8]) -> Result<Chain, EvidenceError>;
 }
+
+/// A revocation list by that root, in force now?
+pub(crate) fn is_current_list(list: &Der, root: &Der) -> bool {
+    use pace::Pace;
+
+    crls::check(list.as_bytes(), root, pace::MachinePace.now()).is_ok()
+}

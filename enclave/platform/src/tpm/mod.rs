@@ -7,7 +7,9 @@ mod elsewhere;
 mod error;
 #[cfg(target_os = "linux")]
 mod linux;
-mod public_key;
+#[cfg(target_os = "linux")]
+mod nv;
+pub(crate) mod public_key;
 mod quoter;
 #[cfg(target_os = "linux")]
 mod sealing;
