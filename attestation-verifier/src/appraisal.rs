@@ -4,9 +4,10 @@
 use evidence::UnixSeconds;
 
 use crate::{
-    Appraised, Certificate, Chain, Check, Class, Collateral, Container, Crypto, Grade, Link, NotProven, Outcome,
-    Policy, Product, Report, ReportError, SignedReport, Times, Trust, TrustAnchor, Unverified, VekKind, Verdict,
-    Verified, clock, policy::checks as policy_checks, snp::revocation,
+    Appraised, Certificate, Chain, Check, Class, Collateral, Container, Crypto, Grade, Link, NotProven, Outcome, Policy, Product,
+    Report, ReportError, SignedReport, Times, Trust, TrustAnchor, Unverified, VekKind, Verdict, Verified, clock,
+    policy::{advisories, checks as policy_checks},
+    snp::revocation,
 };
 
 /// Class of a check that an earlier failure kept from being made: the earlier one decides the exit code.
@@ -179,6 +180,7 @@ fn walk<'a>(
         check_binding(report, chain, checks, &mut appraisal.verdict);
         policy_checks::check(report, chain, policy, checks);
         policy_checks::listed_report_data(report, policy, checks);
+        advisories::check(report, policy, &mut appraisal.verdict, checks);
         policy_checks::list_unchecked(report.product(), policy, &mut appraisal.verdict);
         appraisal.claims = check_expectations(question, policy, container, report, checks, &mut appraisal.verdict);
     } else {

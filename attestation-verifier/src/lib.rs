@@ -39,7 +39,7 @@ pub use gateway::{
 };
 pub use not_proven::NotProven;
 pub use policy::{
-    ADVISORIES, ADVISORIES_DATE, About, AcceptedAdvisory, Advisory, AdvisoryStatus, Bit, Explanation, Field,
+    ADVISORIES, ADVISORIES_DATE, About, AcceptedAdvisory, Advisory, AdvisoryStatus, Bit, Diagnosis, Field,
     FirmwareRules, GuestRules, KnownAttack, Need, OnAdvisory, PRESETS, PerProduct, PlatformRules, Policy, PolicyError,
     ReportData, Rule, StaleCrl,
 };

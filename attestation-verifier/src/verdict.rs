@@ -4,7 +4,7 @@
 use evidence::UnixSeconds;
 use serde::Serialize;
 
-use crate::{EvidenceId, KnownAttack, NotProven, Trust, clock};
+use crate::{EvidenceId, KnownAttack, NotProven, Trust, clock, policy::advisories::WireAttack};
 
 /// Outcome of a check.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -234,6 +234,7 @@ impl Verdict {
                 })
                 .collect(),
             not_proven: self.not_proven.iter().map(|code| code.code()).collect(),
+            advisories: self.advisories.iter().map(KnownAttack::wire).collect(),
             unchecked: &self.unchecked,
             grade: self.grade.name(),
             trust: self.trust.map(Trust::name),
@@ -257,6 +258,7 @@ struct Wire<'a> {
     verdict: &'a str,
     checks: Vec<WireCheck<'a>>,
     not_proven: Vec<&'a str>,
+    advisories: Vec<WireAttack<'a>>,
     unchecked: &'a [Unchecked],
     grade: &'a str,
     trust: Option<&'a str>,

@@ -141,7 +141,7 @@ impl Setting {
 
     /// What the policy asks of event logs.
     pub(crate) fn events(&self) -> EventPolicy {
-        EventPolicy::unchecked("the policy asks nothing of the events of a boot")
+        self.policy.events.clone()
     }
 
     /// The revocation lists of these files; a rejection if one is no list.

@@ -4,7 +4,7 @@ use super::{
     AcceptedAdvisory, Bit, FirmwareRules, GuestRules, Need, OnAdvisory, PlatformRules, Policy, ReportData, Rule,
     StaleCrl,
 };
-use crate::{Product, Tcb};
+use crate::{EventPolicy, Product, Tcb};
 
 /// What a field is for; the same for every policy.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -309,6 +309,7 @@ impl Policy {
             host_data,
             report_data,
             vtpm,
+            events,
             code,
             settlement,
         } = self;
@@ -346,6 +347,9 @@ impl Policy {
                 ReportData::OneOf(list) => hexes(list),
             }),
             field("vtpm", vtpm, |list| one_of(list)),
+        ]);
+        list.extend(of_events(events));
+        list.extend([
             said("code", format!("at least \"{}\"", code.name())),
             said("settlement", need(*settlement, "a settlement must be shown", "a settlement that is shown must hold")),
         ]);
@@ -388,6 +392,29 @@ fn of_platform(rules: &PlatformRules) -> [Field<'_>; 8] {
         bit("platform.alias_check", alias_check),
         bit("platform.iommu_write_safe", iommu_write_safe),
         bit("platform.tio", tio),
+    ]
+}
+
+fn of_events(rules: &EventPolicy) -> [Field<'_>; 9] {
+    let EventPolicy { secure_boot, programs, uki, kernel, initrd, cmdline, binary, loader_files, loader_commands } =
+        rules;
+    let beside = |list: &[[u8; 32]]| if list.is_empty() { "none".to_owned() } else { hexes(list) };
+    [
+        field("events.secure_boot", secure_boot, |on| {
+            if *on { "must have been on" } else { "must have been off" }.into()
+        }),
+        field("events.programs", programs, |list| hexes(list)),
+        field("events.uki", uki, |sections| {
+            sections.iter().map(|(name, list)| format!("{name}: {}", hexes(list))).collect::<Vec<_>>().join("; ")
+        }),
+        field("events.kernel", kernel, |list| hexes(list)),
+        field("events.initrd", initrd, |list| hexes(list)),
+        field("events.cmdline", cmdline, |list| {
+            list.iter().map(|text| format!("{text:?}")).collect::<Vec<_>>().join(" or ")
+        }),
+        field("events.binary", binary, |binary| format!("PCR {}: {}", binary.register, hexes(&binary.digests))),
+        said("events.loader_files", beside(loader_files)),
+        said("events.loader_commands", beside(loader_commands)),
     ]
 }
 
@@ -522,7 +549,7 @@ mod tests {
             let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
             match value.as_table() {
                 Some(table)
-                    if ["firmware", "platform", "guest"].contains(&name.as_str())
+                    if ["firmware", "platform", "guest", "events"].contains(&name.as_str())
                         || path.matches('.').count() == 1 && path.starts_with("firmware") =>
                 {
                     leaves(&path, table, found);

@@ -285,6 +285,10 @@ impl<'a> Report<'a> {
     pub fn reported_tcb(&self) -> Tcb {
         self.reported
     }
+    /// CPUID family, model and stepping, offset 0x188; since version 3.
+    pub fn cpuid(&self) -> Option<[u8; 3]> {
+        (self.version >= 3).then(|| *self.signed.at::<0x188, 3>())
+    }
     /// CHIP_ID, offset 0x1A0; zero if masked.
     pub fn chip_id(&self) -> &'a [u8; 64] {
         self.signed.at::<0x1A0, 64>()

@@ -29,13 +29,7 @@ const REMARKS: [&[u8]; 2] =
     [b"Calling EFI Application from Boot Option", b"Returning from EFI Application from Boot Option"];
 
 /// Something asked of a log, or the reason why nothing is.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum EventRule<T> {
-    /// The log is held against this.
-    Check(T),
-    /// Not looked at. The reason goes into the verdict.
-    Unchecked(String),
-}
+pub use crate::Rule as EventRule;
 
 /// The events of a register, all of which must be listed.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -1,4 +1,4 @@
 //! Why evidence was refused.
 
 /// Placeholder.
-pub struct Explanation;
+pub struct Diagnosis;
