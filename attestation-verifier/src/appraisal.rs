@@ -75,6 +75,8 @@ fn open_verdict(at: UnixSeconds) -> Verdict {
         trust: None,
         times: Times::at(at),
         evidence: None,
+        unchecked: vec![],
+        advisories: vec![],
     };
     // No report can show these, whatever it says.
     for code in [
@@ -134,6 +136,8 @@ fn walk<'a>(
     if let (Some(chain), Some(report)) = (&chain, &report) {
         check_binding(report, chain, checks, &mut appraisal.verdict);
         policy_checks::check(report, chain, policy, checks);
+        policy_checks::listed_report_data(report, policy, checks);
+        policy_checks::list_unchecked(report.product(), policy, &mut appraisal.verdict);
         appraisal.claims = check_expectations(question, policy, container, report, checks, &mut appraisal.verdict);
     } else {
         for name in ["product", "signing-key", "tcb", "vmpl", "guest-policy"] {
@@ -349,7 +353,7 @@ fn check_expectations<'a>(
             let detail = format!("report.REPORT_DATA: found {found}, expected {expected}");
             checks.fail("report-data", Class::Binding, detail, "ask for evidence over your own nonce");
         }
-        None if policy.report_data == crate::Need::Required => {
+        None if policy.wants_report_data() => {
             checks.open("report-data", Class::Policy, "the policy wants --report-data, and it is not given");
         }
         None => checks.note("report-data", Class::Binding, "no expectation given"),

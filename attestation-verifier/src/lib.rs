@@ -38,17 +38,21 @@ pub use gateway::{
     appraise_bundle, appraise_proof,
 };
 pub use not_proven::NotProven;
-pub use policy::{Accept, Allowance, Demand, Floors, GuestRules, Need, PlatformRules, Policy, PolicyError, StaleCrl};
+pub use policy::{
+    ADVISORIES, ADVISORIES_DATE, About, AcceptedAdvisory, Advisory, AdvisoryStatus, Bit, Explanation, Field,
+    FirmwareRules, GuestRules, KnownAttack, Need, OnAdvisory, PRESETS, PerProduct, PlatformRules, Policy, PolicyError,
+    ReportData, Rule, StaleCrl,
+};
 pub use snp::{
-    Certificate, CertificateError, Chain, ChainError, Collateral, CollateralError, Container, ContainerError, Crl,
-    CrlError, EvidenceId, Freshness, GuestPolicy, HostTable, HostTableError, KeyInfo, Link, PemError, PlatformInfo,
-    Product, Report, ReportError, SignatureError, SignedReport, Tcb, TcbPart, Trust, TrustAnchor, Vek, VekKind, Vmpl,
-    one_certificate, roots,
+    Authority, Certificate, CertificateError, Chain, ChainError, Collateral, CollateralError, Container,
+    ContainerError, Crl, CrlError, EvidenceId, FirmwareVersion, Freshness, GuestPolicy, HostTable, HostTableError,
+    KeyInfo, Link, PemError, PlatformInfo, Product, Report, ReportError, SignatureError, SignedReport, Tcb, TcbPart,
+    Trust, TrustAnchor, Vek, VekKind, Vmpl, one_certificate, roots,
 };
 pub use stage::{Unverified, Verified};
-pub use verdict::{Check, Class, Grade, Outcome, Times, Verdict};
+pub use verdict::{Check, Class, Grade, Outcome, Times, Unchecked, Verdict};
 pub use vtpm::{
-    AttestError, AzureQuestion, ClaimsError, ClockInfo, EventPolicy, EventRule, Explanation, GivenKey, Hcl, HclError,
+    AttestError, AzureQuestion, ClaimsError, ClockInfo, EventMeaning, EventPolicy, EventRule, GivenKey, Hcl, HclError,
     KeyError, KeyFileError, MarshalError, MarshalProblem, MeasuredBinary, PublicArea, PublicAreaError, Quote,
     QuoteError, QuoteQuestion, Registers, RegistersError, RuntimeClaims, SignatureForm, SignedQuote, SvsmError,
     SvsmManifest, TpmKey, VtpmKind, appraise_azure, appraise_event_log, appraise_quote, check_event_log, registers,

@@ -171,7 +171,9 @@ fn both_back_ends_read_keys_alike() {
     let honest: [u8; 32] = group.key.pk[..].try_into().unwrap();
     // The small-order points, y past the field, zero with a sign: with a signature of theirs and with an honest one.
     let mut keys: Vec<[u8; 32]> = vec![[0; 32], [0xFF; 32], honest];
-    for (first, last) in [(1, 0), (1, 0x80), (0, 0x80), (0xEC, 0x7F), (0xED, 0x7F), (0xEE, 0x7F), (0xED, 0xFF), (0xEE, 0xFF)] {
+    for (first, last) in
+        [(1, 0), (1, 0x80), (0, 0x80), (0xEC, 0x7F), (0xED, 0x7F), (0xEE, 0x7F), (0xED, 0xFF), (0xEE, 0xFF)]
+    {
         let mut key = if last & 0x7F == 0 { [0; 32] } else { [0xFF; 32] };
         (key[0], key[31]) = (first, last);
         keys.push(key);

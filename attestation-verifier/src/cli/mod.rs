@@ -6,6 +6,7 @@ mod bundle;
 mod eventlog;
 mod files;
 mod output;
+mod policy;
 mod proof;
 mod quote;
 mod report;
@@ -54,8 +55,9 @@ enum Command {
 /// What every command takes.
 #[derive(Args)]
 pub(crate) struct Common {
-    /// What to ask of the evidence: "strict", or a TOML file in which every field is written.
-    #[arg(long, value_name = "strict|FILE", default_value = "strict")]
+    /// What to ask of the evidence: a preset (strict, azure, gcp, aws, baremetal), or a TOML file in which every field is
+    /// written.
+    #[arg(long, value_name = "PRESET|FILE", default_value = "strict")]
     policy: String,
     /// Time at which dates and revocation are judged, RFC 3339. Without it: the system clock.
     #[arg(long, value_name = "RFC3339", value_parser = time)]
@@ -100,20 +102,16 @@ impl Usage {
     pub(crate) fn new(what: impl fmt::Display, fix: impl Into<String>) -> Self {
         Self { what: what.to_string(), fix: fix.into() }
     }
+
+    /// The same with another remedy.
+    pub(crate) fn or(self, fix: impl Into<String>) -> Self {
+        Self { fix: fix.into(), ..self }
+    }
 }
 
 impl Common {
     pub(crate) fn read(self) -> Result<Setting, Usage> {
-        let policy = match self.policy.as_str() {
-            "strict" => Policy::strict(),
-            path => {
-                let bytes = files::read("--policy", path.as_ref())?;
-                let fix = "start from policy/strict.toml; the word for the preset is strict";
-                let text =
-                    String::from_utf8(bytes).map_err(|_| Usage::new(format!("--policy {path}: not text"), fix))?;
-                Policy::from_toml(&text).map_err(|error| Usage::new(format!("--policy {path}: {error}"), fix))?
-            }
-        };
+        let policy = policy::read("--policy", &self.policy)?;
         let root_path = self.trust_root.unwrap_or_default();
         let root = if root_path.as_os_str().is_empty() {
             None

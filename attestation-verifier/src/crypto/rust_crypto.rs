@@ -18,6 +18,11 @@ impl Crypto for RustCrypto {
         rsa_key(key)?.verify(scheme, &Sha384::digest(message), signature).map_err(|_| BadSignature)
     }
 
+    fn rsa_pss_sha256(&self, key: &[u8], message: &[u8], signature: &[u8]) -> Result<(), BadSignature> {
+        let scheme = Pss::new_with_salt::<Sha256>(32);
+        rsa_key(key)?.verify(scheme, &Sha256::digest(message), signature).map_err(|_| BadSignature)
+    }
+
     fn rsa_pkcs1_sha256(&self, key: &[u8], message: &[u8], signature: &[u8]) -> Result<(), BadSignature> {
         let scheme = Pkcs1v15Sign::new::<Sha256>();
         rsa_key(key)?.verify(scheme, &Sha256::digest(message), signature).map_err(|_| BadSignature)

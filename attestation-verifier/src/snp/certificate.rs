@@ -26,7 +26,7 @@ pub struct Certificate<'a> {
 
 /// Which of its two authorities AMD means: they may do different things.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Authority {
+pub enum Authority {
     /// ARK: signs intermediates and revocation lists.
     Root,
     /// ASK, ASVK: sign endorsement certificates and nothing below them.
@@ -123,7 +123,9 @@ impl<'a> Certificate<'a> {
             .check(issuer.rsa_key()?, crypto)
             .map_err(|BadSignature| CertificateError::Signature { issuer: issuer.subject().to_owned() })?;
         match (self.authority_key_id(), issuer.subject_key_id()) {
-            (Some(named), Some(own)) if named != own => Err(CertificateError::Extension { oid: AUTHORITY_KEY_ID.into() }),
+            (Some(named), Some(own)) if named != own => {
+                Err(CertificateError::Extension { oid: AUTHORITY_KEY_ID.into() })
+            }
             _ => Ok(()),
         }
     }
@@ -146,7 +148,7 @@ impl<'a> Certificate<'a> {
     ///
     /// # Errors
     /// [`CertificateError`].
-    pub(crate) fn check_authority(&self, rank: Authority) -> Result<(), CertificateError> {
+    pub fn check_authority(&self, rank: Authority) -> Result<(), CertificateError> {
         self.check_common()?;
         if self.serial() == [0] {
             return Err(CertificateError::Serial);

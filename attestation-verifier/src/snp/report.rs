@@ -8,7 +8,7 @@ use std::fmt;
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    BadSignature, Chain, Crypto, Product, Tcb, Unverified, VekKind, Verified,
+    BadSignature, Chain, Crypto, FirmwareVersion, Product, Tcb, Unverified, VekKind, Verified,
     snp::bits::{GuestPolicy, PlatformInfo},
 };
 
@@ -292,6 +292,14 @@ impl<'a> Report<'a> {
     /// COMMITTED_TCB, offset 0x1E0: the host cannot go below it any more.
     pub fn committed_tcb(&self) -> Tcb {
         self.committed
+    }
+    /// CURRENT_BUILD, MINOR and MAJOR, offset 0x1E8: the firmware that runs.
+    pub fn current_version(&self) -> FirmwareVersion {
+        FirmwareVersion::decode(*self.signed.at::<0x1E8, 3>())
+    }
+    /// COMMITTED_BUILD, MINOR and MAJOR, offset 0x1EC.
+    pub fn committed_version(&self) -> FirmwareVersion {
+        FirmwareVersion::decode(*self.signed.at::<0x1EC, 3>())
     }
     /// LAUNCH_TCB, offset 0x1F0: when the guest was launched or imported.
     pub fn launch_tcb(&self) -> Tcb {

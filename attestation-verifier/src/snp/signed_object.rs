@@ -38,8 +38,11 @@ impl<'a> SignedObject<'a> {
         let tags = [outer.tag, to_be_signed.tag, algorithm.tag, signature.tag];
         // No bits left over in the last byte.
         let (unused, signature) = signature.content.split_first()?;
-        (tags == [tag::SEQUENCE, tag::SEQUENCE, tag::SEQUENCE, tag::BIT_STRING] && *unused == 0 && rest.is_empty() && end.is_empty())
-            .then_some(Self { to_be_signed: to_be_signed.whole, algorithm: algorithm.whole, signature })
+        (tags == [tag::SEQUENCE, tag::SEQUENCE, tag::SEQUENCE, tag::BIT_STRING]
+            && *unused == 0
+            && rest.is_empty()
+            && end.is_empty())
+        .then_some(Self { to_be_signed: to_be_signed.whole, algorithm: algorithm.whole, signature })
     }
 
     /// What is signed, whole.

@@ -125,9 +125,7 @@ impl<'a> ListBody<'a> {
         let issuer = Name::parse(sequence(&mut fields)?)?;
         let this_update = fields.next()??.time()?;
         let mut list = Self { issuer, this_update, next_update: None, revoked: vec![], extensions: vec![] };
-        let is = |wanted: &[u8], field: Option<&Option<Tlv<'_>>>| {
-            matches!(field, Some(Some(field)) if wanted.contains(&field.tag))
-        };
+        let is = |wanted: &[u8], field: Option<&Option<Tlv<'_>>>| matches!(field, Some(Some(field)) if wanted.contains(&field.tag));
         if is(&[tag::UTC_TIME, tag::GENERALIZED_TIME], fields.peek()) {
             list.next_update = Some(fields.next()??.time()?);
         }
@@ -198,7 +196,13 @@ impl<'a> Name<'a> {
     /// country printable, the rest UTF-8, and nothing besides?
     pub(crate) fn is_of_profile(&self) -> bool {
         let attribute = |arc: u8, tag: u8, text: &str| {
-            element(tag::SET, &element(tag::SEQUENCE, &[&[tag::OID, 3, 0x55, 0x04, arc], &element(tag, text.as_bytes())[..]].concat()))
+            element(
+                tag::SET,
+                &element(
+                    tag::SEQUENCE,
+                    &[&[tag::OID, 3, 0x55, 0x04, arc], &element(tag, text.as_bytes())[..]].concat(),
+                ),
+            )
         };
         let expected = [
             attribute(11, UTF8, "Engineering"),
@@ -208,7 +212,9 @@ impl<'a> Name<'a> {
             attribute(10, UTF8, self.organisation),
             attribute(3, UTF8, self.common),
         ];
-        !self.organisation.is_empty() && !self.common.is_empty() && element(tag::SEQUENCE, &expected.concat()) == self.whole
+        !self.organisation.is_empty()
+            && !self.common.is_empty()
+            && element(tag::SEQUENCE, &expected.concat()) == self.whole
     }
 }
 
@@ -247,5 +253,9 @@ fn extension(one: Tlv<'_>) -> Option<Extension<'_>> {
         value.boolean().filter(|critical| *critical)?;
         value = parts.next()??;
     }
-    (value.tag == tag::OCTET_STRING && parts.next().is_none()).then_some(Extension { oid, critical, value: value.content })
+    (value.tag == tag::OCTET_STRING && parts.next().is_none()).then_some(Extension {
+        oid,
+        critical,
+        value: value.content,
+    })
 }

@@ -473,7 +473,7 @@ fn closed(
 ) {
     match events.iter().find(|event| !allowed(event.digest())) {
         Some(event) => {
-            let explanation = super::Explanation::of(event);
+            let explanation = super::EventMeaning::of(event);
             let stated = explanation.stated.map(|text| format!(" (the log calls it \"{text}\")")).unwrap_or_default();
             let detail = format!("{place} holds {}{stated}, which the policy does not list", event.digest());
             checks.fail(row, Class::Policy, detail, LIST);
