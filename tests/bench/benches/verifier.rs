@@ -18,8 +18,7 @@ use std::{
 
 use attestation_verifier::{
     BundleQuestion, Certificate, Chain, Collateral, Crypto, Policy, Product, ProofQuestion, Question, Ring,
-    SignedReport, TrustAnchor, Unverified, appraise_bundle, appraise_proof, appraise_report, clock, one_certificate,
-    roots,
+    SignedReport, TrustAnchor, Unverified, appraise_bundle, appraise_proof, appraise_report, clock, roots,
 };
 use criterion::{Criterion, criterion_group, criterion_main};
 use evidence::UnixSeconds;
@@ -73,13 +72,12 @@ fn report_of_test_root(bench: Bench<'_>) {
 
 /// A recorded bundle, and a proof of one call with it.
 fn bundle(bench: Bench<'_>) {
-    let (bundle, envelope) = (vector("demo/bundle.json"), vector("demo/proof.json"));
-    let (request, response) = (vector("demo/request.json"), vector("demo/answer.json"));
-    let root = one_certificate(&vector("demo/test-root.pem")).unwrap();
-    let recorded = String::from_utf8(vector("demo/recorded-at")).unwrap();
-    let (policy, at) = (Policy::strict(), at(recorded.trim()));
+    let (bundle, envelope) = (vector("proofs/bundle.json"), vector("proofs/pass_paid_call.json"));
+    let payment = vector("proofs/payment.json");
+    let root = vector("proofs/root.der");
+    let (policy, at) = (Policy::strict(), at("2026-06-01T00:00:00Z"));
     let anchor = TrustAnchor::named(&root).unwrap();
-    let question = BundleQuestion { bundle: &bundle, anchor: &anchor, nonce: None, crls: &[] };
+    let question = BundleQuestion { bundle: &bundle, anchor: &anchor, nonce: None, crls: &[], releases: &[] };
     let judge = || appraise_bundle(question, &policy, at, &Ring).verdict;
     assert_eq!(judge().word(), "accepted (test root)", "{:?}", judge().reason());
     bench.bench_function("bundle", |b| b.iter(judge));
@@ -87,10 +85,10 @@ fn bundle(bench: Bench<'_>) {
     let question = ProofQuestion {
         envelope: &envelope,
         bundle: question,
-        request: Some(&request),
-        response: Some(&response),
+        request: None,
+        response: None,
         challenge: None,
-        payment: None,
+        payment: Some(&payment),
         tag_key: None,
     };
     let judge = || appraise_proof(question, &policy, at, &Ring);
