@@ -4,8 +4,9 @@
 use evidence::UnixSeconds;
 
 use crate::{
-    Appraised, Certificate, Chain, Check, Class, Collateral, Container, Crypto, Grade, Link, NotProven, Outcome, Policy, Product,
-    Report, ReportError, SignedReport, Times, Trust, TrustAnchor, Unverified, VekKind, Verdict, Verified, clock,
+    Appraised, Certificate, Chain, Check, Class, Collateral, Container, Crypto, Grade, Link, NotProven, Outcome,
+    Policy, Product, Report, ReportError, SignedReport, Times, Trust, TrustAnchor, Unverified, VekKind, Verdict,
+    Verified, clock,
     policy::{advisories, checks as policy_checks},
     snp::revocation,
 };
