@@ -2,10 +2,9 @@
 
 use std::{fs, io, path::Path};
 
-use crate::{EvidenceError, Tpm, TpmError, Tsm};
+mod tpm;
 
-/// Azure's paravisor keeps its attestation report in this NV index.
-const AZURE_REPORT: u32 = 0x0140_0001;
+use crate::{EvidenceError, Tsm};
 
 /// One thing looked for.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -37,7 +36,7 @@ pub enum State {
 /// it makes and removes one request below configfs-tsm.
 pub fn examine(root: &Path, tcti: &str) -> Vec<Finding> {
     let mut findings = vec![cpu(root), device(root), tsm(root)];
-    findings.extend(tpm(tcti));
+    findings.extend(tpm::rows(root, tcti));
     findings
 }
 
@@ -89,51 +88,6 @@ fn tsm(root: &Path) -> Finding {
     Finding { subject, state, detail, proves }
 }
 
-fn tpm(tcti: &str) -> [Finding; 2] {
-    let sealing = "keys can be sealed to what was booted. Whether the operator of the host can open them too depends on \
-                   who runs the TPM: only one inside the confidential VM (Azure's paravisor, SVSM) keeps him out";
-    let azure = "Azure's paravisor vouches for this VM: report and TPM key are bound to each other";
-    let opened = Tpm::open(tcti).and_then(|mut tpm| {
-        let properties = tpm.properties()?;
-        let azure = tpm.has_nv_index(AZURE_REPORT);
-        Ok((properties, azure))
-    });
-    match opened {
-        Ok((tpm, nv)) => {
-            let (high, low) = tpm.firmware;
-            let whose = match tpm.manufacturer.as_str() {
-                "IBM" => "software TPM (swtpm or libtpms): whoever runs it can open what it seals",
-                "MSFT" => "Hyper-V or Azure vTPM",
-                "GOOG" => "Google's vTPM, run by the host",
-                "AMZN" => "NitroTPM, run by the host",
-                _ => "see its maker",
-            };
-            let (maker, vendor, revision) = (tpm.manufacturer, tpm.vendor, tpm.revision);
-            let detail =
-                format!("{tcti}: {maker} {vendor}, firmware {high:08x}.{low:08x}, revision {revision}; {whose}");
-            let (state, nv) = match nv {
-                Ok(true) => (State::NotBuilt, "NV index 0x01400001 is there; this build does not read it yet".into()),
-                Ok(false) => (State::Absent, "no NV index 0x01400001".to_owned()),
-                Err(error) => (State::Unknown, error.to_string()),
-            };
-            [
-                Finding { subject: "tpm", state: State::Found, detail, proves: sealing },
-                Finding { subject: "azure report", state, detail: nv, proves: azure },
-            ]
-        }
-        Err(error) => {
-            let state = match error {
-                TpmError::Missing { .. } | TpmError::Unsupported => State::Absent,
-                _ => State::Unknown,
-            };
-            [
-                Finding { subject: "tpm", state, detail: error.to_string(), proves: sealing },
-                Finding { subject: "azure report", state, detail: "needs the TPM".into(), proves: azure },
-            ]
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -146,7 +100,9 @@ mod tests {
     fn a_bare_machine_offers_nothing() {
         let root = tempfile::tempdir().expect("directory");
         let findings = examine(root.path(), "device:/nonexistent/tpm");
-        for subject in ["sev-guest device", "configfs-tsm", "tpm", "azure report"] {
+        for subject in
+            ["sev-guest device", "configfs-tsm", "tpm", "attestation key", "azure report", "firmware event log"]
+        {
             assert_eq!(state(&findings, subject), State::Absent, "{subject}");
         }
         assert_eq!(state(&findings, "processor flags"), State::Unknown);
@@ -163,9 +119,11 @@ mod tests {
         };
         make("proc/cpuinfo", "processor\t: 0\nflags\t\t: fpu sev sev_es sev_snp\n");
         make("dev/sev-guest", "");
+        make("sys/kernel/security/tpm0/binary_bios_measurements", "events");
         let findings = examine(root.path(), "nonsense");
         assert_eq!(state(&findings, "processor flags"), State::Found);
         assert_eq!(state(&findings, "sev-guest device"), State::NotBuilt);
         assert_eq!(state(&findings, "tpm"), State::Unknown);
+        assert_eq!(state(&findings, "firmware event log"), State::Found);
     }
 }
