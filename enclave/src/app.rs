@@ -14,7 +14,7 @@ use crate::{
     build::Build,
     catalogue::Catalogue,
     config::{Config, Network, PaymentsConfig},
-    desk::Desk,
+    desk::{Desk, Pace},
     enablement::Enablement,
     http,
     listener::{self, Limits},
@@ -72,6 +72,8 @@ pub(crate) struct App {
     pub(crate) build: Build,
     /// Whether hardware protects it.
     pub(crate) tee_enabled: bool,
+    /// Whether the evidence carries quotes.
+    pub(crate) quotes: bool,
     /// Who runs the vTPM.
     pub(crate) vtpm_kind: &'static str,
     /// Who made the TPM, as it says itself.
@@ -148,7 +150,7 @@ pub(crate) async fn run(config: Config) -> Result<(), Failure> {
         }
     }
     let attested = Arc::clone(&booted.attested);
-    let tee_enabled = booted.source.tee_enabled();
+    let tee_enabled = booted.hardware.source.tee_enabled();
     let app = Arc::new(App {
         authenticator: Authenticator::new(
             Arc::clone(&store),
@@ -182,14 +184,20 @@ pub(crate) async fn run(config: Config) -> Result<(), Failure> {
             proof_key: Arc::clone(&attested.proof_key),
             kept: Kept::default(),
         },
-        desk: Desk::open(attested, booted.source),
+        quotes: booted.hardware.vtpm.is_some(),
+        desk: Desk::open(
+            attested,
+            booted.hardware.source,
+            booted.hardware.vtpm,
+            Pace { window: config.evidence.nonce_window, interval: config.evidence.nonce_interval },
+        ),
         catalogue,
         runner,
         build,
         listening,
         tee_enabled,
-        vtpm_kind: booted.vtpm_kind,
-        tpm_manufacturer: booted.tpm_manufacturer,
+        vtpm_kind: config.evidence.boot.vtpm(),
+        tpm_manufacturer: booted.hardware.tpm_manufacturer,
         test_root: booted.test_root,
         self_check: verdict.json,
         not_proven,

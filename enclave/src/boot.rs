@@ -1,12 +1,12 @@
 //! From a configuration to a gateway that has judged its own evidence: unseal, make keys, fix the core, extend PCR 15,
 //! sign state 0, ask for the boot report, verify all of it, and only then open a port (docs/WIRE.md, P4).
 
-use std::{fmt, path::Path, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use evidence::{
     Ed25519Public, UnixSeconds, Wallet,
     bundle::CarriedState,
-    core::{Core, Platform, Recovery, Vtpm, core_digest},
+    core::{Core, Platform, Recovery, core_digest},
     hmac_chain::{HmacChain, LENGTH, TagKey},
     json::object,
     profile::to_hex,
@@ -17,7 +17,7 @@ use evidence::{
 use gate::ledger::FeePayer as _;
 use identity::{Audience, session::Sessions};
 use platform::{
-    DevelopmentMode, EvidenceSource, PcrSet, Simulated, Tpm, Tsm,
+    PcrSet, Tpm,
     keys::{BootKeys, LastingKeys, SealedKeys},
     keystore,
 };
@@ -27,11 +27,12 @@ use crate::{
     catalogue::{Catalogue, Server},
     config::Config,
     desk::Attested,
+    hardware::Hardware,
     tls::{self, Tls, TlsKey, TlsNames},
 };
 
 /// The register that is closed with C, so that what runs later cannot unseal.
-const CORE_PCR: u8 = 15;
+pub(crate) const CORE_PCR: u8 = 15;
 
 /// The epoch of the HMAC chain in force. The first stays open until epochs are built.
 const EPOCH: u32 = 1;
@@ -71,20 +72,18 @@ impl From<crate::config::ConfigError> for Failure {
 
 /// What a boot leaves behind.
 pub(crate) struct Booted {
+    /// Where the machine runs.
+    pub(crate) platform: Platform,
     /// Everything the evidence desk serves.
     pub(crate) attested: Arc<Attested>,
-    /// The device, for fresh reports.
-    pub(crate) source: Arc<dyn EvidenceSource>,
+    /// What gives fresh evidence.
+    pub(crate) hardware: Hardware,
     /// Tags proofs in [`Self::epoch`].
     pub(crate) tag_key: TagKey,
     /// The epoch in force.
     pub(crate) epoch: u32,
     /// Instance of the core.
     pub(crate) instance: [u8; 32],
-    /// Who runs the vTPM.
-    pub(crate) vtpm_kind: &'static str,
-    /// Who made the TPM, as it says itself.
-    pub(crate) tpm_manufacturer: String,
     /// The test root, where the platform is simulated.
     pub(crate) test_root: Option<Vec<u8>>,
     /// Keys that every boot of the lineage has.
@@ -125,7 +124,6 @@ pub(crate) fn print_csr(config: &Config) -> Result<(), Failure> {
 
 /// Brings the gateway to the point where it may serve. Blocks on TPM and device.
 pub(crate) fn boot(config: &Config, build: &Build, catalogue: &Catalogue) -> Result<Booted, Failure> {
-    let source = source(config)?;
     let sealed_to = keystore::sealed_to(&config.state_dir)
         .map_err(|error| Failure::new("the sealed keys could not be read", &error, error.fix()))?;
     if sealed_to.indices() != config.tpm_pcrs {
@@ -144,17 +142,13 @@ pub(crate) fn boot(config: &Config, build: &Build, catalogue: &Catalogue) -> Res
         .map_err(|error| Failure::new("no keys for this boot", error, "check the machine's entropy"))?;
     let chain = sealed.hmac_seed().expose(|seed| HmacChain::new(fresh.instance, seed));
     let tag_key = chain.tag_key(EPOCH).ok_or_else(|| Failure::new("no HMAC key for the first epoch", "", ""))?;
-    let vtpm_kind = match config.platform {
-        Platform::Simulated => "software",
-        // Whoever runs the machine runs its TPM, unless a paravisor or an SVSM is shown to: those come with the quote.
-        _ => "host",
-    };
+    let hardware = Hardware::open(config)?;
     let core = Core {
         instance: fresh.instance,
         lineage: sealed.lineage(),
         platform: config.platform,
-        boot: if config.platform == Platform::Simulated { "software" } else { "host" },
-        vtpm: Vtpm { kind: vtpm_kind, ak_name: None, ak_spki: None, ek_name: None },
+        boot: config.evidence.boot.as_str(),
+        vtpm: hardware.core_vtpm(config),
         claims: build.claims(),
         proof_key: Ed25519Public::new(fresh.proof.public())
             .ok_or_else(|| Failure::new("the proof key is not usable", "small order", "start again"))?,
@@ -168,7 +162,7 @@ pub(crate) fn boot(config: &Config, build: &Build, catalogue: &Catalogue) -> Res
     };
     let core_bytes = core.to_bytes().map_err(|error| Failure::new("the core does not fit its profile", error, ""))?;
     let core = core_digest(&core_bytes);
-    let tpm_manufacturer = close_core_pcr(config, &core)?;
+    close_core_pcr(config, &core)?;
     let proof_key = Arc::new(fresh.proof);
     let state = State {
         core,
@@ -186,9 +180,13 @@ pub(crate) fn boot(config: &Config, build: &Build, catalogue: &Catalogue) -> Res
     let state_bytes = state.to_bytes().map_err(|error| Failure::new("state 0 does not fit its profile", error, ""))?;
     let state_head = state_digest(&core, &state_bytes);
     let signature = proof_key.sign(tag::STATE, &[&core, &state_bytes]);
-    let report = source
-        .collect(&report_data_without_nonce(&core, &state_head))
+    let report_data = report_data_without_nonce(&core, &state_head);
+    let report = hardware
+        .source
+        .collect(&report_data)
         .map_err(|error| Failure::new("the secure processor gave no boot report", &error, error.fix()))?;
+    let quote = hardware.vtpm.as_ref().map(|vtpm| vtpm.quote(&report_data)).transpose();
+    let quote = quote.map_err(|error| Failure::new("the TPM gave no quote of this boot", &error, error.fix()))?;
     let test_root = (config.platform == Platform::Simulated).then(|| report.root.as_bytes().to_vec());
     let attested = Attested {
         core_bytes,
@@ -196,16 +194,17 @@ pub(crate) fn boot(config: &Config, build: &Build, catalogue: &Catalogue) -> Res
         states: vec![CarriedState { bytes: state_bytes, signature }],
         state_head,
         boot: report,
+        quote,
+        event_log: hardware.event_log.clone(),
         proof_key,
     };
     Ok(Booted {
+        platform: config.platform,
         attested: Arc::new(attested),
-        source,
         tag_key,
         epoch: EPOCH,
         instance: fresh.instance,
-        vtpm_kind,
-        tpm_manufacturer,
+        hardware,
         test_root,
         lineage: sealed.lineage(),
         audience,
@@ -262,28 +261,7 @@ fn pcr_set(config: &Config) -> Result<PcrSet, Failure> {
         .map_err(|error| Failure::new("tpm.pcrs is no set of PCRs", error, "list PCRs from 0 to 23, ascending"))
 }
 
-fn source(config: &Config) -> Result<Arc<dyn EvidenceSource>, Failure> {
-    match config.platform {
-        Platform::Simulated => {
-            let development =
-                DevelopmentMode::from_config(true).ok_or_else(|| Failure::new("not in development", "", ""))?;
-            let simulated = Simulated::open(&config.state_dir, development, time::OffsetDateTime::now_utc())
-                .map_err(|error| Failure::new("the software processor could not be opened", &error, error.fix()))?;
-            Ok(Arc::new(simulated))
-        }
-        Platform::Baremetal => Ok(Arc::new(Tsm::at(Path::new(<Tsm>::ROOT)))),
-        other => Err(Failure::new(
-            format!("platform = {:?}: its evidence provider is not built yet", other.as_str()),
-            "",
-            "use platform = \"baremetal\" where the kernel offers configfs-tsm, or \"simulated\" for development",
-        )),
-    }
-}
-
-fn close_core_pcr(config: &Config, core: &[u8; 32]) -> Result<String, Failure> {
+fn close_core_pcr(config: &Config, core: &[u8; 32]) -> Result<(), Failure> {
     let refused = |error: platform::TpmError| Failure::new("PCR 15 could not be closed", &error, error.fix());
-    let mut tpm = Tpm::open(&config.tpm_tcti).map_err(refused)?;
-    let manufacturer = tpm.properties().map_err(refused)?.manufacturer;
-    tpm.extend_pcr(CORE_PCR, core).map_err(refused)?;
-    Ok(manufacturer)
+    Tpm::open(&config.tpm_tcti).and_then(|mut tpm| tpm.extend_pcr(CORE_PCR, core)).map_err(refused)
 }

@@ -1,28 +1,29 @@
 //! The evidence desk: one report for many nonces, and never more reports than the device should give.
 
 use std::{
-    sync::Arc,
+    collections::HashMap,
+    net::IpAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use evidence::{
     Digest,
-    bundle::{Bundle, CarriedReport, CarriedState, EndorsedReport, Fresh, VekKind},
+    bundle::{Bundle, CarriedQuote, CarriedReport, CarriedState, EndorsedReport, Fresh, VekKind},
     merkle,
     report_data::{MAX_BATCH, Nonce, Purpose, report_data, report_data_without_nonce},
     tag,
 };
-use platform::{Evidence, EvidenceSource, keys::ProofKey};
+use platform::{Evidence, EvidenceSource, LiveEvidence, keys::ProofKey};
 use tokio::sync::{mpsc, oneshot};
 
-/// How long the first nonce of a batch waits for others.
-const WINDOW: Duration = Duration::from_millis(20);
-
-/// Shortest time between two reports asked of the device.
-const MIN_INTERVAL: Duration = Duration::from_millis(100);
+use crate::hardware::QuotingTpm;
 
 /// Most callers waiting at once; more are told to come back.
 const MAX_WAITING: usize = 2 * MAX_BATCH;
+
+/// Most nonces of one client that wait at once, so that one client does not fill every batch.
+const MAX_WAITING_OF_ONE: usize = 64;
 
 /// What is fixed for this boot.
 pub(crate) struct Attested {
@@ -36,6 +37,10 @@ pub(crate) struct Attested {
     pub(crate) state_head: Digest,
     /// The boot report and its certificates.
     pub(crate) boot: Evidence,
+    /// The quote of the boot.
+    pub(crate) quote: Option<CarriedQuote>,
+    /// The firmware's log.
+    pub(crate) event_log: Option<Vec<u8>>,
     /// Signs proofs and possession.
     pub(crate) proof_key: Arc<ProofKey>,
 }
@@ -53,11 +58,29 @@ pub(crate) enum DeskError {
 pub(crate) struct Desk {
     attested: Arc<Attested>,
     ask: mpsc::Sender<Ask>,
+    waiting: Waiting,
 }
 
 struct Ask {
     nonce: Nonce,
-    reply: oneshot::Sender<Result<(Fresh, Evidence), DeskError>>,
+    reply: oneshot::Sender<Result<Answer, DeskError>>,
+}
+
+/// What answers a nonce.
+pub(crate) struct Answer {
+    /// As the bundle carries it.
+    pub(crate) fresh: Fresh,
+    /// The report it came from; `None` where the quote alone answers.
+    pub(crate) report: Option<Evidence>,
+}
+
+/// How often the machine is asked.
+#[derive(Clone, Copy)]
+pub(crate) struct Pace {
+    /// How long the first nonce of a batch waits for others.
+    pub(crate) window: Duration,
+    /// Shortest time between two batches.
+    pub(crate) interval: Duration,
 }
 
 impl Attested {
@@ -70,13 +93,13 @@ impl Attested {
             },
             intermediate: self.boot.intermediate.as_bytes().to_vec(),
             root: self.boot.root.as_bytes().to_vec(),
-            crls: Vec::new(),
+            crls: self.boot.crls.iter().map(|crl| crl.as_bytes().to_vec()).collect(),
             boot: self.carry(&self.boot, &report_data_without_nonce(&self.core, &self.first_state_head())),
             fresh,
-            quote: None,
-            event_log: None,
-            hcl: None,
-            svsm_manifest: None,
+            quote: self.quote.clone(),
+            event_log: self.event_log.clone(),
+            hcl: self.boot.hcl.clone(),
+            svsm_manifest: self.boot.svsm_manifest.clone(),
             core: self.core_bytes.clone(),
             states: self.states.clone(),
         }
@@ -101,10 +124,16 @@ impl Attested {
 
 impl Desk {
     /// Opens the desk. It closes when the value is dropped.
-    pub(crate) fn open(attested: Arc<Attested>, source: Arc<dyn EvidenceSource>) -> Self {
+    pub(crate) fn open(
+        attested: Arc<Attested>,
+        source: Arc<dyn EvidenceSource>,
+        vtpm: Option<QuotingTpm>,
+        pace: Pace,
+    ) -> Self {
         let (ask, asks) = mpsc::channel(MAX_WAITING);
-        tokio::spawn(serve(Arc::clone(&attested), source, asks));
-        Self { attested, ask }
+        let machine = Machine { source, vtpm };
+        tokio::spawn(serve(Arc::clone(&attested), machine, pace, asks));
+        Self { attested, ask, waiting: Waiting::default() }
     }
 
     /// What is fixed for this boot.
@@ -113,20 +142,95 @@ impl Desk {
     }
 
     /// A report made after this nonce was given, with the evidence it came from.
-    pub(crate) async fn answer(&self, nonce: Nonce) -> Result<(Fresh, Evidence), DeskError> {
+    /// `client` is who asks; `None` where all come through one front, on loopback.
+    pub(crate) async fn answer(&self, nonce: Nonce, client: Option<IpAddr>) -> Result<Answer, DeskError> {
+        let _place = match client {
+            None => None,
+            Some(client) => Some(self.waiting.admit(client).ok_or(DeskError::Busy)?),
+        };
         let (reply, answer) = oneshot::channel();
         self.ask.try_send(Ask { nonce, reply }).map_err(|_| DeskError::Busy)?;
         answer.await.unwrap_or(Err(DeskError::Device))
     }
 }
 
-async fn serve(attested: Arc<Attested>, source: Arc<dyn EvidenceSource>, mut asks: mpsc::Receiver<Ask>) {
+/// How many nonces of each client wait.
+#[derive(Default)]
+struct Waiting(Mutex<HashMap<IpAddr, usize>>);
+
+/// One waiting nonce. Dropping it makes room.
+struct Place<'a> {
+    waiting: &'a Waiting,
+    client: IpAddr,
+}
+
+impl Waiting {
+    fn admit(&self, client: IpAddr) -> Option<Place<'_>> {
+        let mut counts = self.counts();
+        let count = counts.entry(client).or_default();
+        if *count >= MAX_WAITING_OF_ONE {
+            return None;
+        }
+        *count += 1;
+        Some(Place { waiting: self, client })
+    }
+
+    fn counts(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+        // Counts stay right whoever panicked while holding them: each change is one step.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let mut counts = self.waiting.counts();
+        if let Some(count) = counts.get_mut(&self.client) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.client);
+            }
+        }
+    }
+}
+
+/// What is asked once for a batch.
+#[derive(Clone)]
+struct Machine {
+    source: Arc<dyn EvidenceSource>,
+    vtpm: Option<QuotingTpm>,
+}
+
+impl Machine {
+    /// Report and quote over this report data, as far as the platform has them. Blocks.
+    fn ask(&self, report_data: &[u8; 64]) -> Option<(Option<Evidence>, Option<CarriedQuote>)> {
+        let report = match self.source.live() {
+            LiveEvidence::Quote => None,
+            LiveEvidence::Report => match self.source.collect(report_data) {
+                Ok(report) => Some(report),
+                Err(error) => {
+                    tracing::error!(%error, "the device gave no report");
+                    return None;
+                }
+            },
+        };
+        let quote = match self.vtpm.as_ref().map(|vtpm| vtpm.quote(report_data)).transpose() {
+            Ok(quote) => quote,
+            Err(error) => {
+                tracing::error!(%error, "the TPM gave no quote");
+                return None;
+            }
+        };
+        (report.is_some() || quote.is_some()).then_some((report, quote))
+    }
+}
+
+async fn serve(attested: Arc<Attested>, machine: Machine, pace: Pace, mut asks: mpsc::Receiver<Ask>) {
     let mut last: Option<Instant> = None;
     while let Some(first) = asks.recv().await {
-        if let Some(wait) = last.and_then(|last| MIN_INTERVAL.checked_sub(last.elapsed())) {
+        if let Some(wait) = last.and_then(|last| pace.interval.checked_sub(last.elapsed())) {
             tokio::time::sleep(wait).await;
         }
-        tokio::time::sleep(WINDOW).await;
+        tokio::time::sleep(pace.window).await;
         // The batch is fixed before the device is asked; nonces that come later wait for the next report.
         let mut batch = vec![first];
         while batch.len() < MAX_BATCH {
@@ -139,38 +243,48 @@ async fn serve(attested: Arc<Attested>, source: Arc<dyn EvidenceSource>, mut ask
         let leaves: Vec<Digest> = batch.iter().map(|ask| ask.nonce.leaf(Purpose::Client)).collect();
         let count = u32::try_from(leaves.len()).unwrap_or(u32::MAX);
         let rd = report_data(&merkle::root(&leaves), count, &attested.core, &attested.state_head);
-        let device = Arc::clone(&source);
-        let collected = tokio::task::spawn_blocking(move || device.collect(&rd)).await;
-        let evidence = match collected {
-            Ok(Ok(evidence)) => Some(evidence),
-            Ok(Err(error)) => {
-                tracing::error!(%error, "the device gave no report");
-                None
-            }
-            Err(error) => {
-                tracing::error!(%error, "the evidence source panicked");
-                None
-            }
-        };
+        let asked = machine.clone();
+        let found = tokio::task::spawn_blocking(move || asked.ask(&rd)).await.unwrap_or_else(|error| {
+            tracing::error!(%error, "the evidence source panicked");
+            None
+        });
         for (index, ask) in batch.into_iter().enumerate() {
-            let answer = evidence.as_ref().ok_or(DeskError::Device).map(|evidence| {
-                let fresh = Fresh {
-                    report: Some(EndorsedReport {
-                        report: evidence.report.clone(),
-                        vek: evidence.vek.as_bytes().to_vec(),
+            let answer = found.as_ref().ok_or(DeskError::Device).map(|(report, quote)| Answer {
+                fresh: Fresh {
+                    report: report.as_ref().map(|report| EndorsedReport {
+                        report: report.report.clone(),
+                        vek: report.vek.as_bytes().to_vec(),
                     }),
-                    quote: None,
+                    quote: quote.clone(),
                     possession: attested.possession(&rd),
                     purpose: Purpose::Client,
                     nonce: ask.nonce,
                     index: u32::try_from(index).unwrap_or(u32::MAX),
                     count,
                     path: merkle::path(&leaves, index).unwrap_or_default(),
-                };
-                (fresh, evidence.clone())
+                },
+                report: report.clone(),
             });
             // Whoever asked may have gone meanwhile.
             let _gone = ask.reply.send(answer);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_client_waits_with_so_many_nonces_and_leaves_room_for_others() {
+        let waiting = Waiting::default();
+        let (one, other) = (IpAddr::from([192, 0, 2, 1]), IpAddr::from([192, 0, 2, 2]));
+        let mut places: Vec<_> = (0..MAX_WAITING_OF_ONE).map(|_| waiting.admit(one).unwrap()).collect();
+        assert!(waiting.admit(one).is_none(), "one more than the limit");
+        assert!(waiting.admit(other).is_some());
+        places.pop();
+        assert!(waiting.admit(one).is_some());
+        drop(places);
+        assert!(waiting.counts().is_empty(), "nobody waits, nothing is kept");
     }
 }

@@ -12,6 +12,7 @@ mod config;
 mod desk;
 mod doctor;
 mod enablement;
+mod hardware;
 mod http;
 mod listener;
 mod mcp;

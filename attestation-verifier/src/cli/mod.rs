@@ -1,15 +1,22 @@
 //! Command line: arguments in, verdict out. Exit codes: 0 accepted, 1 usage, 2 malformed evidence, 3 chain or
 //! signature, 4 revoked, 5 policy, 6 binding, 7 proof.
 
+mod azure;
 mod bundle;
+mod eventlog;
 mod files;
 mod output;
+mod policy;
 mod proof;
+mod quote;
 mod report;
+mod vtpm;
 
 use std::{fmt, path::PathBuf, process::ExitCode};
 
-use attestation_verifier::{Collateral, Outcome, Policy, TrustAnchor, Verdict, clock, malformed, one_certificate};
+use attestation_verifier::{
+    Collateral, EventPolicy, Finding, Outcome, Policy, TrustAnchor, Verdict, clock, malformed, one_certificate,
+};
 use clap::{Args, Parser, Subcommand, error::ErrorKind};
 use evidence::UnixSeconds;
 
@@ -30,6 +37,15 @@ enum Command {
     /// Verify an attestation report: certificate chain, revocation, signature, fields, policy.
     #[command(after_help = AFTER_HELP)]
     Report(report::ReportArgs),
+    /// Verify report, runtime claims and quote of an Azure confidential VM.
+    #[command(after_help = AFTER_HELP)]
+    Azure(azure::AzureArgs),
+    /// Check a TPM quote by a key that you name. A finding, no verdict: no processor vouches for the key.
+    #[command(after_help = AFTER_HELP)]
+    Quote(quote::QuoteArgs),
+    /// Replay a firmware event log and explain it, event by event. A finding, no verdict.
+    #[command(after_help = AFTER_HELP)]
+    Eventlog(eventlog::EventlogArgs),
     /// Verify a gateway's evidence bundle: report, core, states, nonce.
     Bundle(bundle::BundleArgs),
     /// Verify the proof of one tool call, with the bundle of its gateway.
@@ -39,8 +55,9 @@ enum Command {
 /// What every command takes.
 #[derive(Args)]
 pub(crate) struct Common {
-    /// What to ask of the evidence: "strict", or a TOML file in which every field is written.
-    #[arg(long, value_name = "strict|FILE", default_value = "strict")]
+    /// What to ask of the evidence: a preset (strict, azure, gcp, aws, baremetal), or a TOML file in which every field is
+    /// written.
+    #[arg(long, value_name = "PRESET|FILE", default_value = "strict")]
     policy: String,
     /// Time at which dates and revocation are judged, RFC 3339. Without it: the system clock.
     #[arg(long, value_name = "RFC3339", value_parser = time)]
@@ -69,6 +86,12 @@ pub(crate) struct Moment {
     pub(crate) from_clock: bool,
 }
 
+/// What a command says.
+enum Said {
+    Verdict(Verdict),
+    Finding(Finding),
+}
+
 /// Why there is no verdict: exit 1.
 pub(crate) struct Usage {
     what: String,
@@ -79,20 +102,16 @@ impl Usage {
     pub(crate) fn new(what: impl fmt::Display, fix: impl Into<String>) -> Self {
         Self { what: what.to_string(), fix: fix.into() }
     }
+
+    /// The same with another remedy.
+    pub(crate) fn or(self, fix: impl Into<String>) -> Self {
+        Self { fix: fix.into(), ..self }
+    }
 }
 
 impl Common {
     pub(crate) fn read(self) -> Result<Setting, Usage> {
-        let policy = match self.policy.as_str() {
-            "strict" => Policy::strict(),
-            path => {
-                let bytes = files::read("--policy", path.as_ref())?;
-                let fix = "start from policy/strict.toml; the word for the preset is strict";
-                let text =
-                    String::from_utf8(bytes).map_err(|_| Usage::new(format!("--policy {path}: not text"), fix))?;
-                Policy::from_toml(&text).map_err(|error| Usage::new(format!("--policy {path}: {error}"), fix))?
-            }
-        };
+        let policy = policy::read("--policy", &self.policy)?;
         let root_path = self.trust_root.unwrap_or_default();
         let root = if root_path.as_os_str().is_empty() {
             None
@@ -118,6 +137,11 @@ impl Setting {
                 Usage::new(format!("--trust-root {}: {error}", self.root_path.display()), error.fix())
             }),
         }
+    }
+
+    /// What the policy asks of event logs.
+    pub(crate) fn events(&self) -> EventPolicy {
+        self.policy.events.clone()
     }
 
     /// The revocation lists of these files; a rejection if one is no list.
@@ -158,15 +182,26 @@ pub(crate) fn run() -> ExitCode {
             };
         }
     };
+    let found =
+        |result: Result<(Finding, Setting), Usage>| result.map(|(finding, setting)| (Said::Finding(finding), setting));
+    let judged =
+        |result: Result<(Verdict, Setting), Usage>| result.map(|(verdict, setting)| (Said::Verdict(verdict), setting));
     let outcome = match cli.command {
-        Command::Report(arguments) => report::run(arguments),
-        Command::Bundle(arguments) => bundle::run(arguments),
-        Command::Proof(arguments) => proof::run(arguments),
+        Command::Report(arguments) => judged(report::run(arguments)),
+        Command::Azure(arguments) => judged(azure::run(arguments)),
+        Command::Quote(arguments) => found(quote::run(arguments)),
+        Command::Eventlog(arguments) => found(eventlog::run(arguments)),
+        Command::Bundle(arguments) => judged(bundle::run(arguments)),
+        Command::Proof(arguments) => judged(proof::run(arguments)),
     };
     match outcome {
-        Ok((verdict, setting)) => {
+        Ok((Said::Verdict(verdict), setting)) => {
             output::print(&verdict, setting.moment, setting.json);
             ExitCode::from(verdict.exit_code())
+        }
+        Ok((Said::Finding(finding), setting)) => {
+            output::print_finding(&finding, setting.json);
+            ExitCode::from(finding.exit_code())
         }
         Err(usage) => {
             output::complain(&usage.what, &usage.fix);

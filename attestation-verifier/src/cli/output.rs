@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use attestation_verifier::{Outcome, Trust, Verdict, clock};
+use attestation_verifier::{Check, Finding, Outcome, Trust, Verdict, clock};
 
 use super::Moment;
 
@@ -24,20 +24,60 @@ pub(crate) fn complain(what: &str, fix: &str) {
     let _ = writeln!(io::stderr(), "error: {what}\nfix: {fix}");
 }
 
-fn table(verdict: &Verdict, moment: Moment, out: &mut impl Write) -> io::Result<()> {
-    writeln!(out, "{}", printable(&verdict.headline()))?;
-    writeln!(out)?;
-    for check in &verdict.checks {
+/// Prints a finding.
+pub(crate) fn print_finding(finding: &Finding, json: bool) {
+    // As above.
+    let _ = if json {
+        writeln!(io::stdout(), "{}", finding.to_json())
+    } else {
+        finding_table(finding, &mut io::stdout().lock())
+    };
+}
+
+fn finding_table(finding: &Finding, out: &mut impl Write) -> io::Result<()> {
+    let reason = finding.reason().map(|(_, check)| format!(": {}: {}", check.name, check.detail)).unwrap_or_default();
+    writeln!(out, "{}{}\n", finding.word(), printable(&reason))?;
+    rows(&finding.checks, out)?;
+    if !finding.events.is_empty() {
+        writeln!(out, "\nevents; what is stated, and what type an event has, is in no register:")?;
+    }
+    for event in &finding.events {
+        let explanation = &event.explanation;
+        let proven = explanation.proven.as_ref().map(|text| format!("proven: {text}"));
+        let stated = explanation.stated.as_ref().map(|text| format!("stated: {text}"));
+        let words: Vec<String> = proven.into_iter().chain(stated).collect();
+        let digest = event.digest.get(..16).unwrap_or_default();
+        writeln!(
+            out,
+            "  PCR {:>2}  {digest}…  {:<34} {}",
+            event.register,
+            event.stated_type,
+            printable(&words.join("; "))
+        )?;
+    }
+    writeln!(out, "\nNot a verdict: all of this rests on {}.", finding.rests_on())
+}
+
+fn rows(checks: &[Check], out: &mut impl Write) -> io::Result<()> {
+    for check in checks {
         let outcome = match check.outcome {
             Outcome::Pass => "pass",
             Outcome::Fail => "FAIL",
             Outcome::NotChecked => "not checked",
         };
-        writeln!(out, "  {outcome:<12} {:<13} {}", check.name, printable(&check.detail))?;
+        writeln!(out, "  {outcome:<12} {:<17} {}", check.name, printable(&check.detail))?;
         if let Some(fix) = &check.fix {
-            writeln!(out, "  {:<12} {:<13} fix: {fix}", "", "")?;
+            writeln!(out, "  {:<12} {:<17} fix: {fix}", "", "")?;
         }
     }
+    Ok(())
+}
+
+fn table(verdict: &Verdict, moment: Moment, out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "{}", printable(&verdict.headline()))?;
+    writeln!(out)?;
+    rows(&verdict.checks, out)?;
+    unchecked(verdict, out)?;
     writeln!(out, "\nnot proven:")?;
     for code in &verdict.not_proven {
         writeln!(out, "  {:<22} {}", code.code(), code.sentence())?;
@@ -46,6 +86,42 @@ fn table(verdict: &Verdict, moment: Moment, out: &mut impl Write) -> io::Result<
     let trust = verdict.trust.map_or("none", Trust::name);
     let at = clock::text(verdict.times.verified_at);
     writeln!(out, "\ngrade {}, trust {trust}, judged at {at} ({source})", verdict.grade.name())
+}
+
+/// What the policy leaves unchecked; fields with the same reason share a line.
+fn unchecked(verdict: &Verdict, out: &mut impl Write) -> io::Result<()> {
+    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
+    for field in &verdict.unchecked {
+        match reasons.iter_mut().find(|(reason, _)| *reason == field.reason) {
+            Some((_, fields)) => fields.push(&field.field),
+            None => reasons.push((&field.reason, vec![&field.field])),
+        }
+    }
+    if !reasons.is_empty() {
+        writeln!(out, "\nunchecked by the policy:")?;
+    }
+    for (reason, fields) in reasons {
+        writeln!(out, "  {}: {}", printable(&by_table(&fields)), printable(reason))?;
+    }
+    Ok(())
+}
+
+/// `a, guest.{b, c}`: fields of one table together.
+fn by_table(fields: &[&str]) -> String {
+    let mut tables: Vec<(&str, Vec<&str>)> = Vec::new();
+    for field in fields {
+        let (table, name) = field.rsplit_once('.').unwrap_or(("", field));
+        match tables.iter_mut().find(|(known, _)| *known == table) {
+            Some((_, names)) => names.push(name),
+            None => tables.push((table, vec![name])),
+        }
+    }
+    let text = |(table, names): (&str, Vec<&str>)| match (table, names.as_slice()) {
+        ("", names) => names.join(", "),
+        (table, [only]) => format!("{table}.{only}"),
+        (table, names) => format!("{table}.{{{}}}", names.join(", ")),
+    };
+    tables.into_iter().map(text).collect::<Vec<_>>().join(", ")
 }
 
 /// Names inside certificates are a stranger's: they must not move the cursor of a terminal.

@@ -2,18 +2,34 @@
 
 use std::path::{Path, PathBuf};
 
-use attestation_verifier::{
-    Collateral, CollateralError, Question, Ring, Verdict, appraise_report, check_event_log, registers,
-};
+use attestation_verifier::{Collateral, CollateralError, Question, Ring, Verdict, appraise_report, check_event_log};
 use clap::Args;
 
-use super::{Common, Setting, Usage, files};
+use super::{Common, Setting, Usage, files, vtpm};
 
 #[derive(Args)]
 pub(crate) struct ReportArgs {
     /// The report: 1184 bytes, or the guest driver's 4000-byte response, or Azure's HCL blob.
     #[arg(value_name = "REPORT")]
     report: PathBuf,
+    #[command(flatten)]
+    endorsements: Endorsements,
+    /// REPORT_DATA as it must be: 128 hexadecimal digits.
+    #[arg(long, value_name = "HEX", value_parser = bytes_64)]
+    report_data: Option<[u8; 64]>,
+    /// Firmware event log of the machine: does it explain the registers of --pcrs?
+    #[arg(long, value_name = "FILE", requires = "pcrs")]
+    eventlog: Option<PathBuf>,
+    /// PCR values: JSON {"sha256":{"0":"…"}}, or what tpm2_pcrread prints.
+    #[arg(long, value_name = "FILE", requires = "eventlog")]
+    pcrs: Option<PathBuf>,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// Certificates and revocation lists of a report.
+#[derive(Args)]
+pub(crate) struct Endorsements {
     /// VCEK or VLEK: DER, PEM (also with its chain), or the host's certificate table (auxblob).
     #[arg(long, value_name = "FILE")]
     vek: Option<PathBuf>,
@@ -23,48 +39,40 @@ pub(crate) struct ReportArgs {
     /// Revocation list by the root, DER or PEM; may be repeated.
     #[arg(long, value_name = "FILE")]
     crl: Vec<PathBuf>,
-    /// REPORT_DATA as it must be: 128 hexadecimal digits.
-    #[arg(long, value_name = "HEX", value_parser = report_data)]
-    report_data: Option<[u8; 64]>,
-    /// Firmware event log of the machine: does it explain the registers of --pcrs?
-    #[arg(long, value_name = "FILE", requires = "pcrs")]
-    eventlog: Option<PathBuf>,
-    /// PCR values as JSON: {"sha256":{"0":"…"}}.
-    #[arg(long, value_name = "FILE", requires = "eventlog")]
-    pcrs: Option<PathBuf>,
-    #[command(flatten)]
-    common: Common,
 }
 
 pub(crate) fn run(arguments: ReportArgs) -> Result<(Verdict, Setting), Usage> {
     let setting = arguments.common.read()?;
     let evidence = files::read("REPORT", &arguments.report)?;
     let mut collateral = Collateral::default();
-    let files = arguments
-        .vek
-        .iter()
-        .map(|path| (Role::Vek, path))
-        .chain(arguments.intermediate.iter().map(|path| (Role::Intermediate, path)))
-        .chain(arguments.crl.iter().map(|path| (Role::Crl, path)));
-    for (role, path) in files {
-        let bytes = files::read(role.argument(), path)?;
-        if let Err(error) = role.take(&mut collateral, &bytes) {
-            let verdict = setting.malformed(role.check(), path, &error.to_string(), error.fix());
-            return Ok((verdict, setting));
-        }
+    if let Some(rejection) = arguments.endorsements.take(&mut collateral, &setting)? {
+        return Ok((rejection, setting));
     }
     let mut verdict = appraise(&setting, &evidence, &collateral, arguments.report_data.as_ref(), &arguments.report)?;
     if let (Some(log), Some(pcrs)) = (&arguments.eventlog, &arguments.pcrs) {
-        let text = files::read("--pcrs", pcrs)?;
-        let registers = registers(&text).map_err(|error| {
-            Usage::new(
-                format!("--pcrs {}: {error}", pcrs.display()),
-                r#"write {"sha256":{"0":"<64 hexadecimal digits>"}}, a member for each register"#,
-            )
-        })?;
-        check_event_log(&mut verdict, &files::read("--eventlog", log)?, &registers);
+        let registers = vtpm::pcrs(pcrs)?;
+        check_event_log(&mut verdict, &files::read("--eventlog", log)?, &registers, &setting.events());
     }
     Ok((verdict, setting))
+}
+
+impl Endorsements {
+    /// Reads the files; a rejection if one is not what it should be.
+    pub(crate) fn take(&self, collateral: &mut Collateral, setting: &Setting) -> Result<Option<Verdict>, Usage> {
+        let files = self
+            .vek
+            .iter()
+            .map(|path| (Role::Vek, path))
+            .chain(self.intermediate.iter().map(|path| (Role::Intermediate, path)))
+            .chain(self.crl.iter().map(|path| (Role::Crl, path)));
+        for (role, path) in files {
+            let bytes = files::read(role.argument(), path)?;
+            if let Err(error) = role.take(collateral, &bytes) {
+                return Ok(Some(setting.malformed(role.check(), path, &error.to_string(), error.fix())));
+            }
+        }
+        Ok(None)
+    }
 }
 
 fn appraise(
@@ -118,8 +126,10 @@ impl Role {
     }
 }
 
-fn report_data(text: &str) -> Result<[u8; 64], String> {
-    hex::decode(text).ok().and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| {
-        format!("want the 64 bytes of REPORT_DATA as 128 hexadecimal digits, not {} characters", text.len())
-    })
+/// 64 bytes.
+pub(crate) fn bytes_64(text: &str) -> Result<[u8; 64], String> {
+    hex::decode(text)
+        .ok()
+        .and_then(|bytes| bytes.try_into().ok())
+        .ok_or_else(|| format!("want 64 bytes as 128 hexadecimal digits, not {} characters", text.len()))
 }

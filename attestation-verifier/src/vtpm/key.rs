@@ -205,6 +205,22 @@ fn content(tag: u8, der: &[u8]) -> Option<(&[u8], &[u8])> {
     rest.split_at_checked(length)
 }
 
+/// SubjectPublicKeyInfo of an X.509 certificate (RFC 5280, 4.1): the field behind the subject. Nothing else of the
+/// certificate is looked at.
+pub(super) fn spki_of_certificate(der: &[u8]) -> Option<&[u8]> {
+    let (certificate, _) = content(0x30, der)?;
+    let (to_be_signed, _) = content(0x30, certificate)?;
+    let (_version, rest) = content(0xA0, to_be_signed)?;
+    let (_serial, rest) = content(0x02, rest)?;
+    // Algorithm, issuer, dates, subject.
+    let mut rest = rest;
+    for _ in 0..4 {
+        rest = content(0x30, rest)?.1;
+    }
+    let (_, after) = content(0x30, rest)?;
+    rest.get(..rest.len() - after.len())
+}
+
 /// R and S of a DER `ECDSA-Sig-Value` (RFC 5480, appendix A), each as an unsigned number of at most 48 bytes; `None`
 /// unless it is the one encoding of them.
 pub(super) fn ecdsa_der(der: &[u8]) -> Option<(&[u8], &[u8])> {

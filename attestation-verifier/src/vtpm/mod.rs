@@ -1,10 +1,14 @@
 //! What a virtual TPM says, and how it is bound to a report: Azure's HCL blob, SVSM's manifest, quotes, event logs.
 
+mod appraise;
 mod attest;
 mod claims;
 mod event_log;
+pub(crate) mod events;
+mod explain;
 mod hcl;
 mod key;
+mod key_file;
 mod kind;
 mod public_area;
 mod quote;
@@ -12,11 +16,15 @@ mod reader;
 mod signature;
 mod svsm;
 
+pub use appraise::{AzureQuestion, QuoteQuestion, appraise_azure, appraise_quote};
 pub use attest::{AttestError, ClockInfo};
 pub use claims::{ClaimsError, RuntimeClaims};
-pub use event_log::{RegistersError, check_event_log, registers};
+pub use event_log::{RegistersError, appraise_event_log, check_event_log, registers};
+pub use events::{EventPolicy, EventRule, MeasuredBinary};
+pub use explain::EventMeaning;
 pub use hcl::{Hcl, HclError};
 pub use key::{KeyError, TpmKey};
+pub use key_file::{GivenKey, KeyFileError};
 pub use kind::VtpmKind;
 pub use public_area::{PublicArea, PublicAreaError};
 pub use quote::{Quote, QuoteError, Registers, SignedQuote};

@@ -99,6 +99,14 @@ impl Said {
         self.json["notProven"].as_array().expect("notProven").iter().any(|open| open == code)
     }
 
+    /// Is this check the first that failed or, where none did, one that could not be made?
+    pub(crate) fn is_refused_by(&self, name: &str) -> bool {
+        match self.failures().first() {
+            Some(first) => first["name"] == name,
+            None => self.outcome(name) == "not_checked",
+        }
+    }
+
     pub(crate) fn failures(&self) -> Vec<&Value> {
         self.json["checks"].as_array().expect("checks").iter().filter(|check| check["outcome"] == "fail").collect()
     }

@@ -1,8 +1,10 @@
 //! What this machine offers, and what that proves: `enclave doctor`.
 
-use std::{fs, io, path::Path};
+use std::path::Path;
 
-use crate::{EvidenceError, Tpm, TpmError, Tsm};
+use crate::{Tpm, TpmError};
+
+mod snp;
 
 /// Azure's paravisor keeps its attestation report in this NV index.
 const AZURE_REPORT: u32 = 0x0140_0001;
@@ -34,59 +36,11 @@ pub enum State {
 }
 
 /// Looks at the machine whose file system starts at `root` (`/`) and at the TPM at `tcti`. Changes nothing except that
-/// it makes and removes one request below configfs-tsm.
+/// it makes and removes two requests below configfs-tsm, or one on `/dev/sev-guest`. Contacts nobody.
 pub fn examine(root: &Path, tcti: &str) -> Vec<Finding> {
-    let mut findings = vec![cpu(root), device(root), tsm(root)];
+    let mut findings = snp::rows(root);
     findings.extend(tpm(tcti));
     findings
-}
-
-fn cpu(root: &Path) -> Finding {
-    let subject = "processor flags";
-    let proves = "nothing by itself: a hypervisor can show any flag. Only a signed report proves SEV-SNP";
-    match fs::read_to_string(root.join("proc/cpuinfo")) {
-        Err(error) => Finding { subject, state: State::Unknown, detail: format!("/proc/cpuinfo: {error}"), proves },
-        Ok(text) => {
-            let flags: Vec<&str> = text
-                .lines()
-                .find_map(|line| line.strip_prefix("flags")?.split_once(':'))
-                .map(|(_, flags)| flags.split_whitespace().filter(|flag| flag.starts_with("sev")).collect())
-                .unwrap_or_default();
-            let state = if flags.contains(&"sev_snp") { State::Found } else { State::Absent };
-            let detail = if flags.is_empty() { "no sev flag".to_owned() } else { flags.join(" ") };
-            Finding { subject, state, detail, proves }
-        }
-    }
-}
-
-fn device(root: &Path) -> Finding {
-    let subject = "sev-guest device";
-    let there = root.join("dev/sev-guest").exists();
-    Finding {
-        subject,
-        state: if there { State::NotBuilt } else { State::Absent },
-        detail: if there { "/dev/sev-guest; this build asks through configfs-tsm" } else { "no /dev/sev-guest" }.into(),
-        proves: "a guest that has it can ask the secure processor for reports",
-    }
-}
-
-fn tsm(root: &Path) -> Finding {
-    let subject = "configfs-tsm";
-    let proves = "reports signed by the secure processor: the root of every proof. Without it only `simulated` runs";
-    let path = root.join(Tsm::ROOT.trim_start_matches('/'));
-    let (state, detail) = if path.is_dir() {
-        match Tsm::at(&path).provider() {
-            Ok(provider) if provider == "sev_guest" => (State::Found, "provider sev_guest".to_owned()),
-            Ok(provider) => (State::NotBuilt, format!("provider {provider}: not SEV-SNP")),
-            Err(EvidenceError::Device { source, .. }) if source.kind() == io::ErrorKind::PermissionDenied => {
-                (State::Unknown, "no permission: run as root".to_owned())
-            }
-            Err(error) => (State::Unknown, error.to_string()),
-        }
-    } else {
-        (State::Absent, format!("no {}", Tsm::ROOT))
-    };
-    Finding { subject, state, detail, proves }
 }
 
 fn tpm(tcti: &str) -> [Finding; 2] {
@@ -149,23 +103,7 @@ mod tests {
         for subject in ["sev-guest device", "configfs-tsm", "tpm", "azure report"] {
             assert_eq!(state(&findings, subject), State::Absent, "{subject}");
         }
-        assert_eq!(state(&findings, "processor flags"), State::Unknown);
+        assert_eq!(state(&examine(root.path(), "nonsense"), "tpm"), State::Unknown);
         assert!(findings.iter().all(|finding| !finding.detail.is_empty() && !finding.proves.is_empty()));
-    }
-
-    #[test]
-    fn flags_and_devices_are_seen() {
-        let root = tempfile::tempdir().expect("directory");
-        let make = |path: &str, text: &str| {
-            let path = root.path().join(path);
-            fs::create_dir_all(path.parent().expect("parent")).expect("directory");
-            fs::write(path, text).expect("written");
-        };
-        make("proc/cpuinfo", "processor\t: 0\nflags\t\t: fpu sev sev_es sev_snp\n");
-        make("dev/sev-guest", "");
-        let findings = examine(root.path(), "nonsense");
-        assert_eq!(state(&findings, "processor flags"), State::Found);
-        assert_eq!(state(&findings, "sev-guest device"), State::NotBuilt);
-        assert_eq!(state(&findings, "tpm"), State::Unknown);
     }
 }

@@ -1,5 +1,7 @@
 //! What the vTPM signs: the attestation key and quotes of registers.
 
+use sha2::{Digest as _, Sha256};
+
 use crate::TpmError;
 
 /// The key that signs quotes, as the core names it.
@@ -24,6 +26,30 @@ pub struct TpmQuote {
     pub pcrs: Vec<(u8, [u8; 32])>,
 }
 
+impl TpmQuote {
+    /// What the TPM hashes: the values in ascending order of their registers.
+    pub(crate) fn digest_of(pcrs: &[(u8, [u8; 32])]) -> Vec<u8> {
+        let mut hash = Sha256::new();
+        for (_, value) in pcrs {
+            hash.update(value);
+        }
+        hash.finalize().to_vec()
+    }
+}
+
+/// Refuses what is no ascending list of registers 0 to 23.
+pub(crate) fn registers(indices: &[u8]) -> Result<(), TpmError> {
+    let refuse = |what| Err(TpmError::BadSelection { what });
+    if indices.is_empty() {
+        return refuse("there is none");
+    }
+    if indices.iter().any(|index| *index > 23) {
+        return refuse("one is above 23");
+    }
+    let ascending = indices.iter().zip(indices.iter().skip(1)).all(|(one, next)| one < next);
+    if ascending { Ok(()) } else { refuse("they are not ascending") }
+}
+
 /// Quotes registers with one attestation key.
 pub trait Quoter: Send + Sync {
     /// The key.
@@ -34,4 +60,18 @@ pub trait Quoter: Send + Sync {
     /// # Errors
     /// [`TpmError`].
     fn quote(&self, qualifying: &[u8; 32], pcrs: &[u8]) -> Result<TpmQuote, TpmError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_ascending_registers_that_exist_are_quoted() {
+        assert!(registers(&[0, 23]).is_ok());
+        for (indices, said) in [(&[][..], "none"), (&[24], "above"), (&[4, 4], "ascending"), (&[7, 4], "ascending")] {
+            let error = registers(indices).expect_err("refused").to_string();
+            assert!(error.contains(said), "{indices:?}: {error}");
+        }
+    }
 }

@@ -7,13 +7,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use evidence::core::Platform;
+use ::evidence::core::Platform;
 use serde::Deserialize;
 
 mod access;
+mod evidence;
 mod payments;
 mod server;
 
+pub(crate) use self::evidence::{Boot, EvidenceConfig};
 pub(crate) use access::{Environment, IdentityConfig, TlsConfig, VaultConfig};
 pub(crate) use payments::{Network, PaymentsConfig};
 pub(crate) use server::ServerEntry;
@@ -35,6 +37,8 @@ struct RawConfig {
     public_url: Option<String>,
     development: Option<RawDevelopment>,
     tpm: RawTpm,
+    #[serde(default)]
+    evidence: evidence::RawEvidence,
     tls: Option<access::RawTls>,
     #[serde(default)]
     identity: access::RawIdentity,
@@ -139,6 +143,8 @@ pub(crate) struct Config {
     pub(crate) tpm_tcti: String,
     /// PCRs under which the keys are sealed, ascending.
     pub(crate) tpm_pcrs: Vec<u8>,
+    /// Where reports, quotes and certificates come from.
+    pub(crate) evidence: EvidenceConfig,
     /// `runc`, `runsc`
     pub(crate) runtime: sandbox::Runtime,
     /// Most containers at once.
@@ -282,6 +288,7 @@ impl Config {
             payments: raw.payments.map(PaymentsConfig::of).transpose()?,
             tpm_tcti: raw.tpm.tcti,
             tpm_pcrs: raw.tpm.pcrs,
+            evidence: EvidenceConfig::of(raw.evidence, platform)?,
             runtime,
             max_instances: raw.sandbox.max_instances,
             idle_stop_s: raw.sandbox.idle_stop_s,

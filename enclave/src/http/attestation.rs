@@ -1,26 +1,28 @@
 //! `/api/attestation*` and `/health`: evidence, and what the gateway says about itself, read from its running state.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
-    extract::State,
+    extract::{ConnectInfo, State},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
 use evidence::{
-    bundle::Fresh,
     json::{Value, object},
     profile::{to_base64, to_hex},
     report_data::Nonce,
 };
-use platform::Evidence;
 
 use super::{
     json,
     problem::Problem,
     query::{NoQuery, Query},
 };
-use crate::{app::App, desk::DeskError, served_script};
+use crate::{
+    app::App,
+    desk::{Answer, DeskError},
+    served_script,
+};
 
 /// `GET /api/attestation`: what the gateway says about itself, and where to find what proves it.
 pub(crate) async fn summary(State(app): State<Arc<App>>, _: NoQuery) -> Response {
@@ -78,6 +80,7 @@ fn security_of(app: &App) -> Value {
                 ("kind", app.vtpm_kind.into()),
                 ("manufacturer", app.tpm_manufacturer.as_str().into()),
                 ("sealedUnderPcrs", Value::Array(pcrs)),
+                ("quotes", app.quotes.into()),
             ]),
         ),
         ("sandbox", app.runner.posture()),
@@ -106,13 +109,31 @@ fn security_of(app: &App) -> Value {
 }
 
 /// `GET /api/attestation/report?nonce=HEX`: the raw report and its certificates.
-pub(crate) async fn report(State(app): State<Arc<App>>, query: Query, headers: HeaderMap) -> Response {
-    let fresh = match fresh(&app, &query).await {
+pub(crate) async fn report(
+    State(app): State<Arc<App>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    query: Query,
+    headers: HeaderMap,
+) -> Response {
+    let fresh = match fresh(&app, &query, peer).await {
         Ok(fresh) => fresh,
         Err(problem) => return problem.into_response(),
     };
     let attested = app.desk.attested();
-    let evidence = fresh.as_ref().map_or(&attested.boot, |(_, evidence)| evidence);
+    let evidence = match &fresh {
+        None => &attested.boot,
+        Some(Answer { report: Some(report), .. }) => report,
+        // A report takes seconds here, so nonces are answered by the vTPM.
+        Some(Answer { report: None, .. }) => {
+            return Problem::new(
+                StatusCode::BAD_REQUEST,
+                "NONCE_IN_QUOTE",
+                "on this platform a quote answers a nonce, not a report".to_owned(),
+                "ask /api/attestation/bundle with the nonce: its member fresh.quote answers it",
+            )
+            .into_response();
+        }
+    };
     let wants_bytes = headers
         .get(header::ACCEPT)
         .and_then(|value| value.to_str().ok())
@@ -144,12 +165,16 @@ pub(crate) async fn report(State(app): State<Arc<App>>, query: Query, headers: H
 }
 
 /// `GET /api/attestation/bundle?nonce=HEX`: everything offline verification needs, with a script that does it.
-pub(crate) async fn bundle(State(app): State<Arc<App>>, query: Query) -> Response {
-    let fresh = match fresh(&app, &query).await {
+pub(crate) async fn bundle(
+    State(app): State<Arc<App>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    query: Query,
+) -> Response {
+    let fresh = match fresh(&app, &query, peer).await {
         Ok(fresh) => fresh,
         Err(problem) => return problem.into_response(),
     };
-    let bundle = app.desk.attested().bundle(fresh.map(|(fresh, _)| fresh));
+    let bundle = app.desk.attested().bundle(fresh.map(|answer| answer.fresh));
     let bytes = match bundle.to_bytes() {
         Ok(bytes) => bytes,
         Err(error) => {
@@ -236,19 +261,20 @@ pub(crate) async fn health(State(app): State<Arc<App>>) -> Response {
 }
 
 /// The answer to `?nonce=`, if there is one.
-async fn fresh(app: &App, query: &Query) -> Result<Option<(Fresh, Evidence)>, Problem> {
+async fn fresh(app: &App, query: &Query, peer: SocketAddr) -> Result<Option<Answer>, Problem> {
     query.only(&["nonce"])?;
     let Some(nonce) = query.get("nonce") else { return Ok(None) };
     let nonce = Nonce::from_hex(nonce).map_err(|error| {
         Problem::new(StatusCode::BAD_REQUEST, "BAD_NONCE", error.to_string(), "send nonce=$(openssl rand -hex 32)")
     })?;
-    match app.desk.answer(nonce).await {
+    let client = (!app.listening.ip().is_loopback()).then(|| peer.ip());
+    match app.desk.answer(nonce, client).await {
         Ok(answer) => Ok(Some(answer)),
         Err(DeskError::Busy) => Err(Problem::busy(1)),
         Err(DeskError::Device) => Err(Problem::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "NO_REPORT",
-            "the secure processor gave no report".to_owned(),
+            "the machine gave no fresh evidence".to_owned(),
             "ask again; without a nonce the report of the boot is served",
         )),
     }

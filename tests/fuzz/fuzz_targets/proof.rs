@@ -49,11 +49,19 @@ impl Crypto for Quick {
         Ok(())
     }
 
+    fn rsa_pss_sha256(&self, _: &[u8], _: &[u8], _: &[u8]) -> Result<(), BadSignature> {
+        Ok(())
+    }
+
     fn rsa_pkcs1_sha256(&self, _: &[u8], _: &[u8], _: &[u8]) -> Result<(), BadSignature> {
         Ok(())
     }
 
     fn ecdsa_p384_sha384(&self, _: &[u8], _: &[u8], _: &[u8; 96]) -> Result<(), BadSignature> {
+        Ok(())
+    }
+
+    fn ecdsa_p256_sha256(&self, _: &[u8], _: &[u8], _: &[u8; 64]) -> Result<(), BadSignature> {
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use rsa::{RsaPrivateKey, rand_core::CryptoRngCore};
 use time::OffsetDateTime;
 
 use crate::{
-    Product, PspError, Vek, VekKind, VekRequest,
+    Draft, Product, PspError, Vek, VekKind, VekRequest,
     certificate::{self, CaProfile},
 };
 
@@ -79,7 +79,7 @@ impl Authority {
             issuer_key_id: None,
             authority: true,
         };
-        let ark = certificate::ca(product, &profile, &ark_key.to_public_key(), &ark_key, not_before, rng)?;
+        let ark = certificate::ca(product, &profile, &ark_key.to_public_key(), not_before)?.sign(&ark_key, rng);
         let ark = Ca { key: ark_key, der: ark };
         let ask = intermediate(product, Intermediate::Ask, ask_key, &ark.key, true, not_before, rng)?;
         Ok(Self { product, ark, ask, asvk: None })
@@ -147,7 +147,7 @@ impl Authority {
         let spki =
             key.verifying_key().to_public_key_der().map_err(|_| PspError::Encoding("P-384 public key".into()))?;
         let issuer = intermediate_name(self.product, by);
-        let der = certificate::vek(self.product, request, &issuer, spki.as_bytes(), &ca.key, rng);
+        let der = certificate::vek(self.product, request, &issuer, spki.as_bytes()).sign(&ca.key, rng);
         Ok(Vek::new(request.kind, key, der))
     }
 
@@ -173,6 +173,41 @@ impl Authority {
         let updates = (request.this_update, request.next_update);
         let name = ark_name(self.product);
         Ok(certificate::crl(&name, key_id, request.number, updates, &request.revoked, &self.ark.key, rng))
+    }
+
+    /// An endorsement certificate as AMD would write it, for any key, to be changed at will before
+    /// [`Authority::sign`]. `spki` is the key's DER `SubjectPublicKeyInfo`.
+    pub fn vek_draft(&self, request: &VekRequest, spki: &[u8]) -> Draft {
+        let by = match request.kind {
+            VekKind::Vcek => Intermediate::Ask,
+            VekKind::Vlek => Intermediate::Asvk,
+        };
+        certificate::vek(self.product, request, &intermediate_name(self.product, by), spki)
+    }
+
+    /// The ASK's certificate once more, same key, to be changed at will before [`Authority::sign`].
+    ///
+    /// # Errors
+    /// [`PspError::Encoding`] if a key does not encode.
+    pub fn ask_draft(&self, not_before: OffsetDateTime) -> Result<Draft, PspError> {
+        intermediate_draft(self.product, Intermediate::Ask, &self.ask.key, &self.ark.key, true, not_before)
+    }
+
+    /// Signs whatever the draft says, with the root's key or, if `by` names one, an intermediate's.
+    ///
+    /// # Errors
+    /// [`PspError::Encoding`] if that intermediate was never made.
+    pub fn sign(
+        &self,
+        by: Option<Intermediate>,
+        draft: &Draft,
+        rng: &mut impl CryptoRngCore,
+    ) -> Result<Vec<u8>, PspError> {
+        let ca = match by {
+            None => Some(&self.ark),
+            Some(which) => self.ca(which),
+        };
+        Ok(draft.sign(&ca.ok_or_else(|| PspError::Encoding("VLEK: no ASVK was made".into()))?.key, rng))
     }
 
     /// The ASK once more, same key, but without the right to sign certificates: a verifier must refuse it.
@@ -205,6 +240,18 @@ fn intermediate(
     not_before: OffsetDateTime,
     rng: &mut impl CryptoRngCore,
 ) -> Result<Ca, PspError> {
+    let der = intermediate_draft(product, which, &key, ark, authority, not_before)?.sign(ark, rng);
+    Ok(Ca { key, der })
+}
+
+fn intermediate_draft(
+    product: Product,
+    which: Intermediate,
+    key: &RsaPrivateKey,
+    ark: &RsaPrivateKey,
+    authority: bool,
+    not_before: OffsetDateTime,
+) -> Result<Draft, PspError> {
     let [_, ask_serial, asvk_serial] = product.serials();
     let (serial, crl_path) = match which {
         Intermediate::Ask => (ask_serial, "vcek"),
@@ -218,8 +265,7 @@ fn intermediate(
         issuer_key_id: Some(certificate::key_id(&ark.to_public_key())?),
         authority,
     };
-    let der = certificate::ca(product, &profile, &key.to_public_key(), ark, not_before, rng)?;
-    Ok(Ca { key, der })
+    certificate::ca(product, &profile, &key.to_public_key(), not_before)
 }
 
 fn ark_name(product: Product) -> String {

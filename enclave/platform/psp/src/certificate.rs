@@ -2,7 +2,7 @@
 //! revocation URL differ, so that nobody can take one for the other.
 
 use rsa::{
-    RsaPrivateKey, RsaPublicKey,
+    RsaPrivateKey, RsaPublicKey, pkcs1v15,
     pkcs8::EncodePublicKey,
     pss::SigningKey,
     rand_core::CryptoRngCore,
@@ -25,8 +25,119 @@ const CRL_HOST: &str = "software-psp.invalid";
 const PSS: &[u32] = &[1, 2, 840, 113549, 1, 1, 10];
 const MGF1: &[u32] = &[1, 2, 840, 113549, 1, 1, 8];
 const SHA384: &[u32] = &[2, 16, 840, 1, 101, 3, 4, 2, 2];
+const SHA256: &[u32] = &[2, 16, 840, 1, 101, 3, 4, 2, 1];
+/// sha384WithRSAEncryption.
+const RSA_SHA384: &[u32] = &[1, 2, 840, 113549, 1, 1, 12];
 /// AMD's arc for SEV (57230 section 3).
 const AMD: [u32; 8] = [1, 3, 6, 1, 4, 1, 3704, 1];
+
+/// How a certificate is signed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Scheme {
+    /// RSASSA-PSS, SHA-384, MGF1 with SHA-384, salt 48: AMD's only one.
+    Amd,
+    /// The same with a salt of 32 bytes, and named so.
+    Salt32,
+    /// RSASSA-PSS with SHA-256 throughout, salt 32.
+    Sha256,
+    /// RSASSA-PKCS1-v1_5 with SHA-384.
+    Pkcs1,
+}
+
+/// An extension of a certificate.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Extension {
+    /// Object identifier.
+    pub id: Vec<u32>,
+    /// Critical.
+    pub critical: bool,
+    /// What stands in its OCTET STRING.
+    pub value: Vec<u8>,
+}
+
+/// A certificate before it is signed. Every part may be overwritten to make what no honest authority makes.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    /// Serial number.
+    pub serial: u64,
+    /// Issuer common name.
+    pub issuer: String,
+    /// Subject common name.
+    pub subject: String,
+    /// First and last second.
+    pub validity: (OffsetDateTime, OffsetDateTime),
+    /// The key, DER `SubjectPublicKeyInfo`.
+    pub spki: Vec<u8>,
+    /// In this order.
+    pub extensions: Vec<Extension>,
+    /// How it is signed.
+    pub scheme: Scheme,
+    /// Whether the algorithm spells the trailer field out.
+    pub(crate) trailer: bool,
+}
+
+impl Draft {
+    /// The extension with this number under AMD's arc, to be overwritten.
+    pub fn amd_extension(&mut self, arcs: &[u32]) -> Option<&mut Extension> {
+        self.extensions.iter_mut().find(|extension| extension.id == [&AMD[..], arcs].concat())
+    }
+
+    /// Takes that extension out.
+    pub fn without_amd_extension(&mut self, arcs: &[u32]) {
+        self.extensions.retain(|extension| extension.id != [&AMD[..], arcs].concat());
+    }
+
+    /// The certificate.
+    pub(crate) fn sign(&self, issuer: &RsaPrivateKey, rng: &mut impl CryptoRngCore) -> Vec<u8> {
+        let algorithm = self.scheme.algorithm(self.trailer);
+        let extensions: Vec<Vec<u8>> = self.extensions.iter().map(Extension::der).collect();
+        let tbs = der::sequence(&[
+            der::context(0, &der::integer(2)),
+            der::integer(self.serial),
+            algorithm.clone(),
+            name(&self.issuer),
+            der::sequence(&[der::time(self.validity.0), der::time(self.validity.1)]),
+            name(&self.subject),
+            self.spki.clone(),
+            der::context(3, &der::sequence(&extensions)),
+        ]);
+        signed(self.scheme, &tbs, &algorithm, issuer, rng)
+    }
+}
+
+impl Extension {
+    fn der(&self) -> Vec<u8> {
+        let mut members = vec![der::oid(&self.id)];
+        if self.critical {
+            members.push(der::yes());
+        }
+        members.push(der::octets(&self.value));
+        der::sequence(&members)
+    }
+}
+
+impl Scheme {
+    /// RFC 4055 section 3.1. AMD writes the trailer field, though it is the default, in its authorities' certificates
+    /// and leaves it out elsewhere; so do we.
+    fn algorithm(self, with_trailer: bool) -> Vec<u8> {
+        let (hash, salt) = match self {
+            Self::Amd => (SHA384, 48),
+            Self::Salt32 => (SHA384, 32),
+            Self::Sha256 => (SHA256, 32),
+            Self::Pkcs1 => return der::sequence(&[der::oid(RSA_SHA384), der::null()]),
+        };
+        let hash = der::sequence(&[der::oid(hash), der::null()]);
+        let mut parameters = vec![
+            der::context(0, &hash),
+            der::context(1, &der::sequence(&[der::oid(MGF1), hash])),
+            der::context(2, &der::integer(salt)),
+        ];
+        if with_trailer {
+            parameters.push(der::context(3, &der::integer(1)));
+        }
+        der::sequence(&[der::oid(PSS), der::sequence(&parameters)])
+    }
+}
 
 /// Which key signs the report.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -63,15 +174,13 @@ pub(crate) struct CaProfile {
     pub(crate) authority: bool,
 }
 
-/// A certificate authority's certificate.
+/// A certificate authority's certificate, before it is signed.
 pub(crate) fn ca(
     product: Product,
     profile: &CaProfile,
     public: &RsaPublicKey,
-    issuer: &RsaPrivateKey,
     not_before: OffsetDateTime,
-    rng: &mut impl CryptoRngCore,
-) -> Result<Vec<u8>, PspError> {
+) -> Result<Draft, PspError> {
     let spki = public.to_public_key_der().map_err(|_| PspError::Encoding("RSA public key".into()))?;
     let key_id = key_id(public)?;
     let url = format!("https://{CRL_HOST}/{}/v1/{}/crl", profile.crl_path, product.name());
@@ -99,30 +208,20 @@ pub(crate) fn ca(
             distribution,
         ],
     };
-    let algorithm = pss_algorithm(true);
-    let tbs = der::sequence(&[
-        der::context(0, &der::integer(2)),
-        der::integer(profile.serial),
-        algorithm.clone(),
-        name(&profile.issuer_name),
-        validity(not_before, CA_YEARS),
-        name(&profile.common_name),
-        spki.as_bytes().to_vec(),
-        der::context(3, &der::sequence(&extensions)),
-    ]);
-    Ok(signed(&tbs, &algorithm, issuer, rng))
+    Ok(Draft {
+        serial: profile.serial,
+        issuer: profile.issuer_name.clone(),
+        subject: profile.common_name.clone(),
+        validity: (not_before, years_after(not_before, CA_YEARS)),
+        spki: spki.as_bytes().to_vec(),
+        extensions,
+        scheme: Scheme::Amd,
+        trailer: true,
+    })
 }
 
-/// An endorsement key's certificate.
-pub(crate) fn vek(
-    product: Product,
-    request: &VekRequest,
-    issuer_name: &str,
-    spki: &[u8],
-    issuer: &RsaPrivateKey,
-    rng: &mut impl CryptoRngCore,
-) -> Vec<u8> {
-    let algorithm = pss_algorithm(false);
+/// An endorsement key's certificate, before it is signed.
+pub(crate) fn vek(product: Product, request: &VekRequest, issuer_name: &str, spki: &[u8]) -> Draft {
     let (subject, years, product_name) = match request.kind {
         VekKind::Vcek => ("SEV-VCEK", 7, product.vcek_name()),
         VekKind::Vlek => ("SEV-VLEK", 1, product.name()),
@@ -138,18 +237,17 @@ pub(crate) fn vek(
         VekKind::Vcek => extensions.push(amd(&[4], request.chip_id.hwid(product))),
         VekKind::Vlek => extensions.push(amd(&[5], &der::ia5(&request.csp_id))),
     }
-    let tbs = der::sequence(&[
-        der::context(0, &der::integer(2)),
+    Draft {
         // AMD gives every endorsement certificate the serial 0: that is why a revocation list cannot name one.
-        der::integer(0),
-        algorithm.clone(),
-        name(issuer_name),
-        validity(request.not_before, years),
-        name(subject),
-        spki.to_vec(),
-        der::context(3, &der::sequence(&extensions)),
-    ]);
-    signed(&tbs, &algorithm, issuer, rng)
+        serial: 0,
+        issuer: issuer_name.to_owned(),
+        subject: subject.to_owned(),
+        validity: (request.not_before, years_after(request.not_before, years)),
+        spki: spki.to_vec(),
+        extensions,
+        scheme: Scheme::Amd,
+        trailer: false,
+    }
 }
 
 /// A revocation list by the root. `revoked` are serial numbers of intermediates.
@@ -162,12 +260,12 @@ pub(crate) fn crl(
     issuer: &RsaPrivateKey,
     rng: &mut impl CryptoRngCore,
 ) -> Vec<u8> {
-    let algorithm = pss_algorithm(false);
+    let algorithm = Scheme::Amd.algorithm(false);
     let entries: Vec<Vec<u8>> =
         revoked.iter().map(|serial| der::sequence(&[der::integer(*serial), der::time(updates.0)])).collect();
     let extensions = der::sequence(&[
-        extension(&[2, 5, 29, 35], false, &der::sequence(&[der::tlv(0x80, &issuer_key_id)])),
-        extension(&[2, 5, 29, 20], false, &der::integer(number)),
+        extension(&[2, 5, 29, 35], false, &der::sequence(&[der::tlv(0x80, &issuer_key_id)])).der(),
+        extension(&[2, 5, 29, 20], false, &der::integer(number)).der(),
     ]);
     let mut members =
         vec![der::integer(1), algorithm.clone(), name(issuer_name), der::time(updates.0), der::time(updates.1)];
@@ -175,7 +273,7 @@ pub(crate) fn crl(
         members.push(der::sequence(&entries));
     }
     members.push(der::context(0, &extensions));
-    signed(&der::sequence(&members), &algorithm, issuer, rng)
+    signed(Scheme::Amd, &der::sequence(&members), &algorithm, issuer, rng)
 }
 
 /// Subject key identifier: the first 160 bits of the key's SHA-256 (RFC 7093 section 2, method 1).
@@ -207,32 +305,12 @@ fn levels(product: Product, tcb: Tcb) -> Vec<(u32, u8)> {
     }
 }
 
-fn amd(arcs: &[u32], value: &[u8]) -> Vec<u8> {
+fn amd(arcs: &[u32], value: &[u8]) -> Extension {
     extension(&[&AMD[..], arcs].concat(), false, value)
 }
 
-fn extension(arcs: &[u32], critical: bool, value: &[u8]) -> Vec<u8> {
-    let mut members = vec![der::oid(arcs)];
-    if critical {
-        members.push(der::yes());
-    }
-    members.push(der::octets(value));
-    der::sequence(&members)
-}
-
-/// RSASSA-PSS, SHA-384, MGF1 with SHA-384, salt 48 (RFC 4055 section 3.1). AMD writes the trailer field, though it is
-/// the default, in its authorities' certificates and leaves it out elsewhere; so do we.
-fn pss_algorithm(with_trailer: bool) -> Vec<u8> {
-    let sha384 = der::sequence(&[der::oid(SHA384), der::null()]);
-    let mut parameters = vec![
-        der::context(0, &sha384),
-        der::context(1, &der::sequence(&[der::oid(MGF1), sha384])),
-        der::context(2, &der::integer(48)),
-    ];
-    if with_trailer {
-        parameters.push(der::context(3, &der::integer(1)));
-    }
-    der::sequence(&[der::oid(PSS), der::sequence(&parameters)])
+fn extension(arcs: &[u32], critical: bool, value: &[u8]) -> Extension {
+    Extension { id: arcs.to_vec(), critical, value: value.to_vec() }
 }
 
 fn name(common_name: &str) -> Vec<u8> {
@@ -247,19 +325,30 @@ fn name(common_name: &str) -> Vec<u8> {
     ])
 }
 
-fn validity(not_before: OffsetDateTime, years: i64) -> Vec<u8> {
+fn years_after(not_before: OffsetDateTime, years: i64) -> OffsetDateTime {
     let year = i64::from(not_before.year()) + years;
     // 29 February has no namesake in most years: the day before serves.
-    let not_after = i32::try_from(year)
+    i32::try_from(year)
         .ok()
         .and_then(|year| {
             not_before.replace_year(year).or_else(|_| (not_before - Duration::DAY).replace_year(year)).ok()
         })
-        .unwrap_or(not_before);
-    der::sequence(&[der::time(not_before), der::time(not_after)])
+        .unwrap_or(not_before)
 }
 
-fn signed(tbs: &[u8], algorithm: &[u8], issuer: &RsaPrivateKey, rng: &mut impl CryptoRngCore) -> Vec<u8> {
-    let signature = SigningKey::<Sha384>::new_with_salt_len(issuer.clone(), 48).sign_with_rng(rng, tbs);
-    der::sequence(&[tbs.to_vec(), algorithm.to_vec(), der::bits(0, &signature.to_vec())])
+fn signed(
+    scheme: Scheme,
+    tbs: &[u8],
+    algorithm: &[u8],
+    issuer: &RsaPrivateKey,
+    rng: &mut impl CryptoRngCore,
+) -> Vec<u8> {
+    let key = issuer.clone();
+    let signature = match scheme {
+        Scheme::Amd => SigningKey::<Sha384>::new_with_salt_len(key, 48).sign_with_rng(rng, tbs).to_vec(),
+        Scheme::Salt32 => SigningKey::<Sha384>::new_with_salt_len(key, 32).sign_with_rng(rng, tbs).to_vec(),
+        Scheme::Sha256 => SigningKey::<Sha256>::new_with_salt_len(key, 32).sign_with_rng(rng, tbs).to_vec(),
+        Scheme::Pkcs1 => pkcs1v15::SigningKey::<Sha384>::new(key).sign_with_rng(rng, tbs).to_vec(),
+    };
+    der::sequence(&[tbs.to_vec(), algorithm.to_vec(), der::bits(0, &signature)])
 }

@@ -19,7 +19,7 @@ mod store;
 mod vtpm;
 
 pub use authority::{Authority, CrlRequest, Intermediate};
-pub use certificate::{CA_YEARS, ORGANISATION, VekKind, VekRequest};
+pub use certificate::{CA_YEARS, Draft, Extension, ORGANISATION, Scheme, VekKind, VekRequest};
 pub use error::PspError;
 pub use machine::SoftwarePsp;
 pub use product::{ChipId, Product, Tcb};

@@ -53,6 +53,8 @@ pub struct ReportRequest {
     pub host_data: [u8; 32],
     /// ID_KEY_DIGEST.
     pub id_key_digest: [u8; 48],
+    /// AUTHOR_KEY_DIGEST; AUTHOR_KEY_EN says that there is one.
+    pub author_key_digest: Option<[u8; 48]>,
     /// REPORT_ID, the same for all reports of one run of a guest.
     pub report_id: [u8; 32],
     /// REPORTED_TCB, from which the endorsement key is derived; CURRENT, COMMITTED and LAUNCH are set alike.
@@ -89,6 +91,7 @@ impl ReportRequest {
             measurement: [0; 48],
             host_data: [0; 32],
             id_key_digest: [0; 48],
+            author_key_digest: None,
             report_id: [0; 32],
             tcb: Tcb::recent(product),
             chip_id,
@@ -116,6 +119,7 @@ impl ReportRequest {
         body.put(0x090, &self.measurement);
         body.put(0x0C0, &self.host_data);
         body.put(0x0E0, &self.id_key_digest);
+        body.put(0x110, &self.author_key_digest.unwrap_or([0; 48]));
         body.put(0x140, &self.report_id);
         body.put(0x160, &[0xFF; 32]);
         body.put(0x180, &tcb);
@@ -139,7 +143,7 @@ impl ReportRequest {
             VekKind::Vcek => 0,
             VekKind::Vlek => 1,
         };
-        u32::from(self.mask_chip_key) << 1 | signer << 2
+        u32::from(self.author_key_digest.is_some()) | u32::from(self.mask_chip_key) << 1 | signer << 2
     }
 }
 
@@ -151,7 +155,8 @@ pub struct Vek {
 }
 
 impl Vek {
-    pub(crate) fn new(kind: VekKind, key: SigningKey, der: Vec<u8>) -> Self {
+    /// A key with any certificate, also one that is not its own.
+    pub fn new(kind: VekKind, key: SigningKey, der: Vec<u8>) -> Self {
         Self { kind, key, der }
     }
 

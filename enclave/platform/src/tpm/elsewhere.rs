@@ -1,6 +1,6 @@
 //! Where there is no TPM code: everything answers [`TpmError::Unsupported`].
 
-use crate::{PcrSet, PcrValues, Secret, TpmError, TpmProperties, blob::Sealed};
+use crate::{AkChoice, AttestationKey, PcrSet, PcrValues, Secret, TpmError, TpmProperties, TpmQuote, blob::Sealed};
 
 /// Cannot be made here.
 pub enum Tpm {}
@@ -43,6 +43,38 @@ impl Tpm {
     /// # Errors
     /// None.
     pub fn has_nv_index(&mut self, _: u32) -> Result<bool, TpmError> {
+        match *self {}
+    }
+
+    /// Never runs.
+    ///
+    /// # Errors
+    /// None.
+    pub fn read_nv(&mut self, _: u32) -> Result<Option<Vec<u8>>, TpmError> {
+        match *self {}
+    }
+
+    /// Never runs.
+    ///
+    /// # Errors
+    /// None.
+    pub fn write_nv(&mut self, _: u32, _: &[u8]) -> Result<(), TpmError> {
+        match *self {}
+    }
+
+    /// Never runs.
+    ///
+    /// # Errors
+    /// None.
+    pub fn define_nv(&mut self, _: u32, _: u16) -> Result<(), TpmError> {
+        match *self {}
+    }
+
+    pub(crate) fn attestation_key(&mut self, _: AkChoice) -> Result<AttestationKey, TpmError> {
+        match *self {}
+    }
+
+    pub(crate) fn quote(&mut self, _: AkChoice, _: &[u8; 32], _: &[u8]) -> Result<TpmQuote, TpmError> {
         match *self {}
     }
 

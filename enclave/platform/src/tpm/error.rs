@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::AkChoice;
+
 /// The TPM did not do what was asked.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -31,6 +33,28 @@ pub enum TpmError {
     Policy,
     /// Registers kept changing while we asked.
     Unsteady,
+    /// These registers cannot be quoted together.
+    BadSelection {
+        /// Why.
+        what: &'static str,
+    },
+    /// No object at a persistent handle.
+    NoKey {
+        /// The handle.
+        handle: u32,
+    },
+    /// No such NV index.
+    NoIndex {
+        /// The index.
+        index: u32,
+    },
+    /// A key that must not sign quotes.
+    UnfitKey {
+        /// Which key.
+        choice: AkChoice,
+    },
+    /// The attestation key is another than when the gateway started.
+    OtherKey,
     /// An answer that no correct TPM gives.
     Wrong {
         /// Which.
@@ -67,6 +91,21 @@ impl TpmError {
             Self::NotOurs => "the object belongs to another TPM or is damaged".into(),
             Self::Policy => "boot the state the object was sealed to".into(),
             Self::Unsteady => "something keeps extending the registers: start the gateway later in the boot".into(),
+            Self::BadSelection { .. } => "name registers 0 to 23, each once, ascending".into(),
+            Self::NoKey { handle: AkChoice::AZURE } => {
+                "Azure's paravisor makes this key at the first boot of a confidential VM: this machine is none, or its \
+                 vTPM was cleared; create the VM anew"
+                    .into()
+            }
+            Self::NoKey { .. } => "make the key, or let the gateway make its own".into(),
+            Self::NoIndex { .. } => "define the index, or run where the platform defines it".into(),
+            Self::UnfitKey { .. } => {
+                "keep a key there with fixedtpm|fixedparent|sensitivedataorigin|restricted|sign".into()
+            }
+            Self::OtherKey => {
+                "the TPM was replaced or its endorsement seed was changed: find out by whom, then restart the gateway"
+                    .into()
+            }
             Self::Wrong { .. } => {
                 "do not trust this TPM: replace it, or look for what sits between it and this program".into()
             }
@@ -85,6 +124,15 @@ impl fmt::Display for TpmError {
             Self::NotOurs => f.write_str("tpm: the sealed object does not load under this TPM's storage key"),
             Self::Policy => f.write_str("tpm: the registers are not those the object was sealed to"),
             Self::Unsteady => f.write_str("tpm: the registers changed at every attempt"),
+            Self::BadSelection { what } => write!(f, "tpm: registers to quote: {what}"),
+            Self::NoKey { handle } => write!(f, "tpm: there is no key at {handle:#010x}"),
+            Self::NoIndex { index } => write!(f, "tpm: there is no NV index {index:#010x}"),
+            Self::UnfitKey { choice } => write!(
+                f,
+                "tpm: {choice} is not a restricted signing key that was made in this TPM and stays there: its quotes \
+                 are nobody's word"
+            ),
+            Self::OtherKey => f.write_str("tpm: the attestation key is not the one of the gateway's start"),
             Self::Wrong { what } => write!(f, "tpm: {what}"),
             Self::Failed { doing, why } => write!(f, "tpm: {doing}: {why}"),
         }

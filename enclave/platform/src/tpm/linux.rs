@@ -24,6 +24,7 @@ use tss_esapi::{
     traits::Marshall,
 };
 
+use super::attestation::LoadedKey;
 use crate::{PcrSet, PcrValues, Secret, TpmError, TpmProperties};
 
 /// How often an answer "registers changed meanwhile" is tried again.
@@ -33,6 +34,7 @@ pub(super) const ATTEMPTS: usize = 5;
 pub struct Tpm {
     pub(super) context: Context,
     primary: Option<Primary>,
+    pub(super) attestation: Option<LoadedKey>,
 }
 
 /// The storage primary of this TPM, loaded, with a session that hides what passes between.
@@ -42,7 +44,7 @@ pub(super) struct Primary {
     pub(super) name: Vec<u8>,
     pub(super) session: AuthSession,
     /// Authenticates answers that need no secrecy.
-    audit: AuthSession,
+    pub(super) audit: AuthSession,
 }
 
 impl Tpm {
@@ -69,7 +71,7 @@ impl Tpm {
         let mut context = Context::new(address).map_err(missing)?;
         // The first command tells whether a TPM is behind the address.
         context.get_tpm_property(PropertyTag::Revision).map_err(missing)?;
-        Ok(Self { context, primary: None })
+        Ok(Self { context, primary: None, attestation: None })
     }
 
     /// Who made it.
@@ -146,10 +148,17 @@ impl Tpm {
     /// # Errors
     /// [`TpmError::Failed`].
     pub fn has_nv_index(&mut self, index: u32) -> Result<bool, TpmError> {
-        let (data, _) =
-            self.context.get_capability(CapabilityType::Handles, index, 1).map_err(failed("list its NV indices"))?;
+        self.has_handle(index)
+    }
+
+    /// Whether something is defined or kept at a handle.
+    pub(super) fn has_handle(&mut self, handle: u32) -> Result<bool, TpmError> {
+        let (data, _) = self
+            .context
+            .execute_without_session(|context| context.get_capability(CapabilityType::Handles, handle, 1))
+            .map_err(failed("list what it keeps"))?;
         Ok(match data {
-            CapabilityData::Handles(handles) => handles.into_inner().iter().any(|handle| u32::from(*handle) == index),
+            CapabilityData::Handles(handles) => handles.into_inner().iter().any(|found| u32::from(*found) == handle),
             _ => false,
         })
     }

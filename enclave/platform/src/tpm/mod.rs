@@ -1,10 +1,15 @@
-//! The TPM, as little of it as we need: read and extend registers, seal and unseal one object, random bytes.
+//! The TPM, as little of it as we need: read and extend registers, seal and unseal one object, random bytes, quotes.
 
+#[cfg(target_os = "linux")]
+mod attestation;
 #[cfg(not(target_os = "linux"))]
 mod elsewhere;
 mod error;
 #[cfg(target_os = "linux")]
 mod linux;
+#[cfg(target_os = "linux")]
+mod nv;
+mod quoter;
 #[cfg(target_os = "linux")]
 mod sealing;
 
@@ -13,6 +18,7 @@ pub use elsewhere::Tpm;
 pub use error::TpmError;
 #[cfg(target_os = "linux")]
 pub use linux::Tpm;
+pub use quoter::{AkChoice, TpmQuoter};
 
 /// The TPM library prints errors that it also returns, unless the environment says `TSS2_LOG=all+NONE`. To be called
 /// first in `main`: runs this program anew with that variable, under the same process id, unless the operator set one.

@@ -1,0 +1,521 @@
+//! What was started, by an event log whose replay gives registers that a quote signs: rows of their own, never a part
+//! of `code` (docs/WIRE.md, section 1: the event log explains, it decides nothing about the code's identity).
+//!
+//! A register proves the digests that went into it and their order. It proves neither what the log calls them nor who
+//! extended them: a system that is running can extend any of these registers with the digest of a kernel that it would
+//! like to have been started by, and call it so. What it cannot do is take out the event by which it was itself
+//! measured before it ran. So every rule here is about *all* events of a register: one that is in no list fails the
+//! row, whatever the log calls it.
+
+use std::collections::BTreeMap;
+
+use measured_boot::{Bank, BelievedEvent, Digest, PcrSet, PcrValue, Replayed, Unreplayed};
+
+use super::{
+    explain::{Variable, is_digest_of, section_named},
+    quote::{Registers, list},
+};
+use crate::{Class, appraisal::Checks};
+
+/// Registers that the running system extends, of which no firmware log tells: measured files, the gateway's core, and
+/// two that any program may reset. They are explained only if the log extends them.
+const OF_THE_SYSTEM: [u8; 4] = [10, 15, 16, 23];
+/// What systemd extends into PCR 11 while it starts, in this order.
+const PHASES: [&str; 4] = ["enter-initrd", "leave-initrd", "sysinit", "ready"];
+/// The firmware's border, in every register it uses.
+const SEPARATOR: [u8; 4] = [0; 4];
+/// What the firmware remarks in PCR 4 about the programs it starts; it starts none by that.
+const REMARKS: [&[u8]; 2] =
+    [b"Calling EFI Application from Boot Option", b"Returning from EFI Application from Boot Option"];
+
+/// Something asked of a log, or the reason why nothing is.
+pub use crate::Rule as EventRule;
+
+/// The events of a register, all of which must be listed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct MeasuredBinary {
+    /// The register it is measured into, 8 to 14.
+    pub register: u8,
+    /// SHA-256 digests, as extended.
+    pub digests: Vec<[u8; 32]>,
+}
+
+/// What a relying party asks of the events of a boot. All digests are SHA-256.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct EventPolicy {
+    /// Row `event-secure-boot`, PCR 7: was Secure Boot on?
+    pub secure_boot: EventRule<bool>,
+    /// Row `event-programs`, PCR 4: Authenticode digests of everything that the firmware and what it started may start
+    /// (boot loaders, unified kernel images, kernels).
+    pub programs: EventRule<Vec<[u8; 32]>>,
+    /// Row `event-uki`, PCR 11: sections of a unified kernel image by name (`.linux`) with the digests of their
+    /// contents. A section that is measured and not listed fails.
+    pub uki: EventRule<BTreeMap<String, Vec<[u8; 32]>>>,
+    /// Row `event-kernel`: digests of the kernel file, as section `.linux` (PCR 11) or as a file that GRUB read (PCR 9).
+    pub kernel: EventRule<Vec<[u8; 32]>>,
+    /// Row `event-initrd`: the same for `.initrd`.
+    pub initrd: EventRule<Vec<[u8; 32]>>,
+    /// Row `event-cmdline`: texts of the kernel's command line, without the `BOOT_IMAGE=` that GRUB puts before it, as
+    /// section `.cmdline` (PCR 11), as what replaces it (PCR 12), or as what GRUB passed (PCR 8).
+    pub cmdline: EventRule<Vec<String>>,
+    /// Row `event-binary`: the gateway's executable, where an image measures it.
+    pub binary: EventRule<MeasuredBinary>,
+    /// Other files that GRUB reads into PCR 9 (its configuration and modules): allowed beside kernel and initrd.
+    pub loader_files: Vec<[u8; 32]>,
+    /// Commands that GRUB measures into PCR 8: allowed beside the command line.
+    pub loader_commands: Vec<[u8; 32]>,
+}
+
+impl EventPolicy {
+    /// Asks nothing, for this reason.
+    pub fn unchecked(reason: &str) -> Self {
+        fn because<T>(reason: &str) -> EventRule<T> {
+            EventRule::Unchecked(reason.to_owned())
+        }
+        Self {
+            secure_boot: because(reason),
+            programs: because(reason),
+            uki: because(reason),
+            kernel: because(reason),
+            initrd: because(reason),
+            cmdline: because(reason),
+            binary: because(reason),
+            loader_files: Vec::new(),
+            loader_commands: Vec::new(),
+        }
+    }
+
+    /// Is anything asked at all?
+    pub fn asks(&self) -> bool {
+        fn open<T>(rule: &EventRule<T>) -> bool {
+            matches!(rule, EventRule::Unchecked(_))
+        }
+        let Self { secure_boot, programs, uki, kernel, initrd, cmdline, binary, loader_files: _, loader_commands: _ } =
+            self;
+        !(open(secure_boot)
+            && open(programs)
+            && open(uki)
+            && open(kernel)
+            && open(initrd)
+            && open(cmdline)
+            && open(binary))
+    }
+}
+
+/// Whose word the registers are.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Word {
+    /// A verified quote's.
+    Quote,
+    /// The caller's.
+    Caller,
+}
+
+/// Adds the row `event-log`, does the log explain the registers that the quote signs?, and the rows of the policy.
+/// Without a log, or where it explains nothing, rules that ask something stay open and reject.
+pub(crate) fn check(checks: &mut Checks, log: Option<&[u8]>, registers: Option<&Registers>, policy: &EventPolicy) {
+    let replayed = match (log, registers) {
+        (None, _) => {
+            checks.note("event-log", Class::Binding, "none given");
+            if !policy.asks() {
+                // Seven rows that say the same would say less.
+                return;
+            }
+            None
+        }
+        (Some(_), None) => {
+            checks.note(
+                "event-log",
+                Class::Binding,
+                "no registers that a verified quote signs: nothing in it is believed",
+            );
+            None
+        }
+        (Some(log), Some(registers)) => replay(checks, log, &registers.to_set(), Word::Quote),
+    };
+    judge(checks, replayed.as_ref(), policy);
+}
+
+/// Adds the rows of the policy.
+pub(crate) fn judge(checks: &mut Checks, replayed: Option<&Replayed<'_>>, policy: &EventPolicy) {
+    let rows = Rows { replayed, policy };
+    rows.secure_boot(checks);
+    rows.programs(checks);
+    rows.uki(checks);
+    rows.file(checks, "event-kernel", ".linux", &policy.kernel);
+    rows.file(checks, "event-initrd", ".initrd", &policy.initrd);
+    rows.cmdline(checks);
+    rows.binary(checks);
+}
+
+/// Adds the row `event-log`: the log, believed as far as these registers go.
+pub(crate) fn replay<'a>(checks: &mut Checks, log: &'a [u8], registers: &PcrSet, word: Word) -> Option<Replayed<'a>> {
+    match explain(log, registers, word) {
+        Ok((replayed, detail)) => {
+            checks.pass("event-log", Class::Binding, detail);
+            Some(replayed)
+        }
+        Err(refused) => {
+            checks.fail("event-log", refused.class, refused.detail, refused.fix);
+            None
+        }
+    }
+}
+
+/// A log that is not believed.
+pub(crate) struct Refused {
+    pub(crate) class: Class,
+    pub(crate) detail: String,
+    pub(crate) fix: &'static str,
+}
+
+/// The log, believed as far as these registers go, and what it explains in words.
+pub(crate) fn explain<'a>(log: &'a [u8], registers: &PcrSet, word: Word) -> Result<(Replayed<'a>, String), Refused> {
+    let malformed = |detail, fix| Refused { class: Class::Malformed, detail, fix };
+    let log = Unreplayed::parse(log).map_err(|error| malformed(error.to_string(), error.fix()))?;
+    let claimed = log.claimed_pcrs(Bank::Sha256).map_err(|error| malformed(error.to_string(), error.fix()))?;
+    let (mut left_out, mut phases) = (Vec::new(), None);
+    let mut compared = PcrSet::new(Bank::Sha256);
+    for (index, quoted) in registers.iter() {
+        let value = match (index.number(), claimed.value(index)) {
+            (number, None) if OF_THE_SYSTEM.contains(&number) => {
+                left_out.push(number);
+                continue;
+            }
+            // systemd goes on where the boot stub ended: what the log leads to is then on the way to the quoted value.
+            (11, Some(said)) => match after_phases(said, quoted) {
+                Some(count) => {
+                    phases = count.checked_sub(1);
+                    said.clone()
+                }
+                None => {
+                    left_out.push(11);
+                    continue;
+                }
+            },
+            _ => quoted.clone(),
+        };
+        // Every index comes once.
+        let _ = compared.insert(index, value);
+    }
+    let given: Vec<u8> = compared.iter().map(|(index, _)| index.number()).collect();
+    let replayed = log.replay(&compared);
+    let replayed =
+        replayed.map_err(|error| Refused { class: Class::Binding, detail: error.to_string(), fix: error.fix() })?;
+    let whose = match word {
+        Word::Quote => ", which the quote signs",
+        Word::Caller => "; that these are the machine's is your word: no quote signs them",
+    };
+    let mut detail = format!("{} events explain PCRs {}{whose}", replayed.events().count(), list(&given));
+    if let Some(phase) = phases.and_then(|last| PHASES.get(last)) {
+        detail.push_str(&format!("; PCR 11 after systemd's phase {phase}"));
+    }
+    if !left_out.is_empty() {
+        detail.push_str(&format!("; what the system measured later is not in it: {}", list(&left_out)));
+    }
+    Ok((replayed, detail))
+}
+
+/// How many of systemd's phases lead from one value to the other.
+fn after_phases(from: &PcrValue, to: &PcrValue) -> Option<usize> {
+    let mut value = from.clone();
+    for (count, phase) in PHASES.iter().enumerate() {
+        if value == *to {
+            return Some(count);
+        }
+        value = value.extend(&Bank::Sha256.hash(phase.as_bytes())).ok()?;
+    }
+    (value == *to).then_some(PHASES.len())
+}
+
+struct Rows<'a> {
+    replayed: Option<&'a Replayed<'a>>,
+    policy: &'a EventPolicy,
+}
+
+impl<'a> Rows<'a> {
+    /// The events of a register, if it was compared.
+    fn events(&self, register: u8) -> Option<Vec<BelievedEvent<'a, 'a>>> {
+        let replayed = self.replayed?;
+        replayed.pcrs().iter().find(|(index, _)| index.number() == register)?;
+        Some(replayed.events().filter(|event| event.pcr().number() == register).collect())
+    }
+
+    /// Sections, files and texts are measured by a program that PCR 4 names: who that was is a row of its own.
+    fn by_whom(&self) -> &'static str {
+        match self.policy.programs {
+            EventRule::Check(_) => "",
+            EventRule::Unchecked(_) => "; which program measured it is not checked",
+        }
+    }
+
+    /// The sections of a unified kernel image: PCR 11 as names and contents by turns, no name twice. `Err` is what is
+    /// wrong with it.
+    fn sections(&self) -> Result<BTreeMap<&'static str, &'a Digest>, String> {
+        let events = self.events(11).ok_or("PCR 11 is not among the explained registers")?;
+        if events.is_empty() {
+            return Err("nothing was measured into PCR 11: no unified kernel image was started".to_owned());
+        }
+        let mut sections = BTreeMap::new();
+        for pair in events.chunks(2) {
+            let [name, content] = pair else { return Err("PCR 11 ends with the name of a section".to_owned()) };
+            let section = section_named(name.digest())
+                .ok_or_else(|| format!("PCR 11 holds {}, which names no section", name.digest()))?;
+            if sections.insert(section, content.digest()).is_some() {
+                return Err(format!("PCR 11 holds section {section} twice"));
+            }
+        }
+        Ok(sections)
+    }
+
+    fn secure_boot(&self, checks: &mut Checks) {
+        const ROW: &str = "event-secure-boot";
+        let found = self.secure_boot_state();
+        match (&self.policy.secure_boot, found) {
+            (EventRule::Unchecked(reason), Ok(on)) => {
+                note(checks, ROW, format!("{}; unchecked: {reason}", on_or_off(on)))
+            }
+            (EventRule::Unchecked(reason), Err(_)) => note(checks, ROW, format!("unchecked: {reason}")),
+            (EventRule::Check(wanted), Ok(on)) if *wanted == on => {
+                checks.pass(ROW, Class::Policy, on_or_off(on).to_owned())
+            }
+            (EventRule::Check(wanted), Ok(on)) => {
+                let detail = format!("Secure Boot was {}, the policy wants it {}", on_or_off(on), on_or_off(*wanted));
+                checks.fail(
+                    ROW,
+                    Class::Policy,
+                    detail,
+                    "boot the machine as the policy wants, or accept it in the policy file",
+                );
+            }
+            (EventRule::Check(_), Err(why)) => self.open(checks, ROW, &why),
+        }
+    }
+
+    /// What the firmware measured of `SecureBoot` before its separator in PCR 7, where no later code can put anything.
+    fn secure_boot_state(&self) -> Result<bool, String> {
+        let events = self.events(7).ok_or("PCR 7 is not among the explained registers")?;
+        let end = events.iter().position(is_separator).ok_or("PCR 7 has no separator")?;
+        let before = events.get(..end).unwrap_or_default();
+        let mut states = before.iter().filter_map(|event| Variable::parse(event.measured_data()?)?.secure_boot());
+        match (states.next(), states.next()) {
+            (Some(Ok(on)), None) => Ok(on),
+            (None, _) => Err("no event before the separator of PCR 7 is proven to be SecureBoot".to_owned()),
+            _ => Err("PCR 7 says more than one thing about SecureBoot".to_owned()),
+        }
+    }
+
+    fn programs(&self, checks: &mut Checks) {
+        const ROW: &str = "event-programs";
+        let digests = match rule(&self.policy.programs) {
+            Ok(digests) => digests,
+            Err(reason) => return note(checks, ROW, format!("unchecked: {reason}")),
+        };
+        match self.events(4) {
+            Some(mut events) => {
+                let remark =
+                    |digest| is_digest_of(digest, &SEPARATOR) || REMARKS.iter().any(|text| is_digest_of(digest, text));
+                events.retain(|event| !remark(event.digest()));
+                closed(checks, ROW, "PCR 4", &events, "", &|digest| among(digests, digest));
+            }
+            None => self.open(checks, ROW, "PCR 4 is not among the explained registers"),
+        }
+    }
+
+    fn uki(&self, checks: &mut Checks) {
+        const ROW: &str = "event-uki";
+        let listed = match rule(&self.policy.uki) {
+            Ok(listed) => listed,
+            Err(reason) => return note(checks, ROW, format!("unchecked: {reason}")),
+        };
+        let sections = match self.sections() {
+            Ok(sections) => sections,
+            Err(why) => return self.open(checks, ROW, &why),
+        };
+        for (name, digest) in &sections {
+            if !listed.get(*name).is_some_and(|digests| among(digests, digest)) {
+                let detail = format!("section {name} has {digest}, which the policy does not list");
+                return checks.fail(ROW, Class::Policy, detail, LIST);
+            }
+        }
+        if let Some(missing) = listed.keys().find(|name| !sections.contains_key(name.as_str())) {
+            let detail = format!("section {missing} was not measured");
+            return checks.fail(ROW, Class::Policy, detail, LIST);
+        }
+        let names: Vec<&str> = sections.keys().copied().collect();
+        checks.pass(ROW, Class::Policy, format!("{} as listed{}", names.join(" "), self.by_whom()));
+    }
+
+    /// Kernel or initrd: a section of a unified kernel image, or a file that GRUB read.
+    fn file(&self, checks: &mut Checks, row: &'static str, section: &'static str, rule_of: &EventRule<Vec<[u8; 32]>>) {
+        let digests = match rule(rule_of) {
+            Ok(digests) => digests,
+            Err(reason) => return note(checks, row, format!("unchecked: {reason}")),
+        };
+        if let Ok(sections) = self.sections() {
+            match sections.get(section) {
+                Some(digest) if among(digests, digest) => {
+                    checks.pass(
+                        row,
+                        Class::Policy,
+                        format!("section {section} of PCR 11 is {digest}, as listed{}", self.by_whom()),
+                    );
+                }
+                Some(digest) => {
+                    let detail = format!("section {section} of PCR 11 is {digest}, which the policy does not list");
+                    checks.fail(row, Class::Policy, detail, LIST);
+                }
+                None => self.open(checks, row, &format!("PCR 11 has no section {section}")),
+            }
+            return;
+        }
+        let Some(events) = self.events(9) else {
+            return self.open(checks, row, "neither PCR 11 nor PCR 9 is explained");
+        };
+        if !events.iter().any(|event| among(digests, event.digest())) {
+            let detail = format!("none of the {} files of PCR 9 is listed for it", events.len());
+            return checks.fail(row, Class::Policy, detail, LIST);
+        }
+        closed(checks, row, "PCR 9", &events, self.by_whom(), &|digest| self.may_be_read(digest));
+    }
+
+    /// Files that a boot loader may have read, by all lists of the policy.
+    fn may_be_read(&self, digest: &Digest) -> bool {
+        let EventPolicy { kernel, initrd, cmdline, loader_files, .. } = self.policy;
+        let file = |listed: &EventRule<Vec<[u8; 32]>>| rule(listed).is_ok_and(|digests| among(digests, digest));
+        // The kernel measures the options that it was started with into PCR 9 itself.
+        file(kernel)
+            || file(initrd)
+            || among(loader_files, digest)
+            || rule(cmdline).is_ok_and(|texts| spelt(texts, digest))
+    }
+
+    fn cmdline(&self, checks: &mut Checks) {
+        const ROW: &str = "event-cmdline";
+        let texts = match rule(&self.policy.cmdline) {
+            Ok(texts) => texts,
+            Err(reason) => return note(checks, ROW, format!("unchecked: {reason}")),
+        };
+        if let Ok(sections) = self.sections() {
+            let Some(replacing) = self.events(12) else {
+                return self.open(
+                    checks,
+                    ROW,
+                    "PCR 12, by which the command line is replaced, is not among the explained registers",
+                );
+            };
+            if !replacing.is_empty() {
+                return closed(checks, ROW, "PCR 12", &replacing, self.by_whom(), &|digest| spelt(texts, digest));
+            }
+            return match sections.get(".cmdline") {
+                Some(digest) if spelt(texts, digest) => {
+                    checks.pass(
+                        ROW,
+                        Class::Policy,
+                        format!(
+                            "section .cmdline of PCR 11, as listed; nothing in PCR 12 replaces it{}",
+                            self.by_whom()
+                        ),
+                    );
+                }
+                Some(digest) => {
+                    let detail = format!("section .cmdline of PCR 11 is {digest}, which is no text of the policy");
+                    checks.fail(ROW, Class::Policy, detail, LIST);
+                }
+                None => self.open(checks, ROW, "PCR 11 has no section .cmdline, and PCR 12 nothing in its place"),
+            };
+        }
+        let Some(events) = self.events(8) else {
+            return self.open(checks, ROW, "neither PCR 11 nor PCR 8 is explained");
+        };
+        if !events.iter().any(|event| spelt(texts, event.digest())) {
+            let detail = format!("none of the {} texts of PCR 8 is listed", events.len());
+            return checks.fail(ROW, Class::Policy, detail, LIST);
+        }
+        closed(checks, ROW, "PCR 8", &events, self.by_whom(), &|digest| {
+            spelt(texts, digest) || among(&self.policy.loader_commands, digest)
+        });
+    }
+
+    fn binary(&self, checks: &mut Checks) {
+        const ROW: &str = "event-binary";
+        let binary = match rule(&self.policy.binary) {
+            Ok(binary) => binary,
+            Err(reason) => return note(checks, ROW, format!("unchecked: {reason}")),
+        };
+        let place = format!("PCR {}", binary.register);
+        match self.events(binary.register) {
+            Some(events) => {
+                closed(checks, ROW, &place, &events, self.by_whom(), &|digest| among(&binary.digests, digest))
+            }
+            None => self.open(checks, ROW, &format!("{place} is not among the explained registers")),
+        }
+    }
+
+    fn open(&self, checks: &mut Checks, row: &'static str, why: &str) {
+        let why = if self.replayed.is_none() { "the policy asks for it, and no event log is believed" } else { why };
+        checks.open(row, Class::Policy, why);
+    }
+}
+
+const LIST: &str = "start what the policy lists, or list what was started after you have convinced yourself of it";
+
+/// Every event must be allowed, and there must be one.
+fn closed(
+    checks: &mut Checks,
+    row: &'static str,
+    place: &str,
+    events: &[BelievedEvent<'_, '_>],
+    by_whom: &str,
+    allowed: &dyn Fn(&Digest) -> bool,
+) {
+    match events.iter().find(|event| !allowed(event.digest())) {
+        Some(event) => {
+            let explanation = super::EventMeaning::of(event);
+            let stated = explanation.stated.map(|text| format!(" (the log calls it \"{text}\")")).unwrap_or_default();
+            let detail = format!("{place} holds {}{stated}, which the policy does not list", event.digest());
+            checks.fail(row, Class::Policy, detail, LIST);
+        }
+        None if events.is_empty() => {
+            checks.fail(row, Class::Policy, format!("nothing was measured into {place}"), LIST)
+        }
+        None => checks.pass(row, Class::Policy, format!("all {} events of {place} are listed{by_whom}", events.len())),
+    }
+}
+
+fn rule<T>(rule: &EventRule<T>) -> Result<&T, &str> {
+    match rule {
+        EventRule::Check(asked) => Ok(asked),
+        EventRule::Unchecked(reason) => Err(reason),
+    }
+}
+
+fn note(checks: &mut Checks, row: &'static str, detail: String) {
+    checks.note(row, Class::Policy, &detail);
+}
+
+fn among(digests: &[[u8; 32]], digest: &Digest) -> bool {
+    digests.iter().any(|listed| listed[..] == *digest.as_bytes())
+}
+
+/// Is it the digest of one of these command lines? GRUB measures the text, the kernel measures it in UTF-16 and with
+/// the image's name in front, a section may end with a zero or a new line.
+fn spelt(texts: &[String], digest: &Digest) -> bool {
+    texts.iter().any(|text| {
+        [text.clone(), format!("BOOT_IMAGE={text}")].iter().any(|text| {
+            let wide: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+            let narrow = text.as_bytes();
+            [narrow, &[narrow, &[0]].concat(), &[narrow, b"\n"].concat(), &wide, &[&wide[..], &[0, 0]].concat()]
+                .iter()
+                .any(|bytes| is_digest_of(digest, bytes))
+        })
+    })
+}
+
+fn on_or_off(on: bool) -> &'static str {
+    if on { "on" } else { "off" }
+}
+
+fn is_separator(event: &BelievedEvent<'_, '_>) -> bool {
+    is_digest_of(event.digest(), &SEPARATOR)
+}
