@@ -20,6 +20,7 @@ mod der;
 mod gateway;
 mod not_proven;
 mod policy;
+mod show;
 mod snp;
 mod stage;
 mod verdict;
@@ -36,6 +37,7 @@ pub use gateway::{
 };
 pub use not_proven::NotProven;
 pub use policy::{Accept, Allowance, Demand, Floors, GuestRules, Need, PlatformRules, Policy, PolicyError, StaleCrl};
+pub use show::{DISCLAIMER as SHOW_DISCLAIMER, Field, Part, ShowError, Shown, show};
 pub use snp::{
     Certificate, CertificateError, Chain, ChainError, Collateral, CollateralError, Container, ContainerError, Crl,
     CrlError, EvidenceId, Freshness, GuestPolicy, HostTable, HostTableError, KeyInfo, Link, PemError, PlatformInfo,

@@ -6,6 +6,7 @@ mod files;
 mod output;
 mod proof;
 mod report;
+mod show;
 
 use std::{fmt, path::PathBuf, process::ExitCode};
 
@@ -34,6 +35,8 @@ enum Command {
     Bundle(bundle::BundleArgs),
     /// Verify the proof of one tool call, with the bundle of its gateway.
     Proof(proof::ProofArgs),
+    /// Show every field of a report, a certificate or a revocation list. Verifies nothing.
+    Show(show::ShowArgs),
 }
 
 /// What every command takes.
@@ -162,6 +165,12 @@ pub(crate) fn run() -> ExitCode {
         Command::Report(arguments) => report::run(arguments),
         Command::Bundle(arguments) => bundle::run(arguments),
         Command::Proof(arguments) => proof::run(arguments),
+        Command::Show(arguments) => {
+            return show::run(&arguments).unwrap_or_else(|usage| {
+                output::complain(&usage.what, &usage.fix);
+                ExitCode::from(1)
+            });
+        }
     };
     match outcome {
         Ok((verdict, setting)) => {
