@@ -21,6 +21,7 @@ mod finding;
 mod gateway;
 mod not_proven;
 mod policy;
+mod show;
 mod snp;
 mod stage;
 mod verdict;
@@ -43,6 +44,7 @@ pub use policy::{
     FirmwareRules, GuestRules, KnownAttack, Need, OnAdvisory, PRESETS, PerProduct, PlatformRules, Policy, PolicyError,
     ReportData, Rule, StaleCrl,
 };
+pub use show::{DISCLAIMER as SHOW_DISCLAIMER, Part, ShowError, Shown, ShownField, show};
 pub use snp::{
     Authority, Certificate, CertificateError, Chain, ChainError, Collateral, CollateralError, Container,
     ContainerError, Crl, CrlError, EvidenceId, FirmwareVersion, Freshness, GuestPolicy, HostTable, HostTableError,

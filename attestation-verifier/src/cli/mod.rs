@@ -10,6 +10,7 @@ mod policy;
 mod proof;
 mod quote;
 mod report;
+mod show;
 mod vtpm;
 
 use std::{fmt, path::PathBuf, process::ExitCode};
@@ -50,6 +51,8 @@ enum Command {
     Bundle(bundle::BundleArgs),
     /// Verify the proof of one tool call, with the bundle of its gateway.
     Proof(proof::ProofArgs),
+    /// Show every field of a report, a certificate or a revocation list. Verifies nothing.
+    Show(show::ShowArgs),
 }
 
 /// What every command takes.
@@ -193,6 +196,12 @@ pub(crate) fn run() -> ExitCode {
         Command::Eventlog(arguments) => found(eventlog::run(arguments)),
         Command::Bundle(arguments) => judged(bundle::run(arguments)),
         Command::Proof(arguments) => judged(proof::run(arguments)),
+        Command::Show(arguments) => {
+            return show::run(&arguments).unwrap_or_else(|usage| {
+                output::complain(&usage.what, &usage.fix);
+                ExitCode::from(1)
+            });
+        }
     };
     match outcome {
         Ok((Said::Verdict(verdict), setting)) => {

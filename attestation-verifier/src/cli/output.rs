@@ -125,6 +125,6 @@ fn by_table(fields: &[&str]) -> String {
 }
 
 /// Names inside certificates are a stranger's: they must not move the cursor of a terminal.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{FFFD}' } else { c }).collect()
 }

@@ -90,7 +90,7 @@ impl PlatformInfo {
     pub fn alias_check(self) -> bool {
         self.bit(5)
     }
-    /// Bit 6: set by real Turins; tinfoil's verifier names it IOMMU_WRITE_SAFE.
+    /// Bit 6: set by real Turins; others name it IOMMU_WRITE_SAFE. No check rests on it.
     pub fn iommu_write_safe(self) -> bool {
         self.bit(6)
     }
