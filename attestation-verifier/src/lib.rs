@@ -39,9 +39,9 @@ pub use gateway::{
 };
 pub use not_proven::NotProven;
 pub use policy::{
-    ADVISORIES, ADVISORIES_DATE, About, AcceptedAdvisory, Advisory, AdvisoryStatus, Bit, Diagnosis, Field,
-    FirmwareRules, GuestRules, KnownAttack, Need, OnAdvisory, PRESETS, PerProduct, PlatformRules, Policy, PolicyError,
-    ReportData, Rule, StaleCrl,
+    ADVISORIES, ADVISORIES_DATE, About, AcceptedAdvisory, Advisory, AdvisoryStatus, Attack, Bit, Cause, Diagnosis,
+    Field, FirmwareRules, GuestRules, KnownAttack, Need, NotAVerdict, OnAdvisory, PRESETS, PerProduct, PlatformRules,
+    Policy, PolicyError, ReportData, Rule, StaleCrl,
 };
 pub use snp::{
     Authority, Certificate, CertificateError, Chain, ChainError, Collateral, CollateralError, Container,

@@ -124,6 +124,16 @@ fn by_table(fields: &[&str]) -> String {
     tables.into_iter().map(text).collect::<Vec<_>>().join(", ")
 }
 
+/// Prints text as it is.
+pub(crate) fn print_text(text: &str) {
+    let _ = write!(io::stdout(), "{text}");
+}
+
+/// The same lines, made fit for a terminal.
+pub(crate) fn printable_lines(text: &str) -> String {
+    text.lines().map(|line| printable(line) + "\n").collect()
+}
+
 /// Names inside certificates are a stranger's: they must not move the cursor of a terminal.
 fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{FFFD}' } else { c }).collect()

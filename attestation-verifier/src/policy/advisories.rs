@@ -104,6 +104,37 @@ pub struct KnownAttack {
     pub accepted: Option<String>,
 }
 
+impl Advisory {
+    /// For each line of silicon, how the table decides: name and words. One entry for all where it does not matter.
+    pub fn lines(&self) -> Vec<(&'static str, String)> {
+        match self.rule {
+            RuleOf::Lines(fixes) => fixes.iter().map(|(line, fix)| (line.name(), fix.words())).collect(),
+            RuleOf::Provisional => vec![("all", "COMMITTED is CURRENT, in levels and version".into())],
+            RuleOf::Physical => vec![("all", "no report can show it".into())],
+        }
+    }
+}
+
+impl Fix {
+    fn words(self) -> String {
+        let (levels, also) = match self {
+            Self::Untouched => return "not affected".into(),
+            Self::Never => return "always applies".into(),
+            Self::Unknown => return "no level known: cannot be excluded".into(),
+            Self::NoSmt => return "no level known: excluded only without multithreading".into(),
+            Self::Levels(levels, also) => (levels, also),
+        };
+        let levels = levels.iter().map(|(part, level)| format!("{} {level}", part.name()));
+        let also = match also {
+            Also::Nothing => None,
+            Also::AliasCheck => Some("alias check made".to_owned()),
+            Also::Mitigation(bit) => Some(format!("mitigation bit {bit}")),
+            Also::OrNoSmt => Some("or no multithreading".to_owned()),
+        };
+        levels.chain(also).collect::<Vec<_>>().join(", ")
+    }
+}
+
 #[derive(Serialize)]
 pub(crate) struct WireAttack<'a> {
     id: &'a str,
