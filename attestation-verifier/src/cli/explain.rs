@@ -64,7 +64,7 @@ fn words(diagnosis: &Diagnosis) -> String {
         let _ = writeln!(out, "\nknown attacks that this evidence does not exclude:");
     }
     for attack in &diagnosis.advisories {
-        let _ = writeln!(out, "  {} ({}): {}; {}", attack.id, attack.status, attack.title, attack.why);
+        let _ = writeln!(out, "  {} ({}): {}. {}", attack.id, attack.status, attack.title, attack.why);
     }
     if !diagnosis.open.is_empty() {
         let _ = writeln!(out, "\nopen, and nobody asked for it:");

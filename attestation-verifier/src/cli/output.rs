@@ -77,6 +77,13 @@ fn table(verdict: &Verdict, moment: Moment, out: &mut impl Write) -> io::Result<
     writeln!(out, "{}", printable(&verdict.headline()))?;
     writeln!(out)?;
     rows(&verdict.checks, out)?;
+    if !verdict.advisories.is_empty() {
+        writeln!(out, "\nknown attacks that are not excluded:")?;
+    }
+    for attack in &verdict.advisories {
+        let accepted = attack.accepted.as_ref().map(|reason| format!(" (accepted: {reason})")).unwrap_or_default();
+        writeln!(out, "  {:<20} {:<8} {}{}", attack.id, attack.status.name(), attack.why, printable(&accepted))?;
+    }
     unchecked(verdict, out)?;
     writeln!(out, "\nnot proven:")?;
     for code in &verdict.not_proven {
