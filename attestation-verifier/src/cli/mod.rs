@@ -11,6 +11,7 @@ mod policy;
 mod proof;
 mod quote;
 mod report;
+mod show;
 mod vtpm;
 
 use std::{fmt, path::PathBuf, process::ExitCode};
@@ -56,6 +57,8 @@ enum Command {
     /// Say why evidence was refused and what would change that. Exit code as of the verdict.
     #[command(after_help = AFTER_HELP)]
     Explain(explain::ExplainArgs),
+    /// Show every field of a report, a certificate or a revocation list. Verifies nothing.
+    Show(show::ShowArgs),
 }
 
 /// What every command takes.
@@ -206,6 +209,12 @@ pub(crate) fn run() -> ExitCode {
         Command::Proof(arguments) => proof::run(arguments).map(judged),
         Command::Policy(arguments) => policy::run(arguments).map(|text| Said::Text(text, 0)),
         Command::Explain(arguments) => explain::run(arguments).map(|(text, exit)| Said::Text(text, exit)),
+        Command::Show(arguments) => {
+            return show::run(&arguments).unwrap_or_else(|usage| {
+                output::complain(&usage.what, &usage.fix);
+                ExitCode::from(1)
+            });
+        }
     };
     match outcome {
         Ok(Said::Verdict(verdict, setting)) => {

@@ -142,6 +142,6 @@ pub(crate) fn printable_lines(text: &str) -> String {
 }
 
 /// Names inside certificates are a stranger's: they must not move the cursor of a terminal.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{FFFD}' } else { c }).collect()
 }

@@ -107,7 +107,7 @@ fn fields(name: &str, policy: &Policy) -> String {
 }
 
 fn fields_json(policy: &Policy) -> String {
-    let field = |field: attestation_verifier::Field<'_>| {
+    let field = |field: attestation_verifier::PolicyField<'_>| {
         let (accepts, unchecked) = match &field.rule {
             Ok(asked) => (Some(asked.clone()), None),
             Err(reason) => (None, Some((*reason).to_owned())),

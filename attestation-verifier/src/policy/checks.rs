@@ -165,7 +165,7 @@ fn platform(report: &Verified<Report<'_>>, policy: &Policy, checks: &mut Checks)
         ),
         wrong_bit(&rules.alias_check, bits.alias_check(), no_alias_check, "the memory alias check was made"),
         wrong_bit(&rules.iommu_write_safe, bits.iommu_write_safe(), "bit 6 is not set", "bit 6 is set"),
-        wrong_bit(&rules.tio, bits.tio(), "trusted I/O is off", "trusted I/O is on"),
+        wrong_bit(&rules.tio, bits.trusted_io(), "trusted I/O is off", "trusted I/O is on"),
     ];
     let PlatformRules { smt, tsme, ecc, rapl_off, ciphertext_hiding, alias_check, iommu_write_safe, tio } = rules;
     let asked = [smt, tsme, ecc, rapl_off, ciphertext_hiding, alias_check, iommu_write_safe, tio];

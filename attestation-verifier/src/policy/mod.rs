@@ -19,7 +19,7 @@ use crate::{EventPolicy, FirmwareVersion, Grade, Product, Tcb, VekKind, VtpmKind
 pub use advisories::{ADVISORIES, ADVISORIES_DATE, Advisory, AdvisoryStatus, KnownAttack};
 pub use diagnosis::{Attack, Cause, Diagnosis, NotAVerdict};
 pub use entry::PolicyError;
-pub use field::{About, Field};
+pub use field::{About, PolicyField};
 pub use preset::PRESETS;
 pub use rule::{AcceptedAdvisory, Bit, Need, OnAdvisory, ReportData, Rule, StaleCrl};
 
