@@ -6,8 +6,6 @@
     reason = "a failed expectation is the test's answer"
 )]
 
-mod common;
-
 use std::{
     fs,
     io::{Read, Write},
@@ -21,7 +19,10 @@ use std::{
 
 use platform::{AkChoice, Quoter, Tpm, TpmError, TpmQuote, TpmQuoter};
 use ring::signature::{ECDSA_P256_SHA256_FIXED, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
-use sealgate_tests::tpm::{self, Swtpm};
+use sealgate_tests::{
+    paravisor,
+    tpm::{self, Swtpm},
+};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
@@ -162,9 +163,9 @@ fn a_persistent_key_quotes_as_azures_does() {
     let error = TpmQuoter::open(&tpm.tcti(), azure).err().expect("no key yet");
     assert!(matches!(error, TpmError::NoKey { handle: 0x8100_0003 }), "{error}");
     assert!(error.fix().contains("paravisor"), "{}", error.fix());
-    common::keep_a_key(&tpm, common::FIT, "0x81000003");
+    paravisor::keep_a_key(&tpm, paravisor::FIT, "0x81000003");
     // An endorsement key where the convention has it.
-    common::keep_a_key(&tpm, &common::FIT.replace("sign", "decrypt"), "0x81010001");
+    paravisor::keep_a_key(&tpm, &paravisor::FIT.replace("sign", "decrypt"), "0x81010001");
     let quoter = TpmQuoter::open(&tpm.tcti(), azure).expect("open");
     let quote = quoter.quote(&Q, &PCRS).expect("quote");
     let quoted = checked(&quote, &quoter.key().spki);
@@ -179,9 +180,9 @@ fn a_persistent_key_quotes_as_azures_does() {
 
 #[test]
 fn a_key_that_could_sign_anything_is_refused() {
-    for attributes in [common::FIT.replace("|restricted", ""), common::FIT.replace("sign", "decrypt")] {
+    for attributes in [paravisor::FIT.replace("|restricted", ""), paravisor::FIT.replace("sign", "decrypt")] {
         let tpm = Swtpm::start();
-        common::keep_a_key(&tpm, &attributes, "0x81000003");
+        paravisor::keep_a_key(&tpm, &attributes, "0x81000003");
         let error = TpmQuoter::open(&tpm.tcti(), AkChoice::Persistent(0x8100_0003)).err().expect("refused");
         assert!(matches!(error, TpmError::UnfitKey { .. }), "{error}");
         assert!(error.to_string().contains("0x81000003"), "{error}");
