@@ -1,6 +1,7 @@
 //! Attestation keys, and quotes by them.
 
 use attestation_verifier::PublicArea;
+use sha2::{Digest as _, Sha256};
 use tss_esapi::{
     Error,
     attributes::ObjectAttributesBuilder,
@@ -19,7 +20,7 @@ use tss_esapi::{
 };
 
 use super::linux::{ATTEMPTS, Tpm, failed, selection};
-use crate::{AkChoice, AttestationKey, TpmError, TpmQuote, quote::registers};
+use crate::{AkChoice, AttestationKey, TpmError, TpmQuote};
 
 /// An attestation key that is loaded.
 #[derive(Clone)]
@@ -45,7 +46,6 @@ impl Tpm {
         qualifying: &[u8; 32],
         indices: &[u8],
     ) -> Result<TpmQuote, TpmError> {
-        registers(indices)?;
         let loaded = self.load_key(choice)?;
         let data = Data::try_from(qualifying.as_slice()).map_err(failed("encode what a quote is over"))?;
         for _ in 0..ATTEMPTS {
@@ -61,7 +61,7 @@ impl Tpm {
             if attest.qualified_signer().value() != loaded.qualified {
                 return Err(TpmError::OtherKey);
             }
-            if covers(&attest, &signature, &data, &selected)? == TpmQuote::digest_of(&pcrs) {
+            if covers(&attest, &signature, &data, &selected)? == digest(&pcrs) {
                 return Ok(TpmQuote {
                     attest: attest.marshall().map_err(failed("encode a quote"))?,
                     signature: signature.marshall().map_err(failed("encode a quote's signature"))?,
@@ -155,6 +155,15 @@ impl Tpm {
             .map(|(public, _, qualified)| (public, qualified.value().to_vec()))
             .map_err(failed("read a key's public area"))
     }
+}
+
+/// What the TPM hashes: the values in ascending order of their registers.
+fn digest(pcrs: &[(u8, [u8; 32])]) -> Vec<u8> {
+    let mut hash = Sha256::new();
+    for (_, value) in pcrs {
+        hash.update(value);
+    }
+    hash.finalize().to_vec()
 }
 
 /// The digest of registers in a quote that is over `data` and `selected`; any other quote is refused.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{Tpm, TpmError};
-use crate::{AttestationKey, Quoter, TpmQuote};
+use crate::{AttestationKey, Quoter, TpmQuote, quote::registers};
 
 /// Which key signs.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -62,6 +62,7 @@ impl Quoter for TpmQuoter {
     }
 
     fn quote(&self, qualifying: &[u8; 32], pcrs: &[u8]) -> Result<TpmQuote, TpmError> {
+        registers(pcrs)?;
         // Poison means that another quote panicked: its connection is not used again.
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         // Taken out, so that one that failed is not used again. It may have failed because the machine slept.
