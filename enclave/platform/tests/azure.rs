@@ -19,6 +19,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use attestation_verifier::{Hcl, Ring, RuntimeClaims, SignatureForm, SignedQuote, Unverified};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use platform::{
     AkChoice, AttestationKey, Azure, AzureError, Chain, Collateral, CollateralError, Der, Evidence, EvidenceError,
@@ -454,6 +455,32 @@ fn a_software_tpm_whose_key_was_replaced_is_refused() {
         matches!(error, EvidenceError::Azure(AzureError::Tpm(TpmError::NoKey { handle })) if handle == none),
         "{error}"
     );
+}
+
+/// The whole way of a stranger, except that whose report it is stays open: report, claims, key, quote, registers.
+#[test]
+fn a_verifier_walks_from_the_report_to_the_registers() {
+    let tpm = Swtpm::start();
+    common::keep_a_key(&tpm, common::FIT, "0x81000003");
+    let quoter = TpmQuoter::open(&tpm.tcti(), Azure::KEY).expect("open");
+    let ak = common::modulus(&quoter.key().spki);
+    let psp = opened_processor();
+    let mut paravisor =
+        Paravisor::that(move |asked| common::blob(&psp, &common::claims(&ak, Some(&EK), Some(asked)), 2600));
+    paravisor.key = quoter.key().spki.clone();
+    let evidence = collect(paravisor).expect("evidence");
+    let q = [0x51; 32];
+    let quote = quoter.quote(&q, &[4, 7, 11, 12, 13, 14, 15]).expect("quote");
+
+    let hcl = Hcl::parse(evidence.hcl.as_deref().expect("blob")).expect("a blob");
+    assert_eq!(hcl.report().bytes(), &evidence.report[..]);
+    let claims = RuntimeClaims::parse(hcl.claims(&evidence.report_data()).expect("hashed")).expect("claims");
+    assert_eq!(claims.user_data(), Some(&RD));
+    claims.complete().expect("with the endorsement key");
+    let signed = SignedQuote { attest: &quote.attest, signature: &quote.signature, form: SignatureForm::Tpm };
+    let verified = Unverified(signed).verify(claims.ak(), &Ring).expect("by the key in the claims");
+    assert_eq!(verified.extra_data(), q);
+    assert_eq!(verified.registers(&quote.pcrs).expect("those it signs").value(15), Some(&[0; 32]));
 }
 
 #[test]
