@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::{Check, Class, Explanation, Outcome};
+use crate::{Check, Class, EventMeaning, Outcome};
 
 /// What was found.
 #[derive(Clone, Debug)]
@@ -26,7 +26,7 @@ pub struct ExplainedEvent {
     /// What the register was extended with, SHA-256.
     pub digest: String,
     /// In words.
-    pub explanation: Explanation,
+    pub explanation: EventMeaning,
 }
 
 impl Finding {

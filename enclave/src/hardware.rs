@@ -1,7 +1,7 @@
 //! What stands under the gateway, opened once at the boot: the source of reports, the vTPM that quotes, the firmware's
 //! log.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use evidence::{
     bundle::CarriedQuote,
@@ -9,12 +9,13 @@ use evidence::{
     report_data::quote_data,
 };
 use platform::{
-    AkChoice, AttestationKey, DevelopmentMode, EvidenceSource, PcrSet, Quoter, Simulated, Tpm, TpmError, TpmQuoter, Tsm,
+    AkChoice, AttestationKey, Azure, DevelopmentMode, EvidenceSource, HardwareConfig, HardwareKind, Imds, Kds, PcrSet,
+    Quoter, Simulated, Tpm, TpmError, TpmQuoter, read_event_log,
 };
 
 use crate::{
     boot::{CORE_PCR, Failure},
-    config::Config,
+    config::{Boot, Config},
 };
 
 /// What stands under the gateway.
@@ -65,7 +66,9 @@ impl Hardware {
         } else {
             Some(QuotingTpm { quoter: quoter(config)?, registers: config.evidence.quoted.clone() })
         };
-        Ok(Self { source: source(config)?, vtpm, event_log: None, tpm_manufacturer })
+        let event_log = read_event_log(&config.evidence.event_log)
+            .map_err(|error| Failure::new("the firmware's event log could not be read", &error, error.fix()))?;
+        Ok(Self { source: source(config)?, vtpm, event_log, tpm_manufacturer })
     }
 
     /// The core's member `vtpm`.
@@ -92,7 +95,7 @@ fn look_at_tpm(config: &Config) -> Result<(String, bool), Failure> {
 
 fn quoter(config: &Config) -> Result<Arc<dyn Quoter>, Failure> {
     let which = match config.platform {
-        Platform::Azure => AkChoice::Persistent(AkChoice::AZURE),
+        Platform::Azure => Azure::KEY,
         _ => AkChoice::Ours,
     };
     let quoter = TpmQuoter::open(&config.tpm_tcti, which);
@@ -101,19 +104,38 @@ fn quoter(config: &Config) -> Result<Arc<dyn Quoter>, Failure> {
 }
 
 fn source(config: &Config) -> Result<Arc<dyn EvidenceSource>, Failure> {
-    match config.platform {
-        Platform::Simulated => {
-            let development =
-                DevelopmentMode::from_config(true).ok_or_else(|| Failure::new("not in development", "", ""))?;
-            let simulated = Simulated::open(&config.state_dir, development, time::OffsetDateTime::now_utc())
-                .map_err(|error| Failure::new("the software processor could not be opened", &error, error.fix()))?;
-            Ok(Arc::new(simulated))
-        }
-        Platform::Baremetal => Ok(Arc::new(Tsm::at(Path::new(<Tsm>::ROOT)))),
-        other => Err(Failure::new(
-            format!("platform = {:?}: its evidence provider is not built yet", other.as_str()),
-            "",
-            "use platform = \"baremetal\" where the kernel offers configfs-tsm, or \"simulated\" for development",
-        )),
-    }
+    let kind = match config.platform {
+        Platform::Simulated => return simulated(config),
+        Platform::Azure => return Ok(azure(config)),
+        Platform::Gcp => HardwareKind::Gcp,
+        Platform::Aws => HardwareKind::Aws,
+        Platform::Baremetal => HardwareKind::Baremetal,
+    };
+    let usual = HardwareConfig::new(&config.state_dir);
+    let wanted = HardwareConfig {
+        kds_enabled: config.evidence.key_distribution.is_some(),
+        kds_base: config.evidence.key_distribution.clone().unwrap_or_default(),
+        svsm: config.evidence.boot == Boot::Svsm,
+        ..usual
+    };
+    let hardware = platform::Hardware::open(kind, wanted)
+        .map_err(|error| Failure::new("there is no SEV-SNP device to ask", &error, error.fix()))?;
+    Ok(Arc::new(hardware))
+}
+
+fn simulated(config: &Config) -> Result<Arc<dyn EvidenceSource>, Failure> {
+    let development = DevelopmentMode::from_config(true).ok_or_else(|| Failure::new("not in development", "", ""))?;
+    let simulated = Simulated::open(&config.state_dir, development, time::OffsetDateTime::now_utc())
+        .map_err(|error| Failure::new("the software processor could not be opened", &error, error.fix()))?;
+    Ok(Arc::new(simulated))
+}
+
+/// Certificates come from Azure's own service, revocation lists from AMD's.
+fn azure(config: &Config) -> Arc<dyn EvidenceSource> {
+    let certificates = Imds::open(&config.evidence.metadata, &config.state_dir);
+    let certificates = match &config.evidence.key_distribution {
+        None => certificates,
+        Some(base) => certificates.with_lists_from(Arc::new(Kds::open(base, &config.state_dir, Kds::CRL_AGE))),
+    };
+    Arc::new(Azure::at(&config.tpm_tcti, Arc::new(certificates)))
 }

@@ -5,6 +5,7 @@ use attestation_verifier::{
 };
 use evidence::{
     Digest, UnixSeconds,
+    core::Platform,
     json::{self, Limits, Value},
 };
 
@@ -23,9 +24,14 @@ pub(crate) struct SelfCheck {
     pub(crate) report_sha256: Digest,
 }
 
-/// The policy of a gateway for itself: strict, but for the code, which nothing proves before releases exist.
-fn policy() -> Policy {
-    Policy { code: attestation_verifier::Grade::None, ..Policy::strict() }
+/// The policy of a gateway for itself: its platform's preset, but for the code, which nothing proves before releases
+/// exist.
+fn policy(platform: Platform) -> Policy {
+    let preset = match platform {
+        Platform::Simulated => Policy::strict(),
+        real => Policy::preset(real.as_str()).unwrap_or_else(Policy::strict),
+    };
+    Policy { code: attestation_verifier::Grade::None, ..preset }
 }
 
 /// Judges the boot's own bundle.
@@ -40,7 +46,7 @@ pub(crate) fn judge(booted: &Booted) -> Result<SelfCheck, Failure> {
         .map_err(|error| Failure::new("the bundle does not fit its profile", error, ""))?;
     let anchor = anchor(booted.test_root.as_deref())?;
     let question = BundleQuestion { bundle: &bundle, anchor: &anchor, nonce: None, crls: &[], releases: &[] };
-    let appraisal = appraise_bundle(question, &policy(), now()?, &Ring);
+    let appraisal = appraise_bundle(question, &policy(booted.platform), now()?, &Ring);
     let (word, text) = (appraisal.verdict.word(), appraisal.verdict.to_json());
     let Some(evidence) = appraisal.verdict.evidence.filter(|_| appraisal.verdict.rejection().is_none()) else {
         return Err(Failure::new(
@@ -81,7 +87,7 @@ pub(crate) fn judge_proof(
         payment: None,
         tag_key: Some((app.prover.epoch, &app.prover.tag_key)),
     };
-    Ok(appraise_proof(question, &policy(), UnixSeconds(now()?.0), &Ring))
+    Ok(appraise_proof(question, &policy(app.config.platform), UnixSeconds(now()?.0), &Ring))
 }
 
 fn anchor(test_root: Option<&[u8]>) -> Result<TrustAnchor<'_>, Failure> {

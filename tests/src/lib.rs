@@ -28,5 +28,6 @@ pub use liar::Liar;
 pub use paying::Paying;
 pub use program::{program, repository, run, run_with_env};
 pub use saved::{Judged, Saved, verify};
+pub use shared::opened_processor;
 pub use tpm::Swtpm;
 pub use wallet::Wallet;

@@ -11,10 +11,18 @@ use crate::{EVERYTHING, FILESYSTEM, Gateway, Settings, docker, repository};
 
 /// Two RSA-4096 keys take seconds to make, so all scenarios of a build share one software processor.
 pub(crate) fn processor(state: &Path) {
-    let file = once(&repository().join("target/shared-processor"), "software-psp", |shared| {
+    fs::copy(processor_file(), state.join("software-psp")).expect("the processor is copied");
+}
+
+/// The same processor, opened.
+pub fn opened_processor() -> SoftwarePsp {
+    SoftwarePsp::open(processor_file().parent().expect("in a folder")).expect("a software processor")
+}
+
+fn processor_file() -> PathBuf {
+    once(&repository().join("target/shared-processor"), "software-psp", |shared| {
         SoftwarePsp::create(shared, Product::Genoa, time::OffsetDateTime::now_utc()).expect("a software processor");
-    });
-    fs::copy(file, state.join("software-psp")).expect("the processor is copied");
+    })
 }
 
 /// Records of the installed servers, as a first start leaves them. The image that servers run in names the folder: a

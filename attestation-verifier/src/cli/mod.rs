@@ -6,9 +6,11 @@ mod bundle;
 mod eventlog;
 mod files;
 mod output;
+mod policy;
 mod proof;
 mod quote;
 mod report;
+mod show;
 mod vtpm;
 
 use std::{fmt, path::PathBuf, process::ExitCode};
@@ -49,13 +51,16 @@ enum Command {
     Bundle(bundle::BundleArgs),
     /// Verify the proof of one tool call, with the bundle of its gateway.
     Proof(proof::ProofArgs),
+    /// Show every field of a report, a certificate or a revocation list. Verifies nothing.
+    Show(show::ShowArgs),
 }
 
 /// What every command takes.
 #[derive(Args)]
 pub(crate) struct Common {
-    /// What to ask of the evidence: "strict", or a TOML file in which every field is written.
-    #[arg(long, value_name = "strict|FILE", default_value = "strict")]
+    /// What to ask of the evidence: a preset (strict, azure, gcp, aws, baremetal), or a TOML file in which every field is
+    /// written.
+    #[arg(long, value_name = "PRESET|FILE", default_value = "strict")]
     policy: String,
     /// Time at which dates and revocation are judged, RFC 3339. Without it: the system clock.
     #[arg(long, value_name = "RFC3339", value_parser = time)]
@@ -100,20 +105,16 @@ impl Usage {
     pub(crate) fn new(what: impl fmt::Display, fix: impl Into<String>) -> Self {
         Self { what: what.to_string(), fix: fix.into() }
     }
+
+    /// The same with another remedy.
+    pub(crate) fn or(self, fix: impl Into<String>) -> Self {
+        Self { fix: fix.into(), ..self }
+    }
 }
 
 impl Common {
     pub(crate) fn read(self) -> Result<Setting, Usage> {
-        let policy = match self.policy.as_str() {
-            "strict" => Policy::strict(),
-            path => {
-                let bytes = files::read("--policy", path.as_ref())?;
-                let fix = "start from policy/strict.toml; the word for the preset is strict";
-                let text =
-                    String::from_utf8(bytes).map_err(|_| Usage::new(format!("--policy {path}: not text"), fix))?;
-                Policy::from_toml(&text).map_err(|error| Usage::new(format!("--policy {path}: {error}"), fix))?
-            }
-        };
+        let policy = policy::read("--policy", &self.policy)?;
         let root_path = self.trust_root.unwrap_or_default();
         let root = if root_path.as_os_str().is_empty() {
             None
@@ -143,7 +144,7 @@ impl Setting {
 
     /// What the policy asks of event logs.
     pub(crate) fn events(&self) -> EventPolicy {
-        EventPolicy::unchecked("the policy asks nothing of the events of a boot")
+        self.policy.events.clone()
     }
 
     /// The revocation lists of these files; a rejection if one is no list.
@@ -195,6 +196,12 @@ pub(crate) fn run() -> ExitCode {
         Command::Eventlog(arguments) => found(eventlog::run(arguments)),
         Command::Bundle(arguments) => judged(bundle::run(arguments)),
         Command::Proof(arguments) => judged(proof::run(arguments)),
+        Command::Show(arguments) => {
+            return show::run(&arguments).unwrap_or_else(|usage| {
+                output::complain(&usage.what, &usage.fix);
+                ExitCode::from(1)
+            });
+        }
     };
     match outcome {
         Ok((Said::Verdict(verdict), setting)) => {

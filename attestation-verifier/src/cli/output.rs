@@ -77,6 +77,7 @@ fn table(verdict: &Verdict, moment: Moment, out: &mut impl Write) -> io::Result<
     writeln!(out, "{}", printable(&verdict.headline()))?;
     writeln!(out)?;
     rows(&verdict.checks, out)?;
+    unchecked(verdict, out)?;
     writeln!(out, "\nnot proven:")?;
     for code in &verdict.not_proven {
         writeln!(out, "  {:<22} {}", code.code(), code.sentence())?;
@@ -87,7 +88,43 @@ fn table(verdict: &Verdict, moment: Moment, out: &mut impl Write) -> io::Result<
     writeln!(out, "\ngrade {}, trust {trust}, judged at {at} ({source})", verdict.grade.name())
 }
 
+/// What the policy leaves unchecked; fields with the same reason share a line.
+fn unchecked(verdict: &Verdict, out: &mut impl Write) -> io::Result<()> {
+    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
+    for field in &verdict.unchecked {
+        match reasons.iter_mut().find(|(reason, _)| *reason == field.reason) {
+            Some((_, fields)) => fields.push(&field.field),
+            None => reasons.push((&field.reason, vec![&field.field])),
+        }
+    }
+    if !reasons.is_empty() {
+        writeln!(out, "\nunchecked by the policy:")?;
+    }
+    for (reason, fields) in reasons {
+        writeln!(out, "  {}: {}", printable(&by_table(&fields)), printable(reason))?;
+    }
+    Ok(())
+}
+
+/// `a, guest.{b, c}`: fields of one table together.
+fn by_table(fields: &[&str]) -> String {
+    let mut tables: Vec<(&str, Vec<&str>)> = Vec::new();
+    for field in fields {
+        let (table, name) = field.rsplit_once('.').unwrap_or(("", field));
+        match tables.iter_mut().find(|(known, _)| *known == table) {
+            Some((_, names)) => names.push(name),
+            None => tables.push((table, vec![name])),
+        }
+    }
+    let text = |(table, names): (&str, Vec<&str>)| match (table, names.as_slice()) {
+        ("", names) => names.join(", "),
+        (table, [only]) => format!("{table}.{only}"),
+        (table, names) => format!("{table}.{{{}}}", names.join(", ")),
+    };
+    tables.into_iter().map(text).collect::<Vec<_>>().join(", ")
+}
+
 /// Names inside certificates are a stranger's: they must not move the cursor of a terminal.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{FFFD}' } else { c }).collect()
 }

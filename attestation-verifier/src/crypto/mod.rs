@@ -1,8 +1,15 @@
-//! The signature schemes of the evidence, behind a trait: `ring` here, another back end for the browser.
+//! The signature schemes of the evidence, behind a trait: `ring` natively, RustCrypto for WebAssembly. Both accept the
+//! same signatures (tests/wycheproof.rs).
 
+#[cfg(feature = "ring")]
 mod ring;
+#[cfg(feature = "rustcrypto")]
+mod rust_crypto;
 
+#[cfg(feature = "ring")]
 pub use self::ring::Ring;
+#[cfg(feature = "rustcrypto")]
+pub use self::rust_crypto::RustCrypto;
 
 /// The signature does not verify, or key or signature do not have the shape of the scheme.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]

@@ -14,7 +14,6 @@ use crate::{
         bundle::{Booted, Judge},
         vtpm::Bound,
     },
-    policy::Need,
 };
 
 impl<C: Crypto> Judge<'_, C> {
@@ -47,7 +46,7 @@ impl<C: Crypto> Judge<'_, C> {
                     None => "none asked for: the evidence may be old",
                     Some(_) => "the bundle answers a nonce; --nonce says whether it is yours",
                 };
-                if self.policy.report_data == Need::Required {
+                if self.policy.wants_report_data() {
                     checks.open("nonce", Class::Policy, &format!("{detail}; the policy wants report data of yours"));
                 } else {
                     checks.note("nonce", Class::Binding, detail);

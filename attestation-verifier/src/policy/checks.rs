@@ -1,7 +1,14 @@
-//! A report held against a policy. Each rule gives a line; a rule that asks for nothing gives none, but for the
-//! measurement, whose absence a reader must see.
+//! A report held against a policy. Each rule gives a line; what the policy leaves unchecked is listed in the verdict with
+//! its reason, and the measurement, whose absence a reader must see, has a line of its own even then.
 
-use crate::{Accept, Allowance, Chain, Class, Demand, Policy, Report, Tcb, Verified, Vmpl, appraisal::Checks};
+use crate::{
+    Bit, Chain, Class, FirmwareVersion, PlatformRules, Policy, Product, Report, ReportData, Rule, Tcb, Unchecked,
+    Verdict, Verified, Vmpl, appraisal::Checks,
+};
+
+/// Fields that no report can answer: bundles, proofs and quotes list them themselves.
+const NOT_OF_A_REPORT: [&str; 3] = ["vtpm", "code", "settlement"];
+const EVENTS: &str = "events.";
 
 /// Lines for everything the policy asks.
 pub(crate) fn check(report: &Verified<Report<'_>>, chain: &Verified<Chain<'_>>, policy: &Policy, checks: &mut Checks) {
@@ -10,121 +17,332 @@ pub(crate) fn check(report: &Verified<Report<'_>>, chain: &Verified<Chain<'_>>, 
     guest_policy(report, policy, checks);
     platform(report, policy, checks);
     firmware(report, policy, checks);
-    listed(checks, "measurement", "report.MEASUREMENT", report.measurement(), &policy.measurements, true);
-    listed(checks, "host-data", "report.HOST_DATA", report.host_data(), &policy.host_data, false);
-    listed(checks, "id-key", "report.ID_KEY_DIGEST", report.id_key_digest(), &policy.id_keys, false);
-    listed(checks, "author-key", "report.AUTHOR_KEY_DIGEST", report.author_key_digest(), &policy.author_keys, false);
+    identity(report, policy, checks);
     chip(report, policy, checks);
     provider(chain, policy, checks);
 }
 
+/// What the policy does not ask of a report of this product, with the reasons it gives.
+pub(crate) fn list_unchecked(product: Product, policy: &Policy, verdict: &mut Verdict) {
+    let product = format!("firmware.{}.", product.name().to_lowercase());
+    for field in policy.fields() {
+        let of_another = field.path.starts_with("firmware.") && !field.path.starts_with(&product);
+        let Err(reason) = field.rule else { continue };
+        let of_a_report = !NOT_OF_A_REPORT.contains(&field.path.as_str()) && !field.path.starts_with(EVENTS);
+        if of_a_report && !of_another {
+            verdict.leaves_unchecked(Unchecked { field: field.path, reason: reason.to_owned() });
+        }
+    }
+}
+
+/// The report data against the policy's own list.
+pub(crate) fn listed_report_data(report: &Verified<Report<'_>>, policy: &Policy, checks: &mut Checks) {
+    if let Rule::Check(ReportData::OneOf(list)) = &policy.report_data {
+        listed(checks, "report-data-listed", "report.REPORT_DATA", report.report_data(), list);
+    }
+}
+
 const FIX: &str = "if you mean to accept it, say so in a policy file (--policy FILE)";
+const UPDATE: &str = "update the host firmware, or accept the older one in the policy file";
 
 fn accepted_kinds(report: &Verified<Report<'_>>, chain: &Verified<Chain<'_>>, policy: &Policy, checks: &mut Checks) {
-    if !policy.products.contains(&report.product()) {
+    if policy.products.asked().is_some_and(|list| !list.contains(&report.product())) {
         let detail = format!("{} is none of the policy's products", report.product());
         checks.fail("accepted-product", Class::Policy, detail, FIX);
     }
-    if !policy.keys.contains(&chain.kind()) {
+    if policy.keys.asked().is_some_and(|list| !list.contains(&chain.kind())) {
         let detail = format!("a {} is none of the policy's keys", chain.kind());
         checks.fail("accepted-key", Class::Policy, detail, FIX);
     }
 }
 
 fn privilege(report: &Verified<Report<'_>>, policy: &Policy, checks: &mut Checks) {
-    match report.vmpl() {
-        Vmpl::Guest(level) if policy.vmpl.contains(&level) => {
-            checks.pass("vmpl", Class::Policy, format!("asked for at VMPL {level}"));
+    const NAME: &str = "vmpl";
+    match (report.vmpl(), &policy.vmpl) {
+        (Vmpl::Host, _) => {
+            let detail = "report.VMPL: asked for by the host, which no policy accepts".into();
+            checks.fail(NAME, Class::Policy, detail, "the guest has to ask for the report itself");
         }
-        found => {
-            let detail = format!("report.VMPL: asked for by {found}, the policy accepts {:?}", policy.vmpl);
-            checks.fail("vmpl", Class::Policy, detail, FIX);
+        (Vmpl::Guest(level), Rule::Unchecked(reason)) => {
+            checks.note(NAME, Class::Policy, &format!("asked for at VMPL {level}; unchecked: {reason}"));
+        }
+        (Vmpl::Guest(level), Rule::Check(levels)) if levels.contains(&level) => {
+            checks.pass(NAME, Class::Policy, format!("asked for at VMPL {level}"));
+        }
+        (found, Rule::Check(levels)) => {
+            let detail = format!("report.VMPL: asked for by {found}, the policy accepts {levels:?}");
+            checks.fail(NAME, Class::Policy, detail, FIX);
         }
     }
 }
 
 fn guest_policy(report: &Verified<Report<'_>>, policy: &Policy, checks: &mut Checks) {
-    let (bits, rules) = (report.policy(), policy.guest);
+    let (bits, rules) = (report.policy(), &policy.guest);
+    let abi = bits.min_abi();
+    let wanted_abi = rules.min_abi.asked();
+    let low = wanted_abi.filter(|wanted| abi < **wanted).map(|(major, minor)| {
+        format!("the lowest ABI is {}.{}, policy.guest.min_abi asks for {major}.{minor}", abi.0, abi.1)
+    });
+    let seventeen = (!bits.reserved_one()).then(|| "bit 17, which must be one, is zero".to_owned());
     let wrong = [
-        (!bits.reserved_one(), "bit 17, which must be one, is zero"),
-        (refused(rules.debug, bits.debug()), "DEBUG is allowed: the host may read and write the guest"),
-        (refused(rules.migration_agent, bits.migration_agent()), "MIGRATE_MA is allowed: an agent may move the guest"),
-        (refused(rules.smt, bits.smt()), "SMT is allowed"),
-        (refused(rules.cxl, bits.cxl()), "CXL is allowed"),
-        (lacking(rules.single_socket, bits.single_socket()), "SINGLE_SOCKET is not required"),
-        (lacking(rules.aes_256_xts, bits.aes_256_xts()), "MEM_AES_256_XTS is not required"),
-        (lacking(rules.rapl_off, bits.rapl_off()), "RAPL_DIS is not required"),
-        (lacking(rules.ciphertext_hiding, bits.ciphertext_hiding()), "CIPHERTEXT_HIDING_DRAM is not required"),
-        (lacking(rules.page_swap_off, bits.page_swap_off()), "PAGE_SWAP_DISABLE is not required"),
+        wrong_bit(&rules.smt, bits.smt(), "SMT is not allowed", "SMT is allowed"),
+        wrong_bit(
+            &rules.migration_agent,
+            bits.migration_agent(),
+            "MIGRATE_MA is not allowed",
+            "MIGRATE_MA is allowed: an agent may move the guest",
+        ),
+        wrong_bit(
+            &rules.debug,
+            bits.debug(),
+            "DEBUG is not allowed",
+            "DEBUG is allowed: the host may read and write the guest",
+        ),
+        wrong_bit(
+            &rules.single_socket,
+            bits.single_socket(),
+            "SINGLE_SOCKET is not required",
+            "SINGLE_SOCKET is required",
+        ),
+        wrong_bit(&rules.cxl, bits.cxl(), "CXL is not allowed", "CXL is allowed"),
+        wrong_bit(
+            &rules.aes_256_xts,
+            bits.aes_256_xts(),
+            "MEM_AES_256_XTS is not required",
+            "MEM_AES_256_XTS is required",
+        ),
+        wrong_bit(&rules.rapl_off, bits.rapl_off(), "RAPL_DIS is not required", "RAPL_DIS is required"),
+        wrong_bit(
+            &rules.ciphertext_hiding,
+            bits.ciphertext_hiding(),
+            "CIPHERTEXT_HIDING_DRAM is not required",
+            "CIPHERTEXT_HIDING_DRAM is required",
+        ),
+        wrong_bit(
+            &rules.page_swap_off,
+            bits.page_swap_off(),
+            "PAGE_SWAP_DISABLE is not required",
+            "PAGE_SWAP_DISABLE is required",
+        ),
     ];
-    list(checks, "guest-policy", "report.POLICY", bits.0, &wrong);
+    let wrong = [seventeen, low].into_iter().chain(wrong.map(|what| what.map(str::to_owned))).flatten().collect();
+    list(checks, "guest-policy", "report.POLICY", bits.0, wrong);
 }
 
 fn platform(report: &Verified<Report<'_>>, policy: &Policy, checks: &mut Checks) {
-    let (bits, rules) = (report.platform_info(), policy.platform);
+    let (bits, rules) = (report.platform_info(), &policy.platform);
+    let no_alias_check = match report.version() {
+        2 => "the memory alias check (AMD-SB-3015) cannot be shown by a report of version 2",
+        _ => "the memory alias check (AMD-SB-3015) was not made",
+    };
     let wrong = [
-        (refused(rules.smt, bits.smt()), "SMT is on"),
-        (lacking(rules.tsme, bits.tsme()), "TSME is off"),
-        (lacking(rules.ecc, bits.ecc()), "memory has no ECC"),
-        (lacking(rules.alias_check, bits.alias_check()), "the memory alias check (AMD-SB-3015) is not shown"),
-        (lacking(rules.ciphertext_hiding, bits.ciphertext_hiding()), "ciphertext hiding is off"),
+        wrong_bit(&rules.smt, bits.smt(), "SMT is off", "SMT is on"),
+        wrong_bit(&rules.tsme, bits.tsme(), "TSME is off", "TSME is on"),
+        wrong_bit(&rules.ecc, bits.ecc(), "memory has no ECC", "memory has ECC"),
+        wrong_bit(&rules.rapl_off, bits.rapl_off(), "RAPL is on", "RAPL is off"),
+        wrong_bit(
+            &rules.ciphertext_hiding,
+            bits.ciphertext_hiding(),
+            "ciphertext hiding is off",
+            "ciphertext hiding is on",
+        ),
+        wrong_bit(&rules.alias_check, bits.alias_check(), no_alias_check, "the memory alias check was made"),
+        wrong_bit(&rules.iommu_write_safe, bits.iommu_write_safe(), "bit 6 is not set", "bit 6 is set"),
+        wrong_bit(&rules.tio, bits.tio(), "trusted I/O is off", "trusted I/O is on"),
     ];
-    list(checks, "platform", "report.PLATFORM_INFO", bits.0, &wrong);
+    let PlatformRules { smt, tsme, ecc, rapl_off, ciphertext_hiding, alias_check, iommu_write_safe, tio } = rules;
+    let asked = [smt, tsme, ecc, rapl_off, ciphertext_hiding, alias_check, iommu_write_safe, tio];
+    if asked.into_iter().all(|rule| rule.asked().is_none()) {
+        checks.note("platform", Class::Policy, &format!("{:#x}; the policy asks for no bit of it", bits.0));
+        return;
+    }
+    list(checks, "platform", "report.PLATFORM_INFO", bits.0, wrong.into_iter().flatten().map(str::to_owned).collect());
 }
 
 fn firmware(report: &Verified<Report<'_>>, policy: &Policy, checks: &mut Checks) {
-    let (reported, committed, current) = (report.reported_tcb(), report.committed_tcb(), report.current_tcb());
-    let order = [("REPORTED", reported, "COMMITTED", committed), ("COMMITTED", committed, "CURRENT", current)];
-    match order.iter().find_map(|(low, a, high, b)| b.first_below(a).map(|found| (low, high, found))) {
-        Some((low, high, (part, found, minimum))) => {
-            let part = part.name();
-            let detail = format!("report.{low}_TCB.{part}: {minimum}, above {high}_TCB with {found}");
-            checks.fail(
-                "tcb-order",
-                Class::Policy,
-                detail,
-                "no firmware of AMD's reports this; fetch the report again",
-            );
+    order(report, policy, checks);
+    floors(report, policy, checks);
+    versions(report, policy, checks);
+    mitigations(report, policy, checks);
+    if let Rule::Check(wanted) = policy.min_guest_svn {
+        let found = report.guest_svn();
+        if found < wanted {
+            let detail = format!("report.GUEST_SVN: found {found}, policy.min_guest_svn asks for {wanted}");
+            checks.fail("guest-svn", Class::Policy, detail, FIX);
+        } else {
+            checks.pass("guest-svn", Class::Policy, format!("{found}, at least {wanted}"));
         }
-        None if policy.provisional_firmware == Allowance::Refuse && committed != current => {
-            let detail = format!("report.COMMITTED_TCB: {committed}; running is {current}, so the host may go back");
-            checks.fail("tcb-order", Class::Policy, detail, "the host must commit its firmware (SNP_COMMIT)");
-        }
-        None => checks.pass("tcb-order", Class::Policy, "reported <= committed <= current".into()),
-    }
-    if let Some(floor) = policy.min_tcb.of(report.product()) {
-        floors(report, floor, checks);
-    }
-    if report.guest_svn() < policy.min_guest_svn {
-        let detail = format!(
-            "report.GUEST_SVN: found {}, policy.min_guest_svn asks for {}",
-            report.guest_svn(),
-            policy.min_guest_svn
-        );
-        checks.fail("guest-svn", Class::Policy, detail, FIX);
     }
 }
 
-fn floors(report: &Verified<Report<'_>>, floor: Tcb, checks: &mut Checks) {
-    let held =
-        [("REPORTED", report.reported_tcb()), ("COMMITTED", report.committed_tcb()), ("LAUNCH", report.launch_tcb())];
-    match held.iter().find_map(|(name, tcb)| tcb.first_below(&floor).map(|found| (name, found))) {
-        None => checks.pass("min-tcb", Class::Policy, format!("at least {floor}")),
-        Some((name, (part, found, minimum))) => {
-            let part = part.name();
-            let detail = format!("report.{name}_TCB.{part}: found {found}, policy.min_tcb asks for {minimum}");
-            checks.fail(
-                "min-tcb",
-                Class::Policy,
-                detail,
-                "update the host firmware, or accept the older TCB in the policy file",
+/// REPORTED <= COMMITTED <= CURRENT, whatever the policy says; and is what runs committed?
+fn order(report: &Verified<Report<'_>>, policy: &Policy, checks: &mut Checks) {
+    const NAME: &str = "tcb-order";
+    const FIX: &str = "no firmware of AMD's reports this; fetch the report again";
+    let (reported, committed, current) = (report.reported_tcb(), report.committed_tcb(), report.current_tcb());
+    let (current_version, committed_version) = (report.current_version(), report.committed_version());
+    let order = [("REPORTED", reported, "COMMITTED", committed), ("COMMITTED", committed, "CURRENT", current)];
+    if let Some((low, high, (part, found, minimum))) =
+        order.iter().find_map(|(low, a, high, b)| b.first_below(a).map(|found| (low, high, found)))
+    {
+        let detail = format!("report.{low}_TCB.{}: {minimum}, above {high}_TCB with {found}", part.name());
+        checks.fail(NAME, Class::Policy, detail, FIX);
+    } else if current_version < committed_version {
+        let detail = format!("report.COMMITTED version: {committed_version}, above the running {current_version}");
+        checks.fail(NAME, Class::Policy, detail, FIX);
+    } else {
+        checks.pass(NAME, Class::Policy, "reported <= committed <= current".into());
+    }
+    if policy.provisional_firmware.asked().is_some() {
+        const NAME: &str = "committed";
+        const FIX: &str = "the host must commit its firmware (SNP_COMMIT)";
+        if committed != current {
+            let detail = format!("report.COMMITTED_TCB: {committed}; running is {current}, so the host may go back");
+            checks.fail(NAME, Class::Policy, detail, FIX);
+        } else if committed_version != current_version {
+            let detail = format!(
+                "report.COMMITTED version: {committed_version}; running is {current_version}, so the host may go back"
             );
+            checks.fail(NAME, Class::Policy, detail, FIX);
+        } else {
+            checks.pass(NAME, Class::Policy, format!("what runs is committed, firmware {current_version}"));
+        }
+    }
+}
+
+fn floors(report: &Verified<Report<'_>>, policy: &Policy, checks: &mut Checks) {
+    let rules = policy.firmware.of(report.product());
+    let floors = [
+        ("min-reported-tcb", "REPORTED", "min_reported_tcb", report.reported_tcb(), &rules.min_reported_tcb),
+        ("min-committed-tcb", "COMMITTED", "min_committed_tcb", report.committed_tcb(), &rules.min_committed_tcb),
+        ("min-launch-tcb", "LAUNCH", "min_launch_tcb", report.launch_tcb(), &rules.min_launch_tcb),
+    ];
+    for (name, tcb, field, found, rule) in floors {
+        if let Rule::Check(floor) = rule {
+            floor_of_levels(name, tcb, field, found, floor, checks);
+        }
+    }
+}
+
+fn floor_of_levels(name: &'static str, tcb: &str, field: &str, found: Tcb, floor: &Tcb, checks: &mut Checks) {
+    match found.first_below(floor) {
+        None => checks.pass(name, Class::Policy, format!("at least {floor}")),
+        Some((part, found, minimum)) => {
+            let part = part.name();
+            let detail = format!("report.{tcb}_TCB.{part}: found {found}, policy.{field} asks for {minimum}");
+            checks.fail(name, Class::Policy, detail, UPDATE);
+        }
+    }
+}
+
+fn versions(report: &Verified<Report<'_>>, policy: &Policy, checks: &mut Checks) {
+    let rules = policy.firmware.of(report.product());
+    let versions: [(_, _, FirmwareVersion, _); 2] = [
+        ("min-current-version", "CURRENT", report.current_version(), &rules.min_current_version),
+        ("min-committed-version", "COMMITTED", report.committed_version(), &rules.min_committed_version),
+    ];
+    for (name, which, found, rule) in versions {
+        match rule {
+            Rule::Check(wanted) if found < *wanted => {
+                let field = name.replace('-', "_");
+                let detail = format!("report.{which} version: found {found}, policy.{field} asks for {wanted}");
+                checks.fail(name, Class::Policy, detail, UPDATE);
+            }
+            Rule::Check(wanted) => checks.pass(name, Class::Policy, format!("{found}, at least {wanted}")),
+            Rule::Unchecked(_) => {}
+        }
+    }
+}
+
+fn mitigations(report: &Verified<Report<'_>>, policy: &Policy, checks: &mut Checks) {
+    let rules = policy.firmware.of(report.product());
+    let (launch, current) = match report.mitigations() {
+        Some((launch, current)) => (Some(launch), Some(current)),
+        None => (None, None),
+    };
+    let vectors = [
+        ("launch-mitigations", "LAUNCH_MIT_VECTOR", launch, &rules.launch_mitigations),
+        ("current-mitigations", "CURRENT_MIT_VECTOR", current, &rules.current_mitigations),
+    ];
+    for (name, field, found, rule) in vectors {
+        let Rule::Check(wanted) = rule else { continue };
+        match found {
+            Some(found) if found & wanted == *wanted => checks.pass(name, Class::Policy, format!("{found:#x}")),
+            Some(found) => {
+                let detail = format!("report.{field}: {found:#x} lacks {:#x} of {wanted:#x}", wanted & !found);
+                checks.fail(name, Class::Policy, detail, UPDATE);
+            }
+            None => {
+                let detail = format!(
+                    "report.{field}: a report of version {} has none, the policy asks for {wanted:#x}",
+                    report.version()
+                );
+                checks.fail(
+                    name,
+                    Class::Policy,
+                    detail,
+                    "ask the guest for a report of version 5 (newer SNP firmware)",
+                );
+            }
+        }
+    }
+}
+
+fn identity(report: &Verified<Report<'_>>, policy: &Policy, checks: &mut Checks) {
+    match &policy.measurements {
+        Rule::Check(list) => listed(checks, "measurement", "report.MEASUREMENT", report.measurement(), list),
+        Rule::Unchecked(reason) => {
+            let text = hex::encode(report.measurement());
+            checks.note("measurement", Class::Policy, &format!("{text}; unchecked: {reason}"));
+        }
+    }
+    if let Rule::Check(list) = &policy.family_ids {
+        listed(checks, "family-id", "report.FAMILY_ID", report.family_id(), list);
+    }
+    if let Rule::Check(list) = &policy.image_ids {
+        listed(checks, "image-id", "report.IMAGE_ID", report.image_id(), list);
+    }
+    if let Rule::Check(list) = &policy.host_data {
+        listed(checks, "host-data", "report.HOST_DATA", report.host_data(), list);
+    }
+    if let Rule::Check(list) = &policy.id_keys {
+        listed(checks, "id-key", "report.ID_KEY_DIGEST", report.id_key_digest(), list);
+    }
+    if let Rule::Check(list) = &policy.author_keys {
+        // Without the bit the digest is not one that the firmware has checked.
+        if report.key_info().author_key {
+            listed(checks, "author-key", "report.AUTHOR_KEY_DIGEST", report.author_key_digest(), list);
+        } else {
+            let detail = "report.KEY_INFO: AUTHOR_KEY_EN is zero, so there is no author key".into();
+            checks.fail("author-key", Class::Policy, detail, FIX);
+        }
+    }
+    if let Rule::Check(bit) = policy.author_key_used {
+        let says = if report.key_info().author_key { "one" } else { "zero" };
+        if bit.holds(report.key_info().author_key) {
+            checks.pass("author-key-used", Class::Policy, format!("AUTHOR_KEY_EN is {says}"));
+        } else {
+            let detail = format!("report.KEY_INFO: AUTHOR_KEY_EN is {says}");
+            checks.fail("author-key-used", Class::Policy, detail, FIX);
         }
     }
 }
 
 fn chip(report: &Verified<Report<'_>>, policy: &Policy, checks: &mut Checks) {
-    let Accept::OneOf(chips) = &policy.chips else { return };
+    if policy.chip_binding.asked().is_some() {
+        if report.chip_id_masked() {
+            let detail = "report.CHIP_ID: zero, so the report names no chip".into();
+            checks.fail(
+                "chip-binding",
+                Class::Policy,
+                detail,
+                "the host must clear MASK_CHIP_ID; a VLEK never names one",
+            );
+        } else {
+            checks.pass("chip-binding", Class::Policy, "the report names its chip".into());
+        }
+    }
+    let Rule::Check(chips) = &policy.chips else { return };
     let id = report.chip_id().split_at_checked(report.product().hwid_length()).map(|(id, _)| id);
     if !report.chip_id_masked() && chips.iter().any(|known| Some(known.as_slice()) == id) {
         checks.pass("chip", Class::Policy, "one of the policy's chips".into());
@@ -134,57 +352,40 @@ fn chip(report: &Verified<Report<'_>>, policy: &Policy, checks: &mut Checks) {
 }
 
 fn provider(chain: &Verified<Chain<'_>>, policy: &Policy, checks: &mut Checks) {
-    let Accept::OneOf(providers) = &policy.providers else { return };
+    let Rule::Check(providers) = &policy.providers else { return };
     match chain.vek().csp_id() {
         Some(id) if providers.iter().any(|known| known == id) => {
             checks.pass("provider", Class::Policy, id.to_owned());
         }
         Some(id) => {
-            checks.fail(
-                "provider",
-                Class::Policy,
-                format!("vek.CSP_ID: \"{id}\" is none of the policy's providers"),
-                FIX,
-            );
+            let detail = format!("vek.CSP_ID: \"{id}\" is none of the policy's providers");
+            checks.fail("provider", Class::Policy, detail, FIX);
         }
         None => checks.fail("provider", Class::Policy, "vek: a VCEK names no provider".into(), FIX),
     }
 }
 
-fn listed<const N: usize>(
-    checks: &mut Checks,
-    name: &'static str,
-    field: &str,
-    found: &[u8; N],
-    accepted: &Accept<[u8; N]>,
-    always: bool,
-) {
+fn listed<const N: usize>(checks: &mut Checks, name: &'static str, field: &str, found: &[u8; N], list: &[[u8; N]]) {
     let text = hex::encode(found);
-    match accepted {
-        Accept::Any if always => {
-            checks.note(name, Class::Policy, &format!("{text}; the policy asks for no particular one"));
-        }
-        Accept::Any => {}
-        Accept::OneOf(list) if list.contains(found) => checks.pass(name, Class::Policy, text),
-        Accept::OneOf(_) => {
-            checks.fail(name, Class::Policy, format!("{field}: {text} is not in the policy's list"), FIX)
-        }
+    if list.contains(found) {
+        checks.pass(name, Class::Policy, text);
+    } else {
+        checks.fail(name, Class::Policy, format!("{field}: {text} is not in the policy's list"), FIX);
     }
 }
 
-fn list(checks: &mut Checks, name: &'static str, field: &str, bits: u64, wrong: &[(bool, &str)]) {
-    let found: Vec<&str> = wrong.iter().filter(|(is_wrong, _)| *is_wrong).map(|(_, what)| *what).collect();
-    if found.is_empty() {
+fn list(checks: &mut Checks, name: &'static str, field: &str, bits: u64, wrong: Vec<String>) {
+    if wrong.is_empty() {
         checks.pass(name, Class::Policy, format!("{bits:#x}"));
     } else {
-        checks.fail(name, Class::Policy, format!("{field}: {bits:#x}: {}", found.join("; ")), FIX);
+        checks.fail(name, Class::Policy, format!("{field}: {bits:#x}: {}", wrong.join("; ")), FIX);
     }
 }
 
-fn refused(rule: Allowance, bit: bool) -> bool {
-    rule == Allowance::Refuse && bit
-}
-
-fn lacking(rule: Demand, bit: bool) -> bool {
-    rule == Demand::Require && !bit
+fn wrong_bit(rule: &Rule<Bit>, bit: bool, lacking: &'static str, set: &'static str) -> Option<&'static str> {
+    let rule = rule.asked()?;
+    if rule.holds(bit) {
+        return None;
+    }
+    Some(if bit { set } else { lacking })
 }

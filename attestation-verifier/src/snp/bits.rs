@@ -90,6 +90,14 @@ impl PlatformInfo {
     pub fn alias_check(self) -> bool {
         self.bit(5)
     }
+    /// Bit 6: set by real Turins; others name it IOMMU_WRITE_SAFE. No check rests on it.
+    pub fn iommu_write_safe(self) -> bool {
+        self.bit(6)
+    }
+    /// Bit 7: trusted I/O is on; since version 5.
+    pub fn tio(self) -> bool {
+        self.bit(7)
+    }
 
     pub(crate) fn check_reserved(self, version: u32) -> Result<(), u32> {
         // Bit 5 came with version 3. Bit 6 is set by real Turins; bit 7 (trusted I/O) came with version 5.

@@ -3,15 +3,15 @@
 
 use evidence::UnixSeconds;
 use sha2::{Digest as _, Sha256};
-use x509_parser::{
-    certificate::X509Certificate,
-    extensions::ParsedExtension,
-    prelude::FromDer,
-    public_key::PublicKey,
-    x509::{X509Name, X509Version},
-};
 
-use crate::{BadSignature, Crypto, Product, VekKind, snp::signed_object::SignedObject};
+use crate::{
+    BadSignature, Crypto, Product, VekKind,
+    der::{Tlv, tag},
+    snp::{
+        signed_object::SignedObject,
+        x509::{Body, Name},
+    },
+};
 
 /// Largest certificate looked at. AMD's have less than 1,700 bytes.
 const LONGEST: usize = 8 * 1024;
@@ -21,7 +21,16 @@ const LONGEST: usize = 8 * 1024;
 pub struct Certificate<'a> {
     der: &'a [u8],
     outer: SignedObject<'a>,
-    parsed: X509Certificate<'a>,
+    body: Body<'a>,
+}
+
+/// Which of its two authorities AMD means: they may do different things.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Authority {
+    /// ARK: signs intermediates and revocation lists.
+    Root,
+    /// ASK, ASVK: sign endorsement certificates and nothing below them.
+    Intermediate,
 }
 
 impl<'a> Certificate<'a> {
@@ -33,14 +42,13 @@ impl<'a> Certificate<'a> {
         if der.len() > LONGEST {
             return Err(CertificateError::TooLong { found: der.len() });
         }
-        match X509Certificate::from_der(der) {
-            Ok(([], parsed)) => {
-                let outer = SignedObject::parse(der).ok_or(CertificateError::NotDer)?;
-                Ok(Self { der, outer, parsed })
-            }
-            Ok((rest, _)) => Err(CertificateError::Trailing { found: rest.len() }),
-            Err(_) => Err(CertificateError::NotDer),
+        let rest = Tlv::read(der).map(|(_, rest)| rest).ok_or(CertificateError::NotDer)?;
+        if !rest.is_empty() {
+            return Err(CertificateError::Trailing { found: rest.len() });
         }
+        let outer = SignedObject::parse(der).ok_or(CertificateError::NotDer)?;
+        let body = Body::parse(outer.to_be_signed()).ok_or(CertificateError::NotDer)?;
+        Ok(Self { der, outer, body })
     }
 
     /// The bytes as received.
@@ -54,29 +62,28 @@ impl<'a> Certificate<'a> {
     }
 
     /// Subject common name, empty if there is not exactly one.
-    pub fn subject(&self) -> &str {
-        common_name(&self.parsed.tbs_certificate.subject)
+    pub fn subject(&self) -> &'a str {
+        self.body.subject.common
     }
 
     /// Issuer common name, empty if there is not exactly one.
-    pub fn issuer(&self) -> &str {
-        common_name(&self.parsed.tbs_certificate.issuer)
+    pub fn issuer(&self) -> &'a str {
+        self.body.issuer.common
     }
 
     /// Subject, DER.
-    pub(crate) fn subject_der(&self) -> &[u8] {
-        self.parsed.tbs_certificate.subject.as_raw()
+    pub(crate) fn subject_der(&self) -> &'a [u8] {
+        self.body.subject.whole
     }
 
     /// Serial number, big-endian, as encoded.
     pub fn serial(&self) -> &'a [u8] {
-        self.parsed.tbs_certificate.raw_serial()
+        self.body.serial
     }
 
     /// First and last second of its life.
     pub fn validity(&self) -> (UnixSeconds, UnixSeconds) {
-        let validity = self.parsed.tbs_certificate.validity();
-        (seconds(validity.not_before.timestamp()), seconds(validity.not_after.timestamp()))
+        (UnixSeconds(self.body.not_before), UnixSeconds(self.body.not_after))
     }
 
     /// Which intermediate this is, by its name: `SEV-Milan` is the ASK, `SEV-VLEK-Milan` the ASVK of Milan.
@@ -98,16 +105,15 @@ impl<'a> Certificate<'a> {
         }
     }
 
-    /// Checks issuer name and signature.
+    /// Checks issuer name, signature, and that the key identifier it names is the issuer's.
     ///
     /// # Errors
     /// [`CertificateError`].
     pub fn check_issued_by(&self, issuer: &Certificate<'_>, crypto: &impl Crypto) -> Result<(), CertificateError> {
-        let tbs = &self.parsed.tbs_certificate;
-        if tbs.issuer.as_raw() != issuer.subject_der() {
+        if self.body.issuer.whole != issuer.subject_der() {
             return Err(CertificateError::Issuer {
-                found: full_name(&tbs.issuer),
-                given: full_name(&issuer.parsed.tbs_certificate.subject),
+                found: full_name(&self.body.issuer),
+                given: full_name(&issuer.body.subject),
             });
         }
         if !self.outer.is_amd_pss() {
@@ -115,7 +121,13 @@ impl<'a> Certificate<'a> {
         }
         self.outer
             .check(issuer.rsa_key()?, crypto)
-            .map_err(|BadSignature| CertificateError::Signature { issuer: issuer.subject().to_owned() })
+            .map_err(|BadSignature| CertificateError::Signature { issuer: issuer.subject().to_owned() })?;
+        match (self.authority_key_id(), issuer.subject_key_id()) {
+            (Some(named), Some(own)) if named != own => {
+                Err(CertificateError::Extension { oid: AUTHORITY_KEY_ID.into() })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Checks the life span, both ends included.
@@ -131,96 +143,150 @@ impl<'a> Certificate<'a> {
         }
     }
 
-    /// Checks that this may issue certificates: version 3, basic constraints and key usage critical, an RSA key.
+    /// Checks that this is an authority of that rank: version 3, names, serial number, basic constraints and key usage as
+    /// AMD writes them, both critical, an RSA key of 4096 bits.
     ///
     /// # Errors
     /// [`CertificateError`].
-    pub fn check_authority(&self) -> Result<(), CertificateError> {
+    pub fn check_authority(&self, rank: Authority) -> Result<(), CertificateError> {
         self.check_common()?;
+        if self.serial() == [0] {
+            return Err(CertificateError::Serial);
+        }
         let (mut is_ca, mut may_sign) = (false, false);
-        for extension in self.parsed.extensions() {
-            match extension.parsed_extension() {
-                ParsedExtension::BasicConstraints(constraints) => is_ca = extension.critical && constraints.ca,
-                ParsedExtension::KeyUsage(usage) => may_sign = extension.critical && usage.key_cert_sign(),
-                ParsedExtension::SubjectKeyIdentifier(_)
-                | ParsedExtension::AuthorityKeyIdentifier(_)
-                | ParsedExtension::CRLDistributionPoints(_)
-                    if !extension.critical => {}
-                _ => return Err(CertificateError::Extension { oid: extension.oid.to_id_string() }),
+        for extension in &self.body.extensions {
+            let wrong = || CertificateError::Extension { oid: extension.oid.clone() };
+            let understood = match (extension.oid.as_str(), extension.critical) {
+                (BASIC_CONSTRAINTS, critical) => {
+                    is_ca = critical && rank.constraints().contains(&extension.value);
+                    true
+                }
+                (KEY_USAGE, critical) => {
+                    may_sign = critical && rank.key_usages().contains(&extension.value);
+                    true
+                }
+                (SUBJECT_KEY_ID, false) => self.subject_key_id().is_some(),
+                (AUTHORITY_KEY_ID, false) => self.authority_key_id().is_some(),
+                (CRL_POINTS, false) => Tlv::only(extension.value, tag::SEQUENCE).is_some(),
+                _ => false,
+            };
+            if !understood {
+                return Err(wrong());
             }
         }
         if !is_ca || !may_sign {
             return Err(CertificateError::NoAuthority);
         }
-        self.rsa_key().map(|_| ())
+        let modulus = rsa_modulus(self.rsa_key()?).ok_or(CertificateError::Key { wanted: RSA_4096 })?;
+        // 512 bytes without its sign byte, the highest bit set.
+        let is_4096 = modulus.len() == 512 && modulus.first().is_some_and(|first| first & 0x80 != 0);
+        if is_4096 { Ok(()) } else { Err(CertificateError::Key { wanted: RSA_4096 }) }
     }
 
-    pub(crate) fn check_common(&self) -> Result<(), CertificateError> {
-        let tbs = &self.parsed.tbs_certificate;
-        if tbs.version != X509Version::V3 || tbs.issuer_uid.is_some() || tbs.subject_uid.is_some() {
+    /// Checks that this is an endorsement certificate as far as it is not AMD's extensions: version 3, names, serial
+    /// number 0.
+    pub(crate) fn check_endorsement(&self) -> Result<(), CertificateError> {
+        self.check_common()?;
+        if self.serial() == [0] { Ok(()) } else { Err(CertificateError::Serial) }
+    }
+
+    fn check_common(&self) -> Result<(), CertificateError> {
+        if !self.body.is_version_3 {
             return Err(CertificateError::Version);
         }
-        let extensions = tbs.extensions();
+        for name in [&self.body.subject, &self.body.issuer] {
+            // Under a test root the organisation is another one, but the same throughout.
+            if !name.is_of_profile() || name.organisation != self.body.issuer.organisation {
+                return Err(CertificateError::Name { found: full_name(name) });
+            }
+        }
+        let extensions = &self.body.extensions;
         for (at, extension) in extensions.iter().enumerate() {
             if extensions.iter().skip(at + 1).any(|later| later.oid == extension.oid) {
-                return Err(CertificateError::Twice { oid: extension.oid.to_id_string() });
+                return Err(CertificateError::Twice { oid: extension.oid.clone() });
             }
         }
         Ok(())
     }
 
-    /// The key as DER `RSAPublicKey`, 2048 to 8192 bits, exponent 65537.
-    pub(crate) fn rsa_key(&self) -> Result<&[u8], CertificateError> {
-        let spki = &self.parsed.tbs_certificate.subject_pki;
-        match spki.parsed() {
-            Ok(PublicKey::RSA(key))
-                if (2048..=8192).contains(&key.key_size()) && key.try_exponent().is_ok_and(|e| e == 65537) =>
-            {
-                Ok(&spki.subject_public_key.data)
-            }
-            _ => Err(CertificateError::Key { wanted: "RSA, 2048 to 8192 bits, exponent 65537" }),
-        }
+    /// The key as DER `RSAPublicKey`, exponent 65537.
+    pub(crate) fn rsa_key(&self) -> Result<&'a [u8], CertificateError> {
+        let key = self.body.key;
+        let is_rsa = key.algorithm == RSA_ENCRYPTION && rsa_modulus(key.bits).is_some();
+        if is_rsa { Ok(key.bits) } else { Err(CertificateError::Key { wanted: RSA_4096 }) }
     }
 
     /// The key as uncompressed P-384 point.
     pub(crate) fn p384_point(&self) -> Result<[u8; 97], CertificateError> {
-        /// id-ecPublicKey and secp384r1 (RFC 5480).
-        const EC: &str = "1.2.840.10045.2.1";
-        const P384: &str = "1.3.132.0.34";
-        let spki = &self.parsed.tbs_certificate.subject_pki;
-        let curve = spki.algorithm.parameters.as_ref().and_then(|any| any.as_oid().ok());
-        let right = spki.algorithm.algorithm.to_id_string() == EC
-            && curve.is_some_and(|curve| curve.to_id_string() == P384)
-            && spki.subject_public_key.data.first() == Some(&4);
-        let point = spki.subject_public_key.data.as_ref().try_into().ok();
-        match point {
-            Some(point) if right => Ok(point),
+        let key = self.body.key;
+        match <[u8; 97]>::try_from(key.bits) {
+            Ok(point) if key.algorithm == EC_P384 && point.first() == Some(&4) => Ok(point),
             _ => Err(CertificateError::Key { wanted: "ECDSA on P-384, uncompressed" }),
         }
     }
 
+    fn subject_key_id(&self) -> Option<&'a [u8]> {
+        Tlv::only(self.extension(SUBJECT_KEY_ID)?, tag::OCTET_STRING).map(|id| id.content)
+    }
+
+    fn authority_key_id(&self) -> Option<&'a [u8]> {
+        const KEY_ID: u8 = 0x80;
+        let sequence = Tlv::only(self.extension(AUTHORITY_KEY_ID)?, tag::SEQUENCE)?;
+        Tlv::only(sequence.content, KEY_ID).map(|id| id.content)
+    }
+
+    fn extension(&self, oid: &str) -> Option<&'a [u8]> {
+        self.body.extensions.iter().find(|extension| extension.oid == oid).map(|extension| extension.value)
+    }
+
     /// (object identifier, critical, raw content) of each extension.
     pub(crate) fn extensions(&self) -> impl Iterator<Item = (String, bool, &'a [u8])> {
-        self.parsed.extensions().iter().map(|e| (e.oid.to_id_string(), e.critical, e.value))
+        self.body.extensions.iter().map(|e| (e.oid.clone(), e.critical, e.value))
     }
 }
 
-pub(crate) fn seconds(timestamp: i64) -> UnixSeconds {
-    UnixSeconds(u64::try_from(timestamp).unwrap_or(0))
+const SUBJECT_KEY_ID: &str = "2.5.29.14";
+const KEY_USAGE: &str = "2.5.29.15";
+const BASIC_CONSTRAINTS: &str = "2.5.29.19";
+const CRL_POINTS: &str = "2.5.29.31";
+const AUTHORITY_KEY_ID: &str = "2.5.29.35";
+
+const RSA_4096: &str = "RSA, 4096 bits, exponent 65537";
+/// rsaEncryption, NULL (RFC 3279).
+const RSA_ENCRYPTION: [u8; 15] = *b"\x30\x0D\x06\x09\x2A\x86\x48\x86\xF7\x0D\x01\x01\x01\x05\x00";
+/// id-ecPublicKey, secp384r1 (RFC 5480).
+const EC_P384: [u8; 18] = *b"\x30\x10\x06\x07\x2A\x86\x48\xCE\x3D\x02\x01\x06\x05\x2B\x81\x04\x00\x22";
+
+impl Authority {
+    /// cA; the intermediate may have no authority below it.
+    fn constraints(self) -> &'static [&'static [u8]] {
+        match self {
+            Self::Root => &[b"\x30\x03\x01\x01\xFF"],
+            Self::Intermediate => &[b"\x30\x06\x01\x01\xFF\x02\x01\x00"],
+        }
+    }
+
+    /// keyCertSign, and cRLSign for the root. AMD declares one spare bit where DER would have two.
+    fn key_usages(self) -> &'static [&'static [u8]] {
+        match self {
+            Self::Root => &[b"\x03\x02\x01\x06"],
+            Self::Intermediate => &[b"\x03\x02\x01\x04", b"\x03\x02\x02\x04"],
+        }
+    }
 }
 
-fn common_name<'n>(name: &'n X509Name<'_>) -> &'n str {
-    let mut names = name.iter_common_name();
-    match (names.next(), names.next()) {
-        (Some(only), None) => only.as_str().unwrap_or(""),
-        _ => "",
-    }
+/// The modulus of an `RSAPublicKey` whose exponent is 65537.
+fn rsa_modulus(der: &[u8]) -> Option<&[u8]> {
+    let mut parts = Tlv::only(der, tag::SEQUENCE)?.elements();
+    let (modulus, exponent) = (parts.next()??, parts.next()??);
+    let is_f4 = exponent.positive_integer()? == [1, 0, 1] && parts.next().is_none();
+    modulus.positive_integer().filter(|_| is_f4)
 }
 
 /// Common name and organisation, by which AMD's names and a test root's differ.
-fn full_name(name: &X509Name<'_>) -> String {
-    let organisation = name.iter_organization().next().and_then(|part| part.as_str().ok()).unwrap_or("nobody");
-    format!("{} of {organisation}", common_name(name))
+fn full_name(name: &Name<'_>) -> String {
+    let organisation = if name.organisation.is_empty() { "nobody" } else { name.organisation };
+    format!("{} of {organisation}", name.common)
 }
 
 fn intermediate_of(name: &str) -> Option<(Product, VekKind)> {
@@ -254,6 +320,15 @@ pub enum CertificateError {
     /// Not version 3, or with unique identifiers.
     #[error("not a version 3 certificate without unique identifiers")]
     Version,
+    /// A name that is not written as AMD writes names, or of another organisation than its issuer.
+    #[error("the name \"{found}\" is not one of the profile")]
+    Name {
+        /// Common name and organisation.
+        found: String,
+    },
+    /// Endorsement certificates have the serial number 0, and only they.
+    #[error("serial number: an endorsement certificate has 0, an authority has another")]
+    Serial,
     /// Not RSASSA-PSS with SHA-384 throughout and salt 48.
     #[error("signature algorithm is not RSASSA-PSS with SHA-384, MGF1 with SHA-384 and salt 48")]
     Algorithm,

@@ -2,21 +2,22 @@
 //! list can only name intermediates.
 
 use evidence::UnixSeconds;
-use x509_parser::{extensions::ParsedExtension, prelude::FromDer, revocation_list::CertificateRevocationList};
 
 use crate::{
-    BadSignature, Certificate, CertificateError, Crypto, Unverified, Verified, snp::certificate::seconds,
-    snp::signed_object::SignedObject,
+    BadSignature, Certificate, CertificateError, Crypto, Unverified, Verified,
+    snp::{signed_object::SignedObject, x509::ListBody},
 };
 
 /// Largest list looked at. AMD's have less than 1,000 bytes.
 const LONGEST: usize = 256 * 1024;
+const CRL_NUMBER: &str = "2.5.29.20";
+const AUTHORITY_KEY_ID: &str = "2.5.29.35";
 
 /// A revocation list.
 #[derive(Clone, Debug)]
 pub struct Crl<'a> {
     outer: SignedObject<'a>,
-    parsed: CertificateRevocationList<'a>,
+    body: ListBody<'a>,
 }
 
 /// Where a list stands in time.
@@ -39,21 +40,28 @@ impl<'a> Crl<'a> {
         if der.len() > LONGEST {
             return Err(CrlError::TooLong { found: der.len() });
         }
-        match CertificateRevocationList::from_der(der) {
-            Ok(([], parsed)) => Ok(Self { outer: SignedObject::parse(der).ok_or(CrlError::NotDer)?, parsed }),
-            _ => Err(CrlError::NotDer),
-        }
+        let outer = SignedObject::parse(der).ok_or(CrlError::NotDer)?;
+        let body = ListBody::parse(outer.to_be_signed()).ok_or(CrlError::NotDer)?;
+        Ok(Self { outer, body })
+    }
+
+    /// Issuer common name, empty if there is not exactly one.
+    pub fn issuer(&self) -> &'a str {
+        self.body.issuer.common
+    }
+
+    /// Serial numbers of what it revokes, big-endian, as encoded.
+    pub fn serials(&self) -> impl Iterator<Item = &'a [u8]> {
+        self.body.revoked.iter().map(|entry| entry.serial)
     }
 
     /// thisUpdate and nextUpdate.
     pub fn updates(&self) -> (UnixSeconds, Option<UnixSeconds>) {
-        let next = self.parsed.next_update().map(|time| seconds(time.timestamp()));
-        (seconds(self.parsed.last_update().timestamp()), next)
+        (UnixSeconds(self.body.this_update), self.body.next_update.map(UnixSeconds))
     }
 
     fn check(&self, root: &Certificate<'_>, crypto: &impl Crypto) -> Result<(), CrlError> {
-        let list = &self.parsed.tbs_cert_list;
-        if list.issuer.as_raw() != root.subject_der() {
+        if self.body.issuer.whole != root.subject_der() {
             return Err(CrlError::Issuer { root: root.subject().to_owned() });
         }
         if !self.outer.is_amd_pss() {
@@ -63,10 +71,10 @@ impl<'a> Crl<'a> {
             .check(root.rsa_key().map_err(CrlError::Root)?, crypto)
             .map_err(|BadSignature| CrlError::Signature { root: root.subject().to_owned() })?;
         // An indirect, partial or delta list leaves out certificates that are revoked.
-        for extension in list.extensions() {
-            match extension.parsed_extension() {
-                ParsedExtension::AuthorityKeyIdentifier(_) | ParsedExtension::CRLNumber(_) => {}
-                _ => return Err(CrlError::Extension { oid: extension.oid.to_id_string() }),
+        for extension in &self.body.extensions {
+            match extension.oid.as_str() {
+                AUTHORITY_KEY_ID | CRL_NUMBER => {}
+                _ => return Err(CrlError::Extension { oid: extension.oid.clone() }),
             }
         }
         Ok(())
@@ -89,7 +97,7 @@ impl Verified<Crl<'_>> {
     /// its entry makes a revoked intermediate good again, for AMD's lists give no reason.
     pub fn revokes(&self, certificate: &Certificate<'_>) -> bool {
         let serial = significant(certificate.serial());
-        self.parsed.iter_revoked_certificates().any(|entry| significant(entry.raw_serial()) == serial)
+        self.body.revoked.iter().any(|entry| significant(entry.serial) == serial)
     }
 
     /// May the list be used to say that a certificate is *not* revoked at `at`?

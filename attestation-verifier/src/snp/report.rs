@@ -8,7 +8,7 @@ use std::fmt;
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    BadSignature, Chain, Crypto, Product, Tcb, Unverified, VekKind, Verified,
+    BadSignature, Chain, Crypto, FirmwareVersion, Product, Tcb, Unverified, VekKind, Verified,
     snp::bits::{GuestPolicy, PlatformInfo},
 };
 
@@ -285,6 +285,10 @@ impl<'a> Report<'a> {
     pub fn reported_tcb(&self) -> Tcb {
         self.reported
     }
+    /// CPUID family, model and stepping, offset 0x188; since version 3.
+    pub fn cpuid(&self) -> Option<[u8; 3]> {
+        (self.version >= 3).then(|| *self.signed.at::<0x188, 3>())
+    }
     /// CHIP_ID, offset 0x1A0; zero if masked.
     pub fn chip_id(&self) -> &'a [u8; 64] {
         self.signed.at::<0x1A0, 64>()
@@ -292,6 +296,14 @@ impl<'a> Report<'a> {
     /// COMMITTED_TCB, offset 0x1E0: the host cannot go below it any more.
     pub fn committed_tcb(&self) -> Tcb {
         self.committed
+    }
+    /// CURRENT_BUILD, MINOR and MAJOR, offset 0x1E8: the firmware that runs.
+    pub fn current_version(&self) -> FirmwareVersion {
+        FirmwareVersion::decode(*self.signed.at::<0x1E8, 3>())
+    }
+    /// COMMITTED_BUILD, MINOR and MAJOR, offset 0x1EC.
+    pub fn committed_version(&self) -> FirmwareVersion {
+        FirmwareVersion::decode(*self.signed.at::<0x1EC, 3>())
     }
     /// LAUNCH_TCB, offset 0x1F0: when the guest was launched or imported.
     pub fn launch_tcb(&self) -> Tcb {
@@ -336,7 +348,11 @@ fn check_fields(report: &SignedReport<'_>) -> Result<(u32, Option<Product>), Rep
         return Ok((version, None));
     }
     let [family, model, stepping] = *report.at::<0x188, 3>();
-    let product = Product::from_cpuid(family, model).ok_or(ReportError::Cpuid { family, model, stepping })?;
+    let product = Product::from_cpuid(family, model).ok_or(if Product::is_venice(family, model) {
+        ReportError::Venice { model, stepping }
+    } else {
+        ReportError::Cpuid { family, model, stepping }
+    })?;
     Ok((version, Some(product)))
 }
 
@@ -438,6 +454,17 @@ pub enum ReportError {
         /// CPUID stepping.
         stepping: u8,
     },
+    /// A processor of which too little is known to judge its reports.
+    #[error(
+        "report.CPUID: family 0x1a model {model:#x} stepping {stepping} is a Venice; missing here are AMD's root \
+         certificate (ARK-Venice) and the layout of its TCB_VERSION"
+    )]
+    Venice {
+        /// CPUID model, extended and base combined.
+        model: u8,
+        /// CPUID stepping.
+        stepping: u8,
+    },
     /// Chain and report name different products.
     #[error("report.CPUID: the report is from {found}, its certificate chain is of {chain}")]
     Product {
@@ -460,7 +487,7 @@ impl ReportError {
             Self::Version { .. } | Self::Algorithm { .. } | Self::Bit { .. } | Self::Vmpl { .. } => {
                 "if newer firmware made this report, use a newer verifier"
             }
-            Self::SigningKey { .. } | Self::Cpuid { .. } => {
+            Self::SigningKey { .. } | Self::Cpuid { .. } | Self::Venice { .. } => {
                 "if a newer processor made this report, use a newer verifier"
             }
             Self::Product { .. } => "give the endorsement certificate of the processor that made the report",

@@ -3,7 +3,7 @@
 
 use sha2::{Digest as _, Sha256};
 
-use crate::{Certificate, CertificateError, Product, VekKind};
+use crate::{Certificate, CertificateError, Product, VekKind, snp::certificate::Authority};
 
 /// What a chain may end in.
 #[derive(Clone, Debug)]
@@ -44,7 +44,8 @@ impl<'a> TrustAnchor<'a> {
         if Product::ALL.into_iter().any(|product| ark_pin(product) == fingerprint) {
             return Ok(Self::Amd);
         }
-        root.check_authority()?;
+        // An intermediate may be named; that it is no root is what the chain's verdict then says.
+        root.check_authority(Authority::Root).or_else(|_| root.check_authority(Authority::Intermediate))?;
         Ok(Self::Test(Box::new(root)))
     }
 
@@ -141,10 +142,12 @@ mod tests {
             let (ark, ask) = (Certificate::parse(ark(product)).unwrap(), Certificate::parse(ask(product)).unwrap());
             ark.check_issued_by(&ark, &Ring).unwrap();
             ask.check_issued_by(&ark, &Ring).unwrap();
-            for certificate in [&ark, &ask] {
-                certificate.check_authority().unwrap();
+            for (certificate, rank) in [(&ark, Authority::Root), (&ask, Authority::Intermediate)] {
+                certificate.check_authority(rank).unwrap();
                 certificate.check_dates(at).unwrap();
             }
+            assert_eq!(ark.check_authority(Authority::Intermediate), Err(CertificateError::NoAuthority));
+            assert_eq!(ask.check_authority(Authority::Root), Err(CertificateError::NoAuthority));
             assert_eq!(ask.intermediate_kind(), Some((product, VekKind::Vcek)));
             assert_eq!(ark.subject(), format!("ARK-{product}"));
         }

@@ -19,7 +19,7 @@ impl Vek {
     /// # Errors
     /// [`CertificateError`].
     pub fn decode(certificate: &Certificate<'_>, product: Product, kind: VekKind) -> Result<Self, CertificateError> {
-        certificate.check_common()?;
+        certificate.check_endorsement()?;
         let mut found = Found::default();
         for (oid, critical, value) in certificate.extensions() {
             found.take(&oid, critical, value).ok_or(CertificateError::Extension { oid })?;
@@ -37,9 +37,20 @@ impl Vek {
             microcode: level(8, "1.3.6.1.4.1.3704.1.3.8", "ucodeSPL")?,
         };
         let wrong = |oid: &str| CertificateError::Extension { oid: oid.to_owned() };
-        // Reserved levels are zero; the fmc level exists on Turin only.
-        if [4, 5, 6, 7].into_iter().any(|arc| found.levels.get(arc).copied().flatten().unwrap_or(0) != 0) {
-            return Err(wrong("1.3.6.1.4.1.3704.1.3.4-7"));
+        // Reserved levels are there and zero; Turin has one fewer of them and the fmc level in its place.
+        for (arc, oid) in [
+            (4, "1.3.6.1.4.1.3704.1.3.4"),
+            (5, "1.3.6.1.4.1.3704.1.3.5"),
+            (6, "1.3.6.1.4.1.3704.1.3.6"),
+            (7, "1.3.6.1.4.1.3704.1.3.7"),
+        ] {
+            let level = found.levels.get(arc).copied().flatten();
+            let expected = if arc == 4 && product == Product::Turin { None } else { Some(0) };
+            match (level, expected) {
+                (None, Some(_)) => return Err(missing(oid, "spl4 to spl7")),
+                (level, expected) if level != expected => return Err(wrong(oid)),
+                _ => {}
+            }
         }
         if product != Product::Turin && found.levels.get(9).copied().flatten().is_some() {
             return Err(wrong("1.3.6.1.4.1.3704.1.3.9"));
@@ -50,7 +61,8 @@ impl Vek {
         }
         // "Milan-B0" on a VCEK, "Milan" on a VLEK.
         let name = found.product.ok_or(missing("1.3.6.1.4.1.3704.1.2", "productName"))?;
-        if name.split('-').next() != Some(product.name()) {
+        let stepping = name.strip_prefix(product.name()).map(|rest| (kind, rest.as_bytes()));
+        if !matches!(stepping, Some((_, [])) | Some((VekKind::Vcek, [b'-', b'A'..=b'Z', b'0'..=b'9']))) {
             return Err(wrong("1.3.6.1.4.1.3704.1.2"));
         }
         let (hwid, csp_id) = match kind {
@@ -70,6 +82,14 @@ impl Vek {
             }
         };
         Ok(Self { kind, product, point: certificate.p384_point()?, tcb, hwid, csp_id })
+    }
+
+    /// True if both certificates are of one key: AMD issues the certificate of a key again, with other dates. Everything
+    /// else that they say must agree too.
+    pub fn same_signer(&self, other: &Self) -> bool {
+        let Self { kind, product, point, tcb, hwid, csp_id } = self;
+        (kind, product, point, tcb) == (&other.kind, &other.product, &other.point, &other.tcb)
+            && (hwid, csp_id) == (&other.hwid, &other.csp_id)
     }
 
     /// VCEK or VLEK.

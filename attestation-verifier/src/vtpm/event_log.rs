@@ -6,7 +6,7 @@ use measured_boot::{Bank, Digest, PcrIndex, PcrSet, PcrValue};
 
 use super::{
     events::{self, EventPolicy, Word},
-    explain::Explanation,
+    explain::EventMeaning,
 };
 use crate::{Finding, Verdict, appraisal::Checks, finding::ExplainedEvent};
 
@@ -84,7 +84,7 @@ pub fn appraise_event_log(log: &[u8], registers: &PcrSet, policy: &EventPolicy) 
         offset: event.offset(),
         stated_type: event.stated_type().to_string(),
         digest: event.digest().to_string(),
-        explanation: Explanation::of(&event),
+        explanation: EventMeaning::of(&event),
     });
     finding.events = events.collect();
     finding

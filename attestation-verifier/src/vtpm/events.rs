@@ -29,13 +29,7 @@ const REMARKS: [&[u8]; 2] =
     [b"Calling EFI Application from Boot Option", b"Returning from EFI Application from Boot Option"];
 
 /// Something asked of a log, or the reason why nothing is.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum EventRule<T> {
-    /// The log is held against this.
-    Check(T),
-    /// Not looked at. The reason goes into the verdict.
-    Unchecked(String),
-}
+pub use crate::Rule as EventRule;
 
 /// The events of a register, all of which must be listed.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -495,7 +489,7 @@ fn closed(
 ) {
     match events.iter().find(|event| !allowed(event.digest())) {
         Some(event) => {
-            let explanation = super::Explanation::of(event);
+            let explanation = super::EventMeaning::of(event);
             let stated = explanation.stated.map(|text| format!(" (the log calls it \"{text}\")")).unwrap_or_default();
             let detail = format!("{place} holds {}{stated}, which the policy does not list", event.digest());
             checks.fail(row, Class::Policy, detail, LIST);

@@ -63,14 +63,14 @@ pub(super) fn section_named(digest: &Digest) -> Option<&'static str> {
 
 /// What an event of a replayed log shows, in words.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Explanation {
+pub struct EventMeaning {
     /// What the digest proves, if it is the digest of something we can read.
     pub proven: Option<String>,
     /// What the log says beside it, which anyone may have written.
     pub stated: Option<String>,
 }
 
-impl Explanation {
+impl EventMeaning {
     /// Explains an event.
     pub fn of(event: &BelievedEvent<'_, '_>) -> Self {
         let stated = text(event.stated_data()).map(|text| short(&text));

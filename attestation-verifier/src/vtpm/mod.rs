@@ -21,7 +21,7 @@ pub use attest::{AttestError, ClockInfo};
 pub use claims::{ClaimsError, RuntimeClaims};
 pub use event_log::{RegistersError, appraise_event_log, check_event_log, registers};
 pub use events::{EventPolicy, EventRule, MeasuredBinary};
-pub use explain::Explanation;
+pub use explain::EventMeaning;
 pub use hcl::{Hcl, HclError};
 pub use key::{KeyError, TpmKey};
 pub use key_file::{GivenKey, KeyFileError};

@@ -4,7 +4,7 @@
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 
-use crate::{Der, EvidenceError, VekKind};
+use crate::{Der, EvidenceError, VekKind, collateral::Issuers};
 
 /// Longest table we look at; a real one with three PEM certificates has 6.5 KiB.
 const LIMIT: usize = 64 * 1024;
@@ -16,22 +16,53 @@ const ASK: [u8; 16] = guid(0x4ab7b379_bbac_4fe4_a02f_05aef327c782);
 const VCEK: [u8; 16] = guid(0x63da758d_e664_4564_adc5_f4b93be8accd);
 const VLEK: [u8; 16] = guid(0xa8074bc2_a25a_483e_aae6_39c045a0b8a1);
 
-/// VEK, intermediate and root for a report signed by a key of `kind`.
-pub(crate) fn chain(table: &[u8], kind: VekKind) -> Result<(Der, Der, Der), EvidenceError> {
-    let entries = entries(table)?;
-    let (vek, intermediate) = match kind {
-        VekKind::Vcek => ((VCEK, "VCEK"), "ASK"),
-        VekKind::Vlek => ((VLEK, "VLEK"), "ASVK"),
-    };
-    let find = |(guid, what)| {
-        let mut found = entries.iter().filter(|(other, _)| *other == guid).map(|(_, bytes)| *bytes);
-        let bytes = found.next().ok_or(EvidenceError::CollateralMissing { what })?;
-        match found.next() {
-            None => certificate(bytes),
-            Some(_) => Err(bad("one kind of certificate is there twice")),
+const CRL: [u8; 16] = guid(0x92f81bc3_5811_4d3d_97ff_d19f88dc67ea);
+
+/// The certificates of a table; hosts leave out what they like.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct HostTable {
+    pub(crate) vcek: Option<Der>,
+    pub(crate) vlek: Option<Der>,
+    /// ASK or ASVK.
+    pub(crate) intermediate: Option<Der>,
+    pub(crate) root: Option<Der>,
+    /// A revocation list, as it stands there.
+    pub(crate) crl: Option<Der>,
+}
+
+impl HostTable {
+    /// Reads a table. Entries of other kinds are not looked at.
+    pub(crate) fn parse(table: &[u8]) -> Result<Self, EvidenceError> {
+        let entries = entries(table)?;
+        let find = |guid| {
+            let mut found = entries.iter().filter(|(other, _)| *other == guid).map(|(_, bytes)| *bytes);
+            match (found.next(), found.next()) {
+                (_, Some(_)) => Err(bad("one kind of certificate is there twice")),
+                (found, None) => Ok(found),
+            }
+        };
+        let certificate = |guid| find(guid)?.map(certificate).transpose();
+        Ok(Self {
+            vcek: certificate(VCEK)?,
+            vlek: certificate(VLEK)?,
+            intermediate: certificate(ASK)?,
+            root: certificate(ARK)?,
+            crl: find(CRL)?.map(|bytes| Der::new(bytes.to_vec())),
+        })
+    }
+
+    /// Intermediate and root, if both are there.
+    pub(crate) fn issuers(&self) -> Option<Issuers> {
+        Some(Issuers { intermediate: self.intermediate.clone()?, root: self.root.clone()? })
+    }
+
+    /// The endorsement certificate of that kind.
+    pub(crate) fn vek(&self, kind: VekKind) -> Option<&Der> {
+        match kind {
+            VekKind::Vcek => self.vcek.as_ref(),
+            VekKind::Vlek => self.vlek.as_ref(),
         }
-    };
-    Ok((find(vek)?, find((ASK, intermediate))?, find((ARK, "ARK"))?))
+    }
 }
 
 type Entry<'a> = ([u8; 16], &'a [u8]);
@@ -131,43 +162,60 @@ pub(crate) mod tests {
         der
     }
 
-    pub(crate) fn full() -> Vec<u8> {
-        table(&[(ARK, der(1)), (ASK, Der::new(der(2)).pem().into_bytes()), (VCEK, der(3)), (VLEK, der(4))])
+    /// Real certificates as a host hands them out.
+    pub(crate) fn table_of(
+        vek: Option<(VekKind, &[u8])>,
+        intermediate: Option<&[u8]>,
+        root: Option<&[u8]>,
+        crl: Option<&[u8]>,
+    ) -> Vec<u8> {
+        let vek = vek.map(|(kind, der)| (if kind == VekKind::Vcek { VCEK } else { VLEK }, der));
+        let rest = [(ASK, intermediate), (ARK, root), (CRL, crl)];
+        let entries: Vec<_> =
+            vek.into_iter().chain(rest.into_iter().filter_map(|(guid, der)| Some((guid, der?)))).collect();
+        table(&entries.iter().map(|(guid, der)| (*guid, der.to_vec())).collect::<Vec<_>>())
+    }
+
+    fn full() -> Vec<u8> {
+        table(&[
+            (ARK, der(1)),
+            (ASK, Der::new(der(2)).pem().into_bytes()),
+            (VCEK, der(3)),
+            (VLEK, der(4)),
+            (CRL, der(5)),
+        ])
     }
 
     #[test]
     fn certificates_come_as_der_or_pem() {
-        let (vek, intermediate, root) = chain(&full(), VekKind::Vcek).expect("all there");
-        assert_eq!((vek.as_bytes(), intermediate.as_bytes(), root.as_bytes()), (&*der(3), &*der(2), &*der(1)));
-        let (vek, ..) = chain(&full(), VekKind::Vlek).expect("all there");
-        assert_eq!(vek.as_bytes(), der(4));
+        let found = HostTable::parse(&full()).expect("all there");
+        let der = |mark| Some(Der::new(der(mark)));
+        let (vcek, vlek) = (der(3), der(4));
+        assert_eq!((found.vek(VekKind::Vcek), found.vek(VekKind::Vlek)), (vcek.as_ref(), vlek.as_ref()));
+        assert_eq!((found.intermediate, found.root, found.crl), (der(2), der(1), der(5)));
     }
 
     #[test]
-    fn what_is_missing_is_named() {
-        let named = |table: &[u8], kind| match chain(table, kind) {
-            Err(EvidenceError::CollateralMissing { what }) => what,
-            other => panic!("{other:?}"),
-        };
-        assert_eq!(named(&[], VekKind::Vcek), "VCEK");
-        assert_eq!(named(&table(&[]), VekKind::Vlek), "VLEK");
-        assert_eq!(named(&table(&[(VCEK, der(3))]), VekKind::Vcek), "ASK");
-        assert_eq!(named(&table(&[(VLEK, der(3))]), VekKind::Vlek), "ASVK");
-        assert_eq!(named(&table(&[(VCEK, der(3)), (ASK, der(2))]), VekKind::Vcek), "ARK");
+    fn what_is_missing_is_missing_alone() {
+        for empty in [Vec::new(), table(&[])] {
+            assert_eq!(HostTable::parse(&empty).expect("empty"), HostTable::default());
+        }
+        let found = HostTable::parse(&table(&[(VLEK, der(3))])).expect("one");
+        assert_eq!(found, HostTable { vlek: Some(Der::new(der(3))), ..HostTable::default() });
     }
 
     #[test]
     fn broken_tables_are_refused_without_a_panic() {
         let good = full();
         for cut in 1..good.len() {
-            assert!(chain(&good[..cut], VekKind::Vcek).is_err(), "cut at {cut}");
+            assert!(HostTable::parse(&good[..cut]).is_err(), "cut at {cut}");
         }
         for at in 0..5 * 24 {
             for byte in [0x00, 0x7F, 0xFF] {
                 let mut bytes = good.clone();
                 bytes[at] = byte;
                 // Whatever it says, it says without a panic.
-                let _ = chain(&bytes, VekKind::Vcek);
+                let _ = HostTable::parse(&bytes);
             }
         }
         for (table, why) in [
@@ -177,7 +225,7 @@ pub(crate) mod tests {
             (table(&[(VCEK, [der(3), vec![1]].concat())]), "a byte more"),
             (vec![0; LIMIT + 1], "too long"),
         ] {
-            assert!(matches!(chain(&table, VekKind::Vcek), Err(EvidenceError::BadTable { .. })), "{why}");
+            assert!(matches!(HostTable::parse(&table), Err(EvidenceError::BadTable { .. })), "{why}");
         }
     }
 
@@ -187,7 +235,8 @@ pub(crate) mod tests {
         let Some(extra) = std::env::var_os("SEALGATE_EXTRA_VECTORS") else { return };
         let path = std::path::Path::new(&extra).join("snp/reports/genoa-v3-configfs-tsm-auxblob");
         let table = std::fs::read(path.join("auxblob.bin")).expect("auxblob");
-        let (vek, ..) = chain(&table, VekKind::Vcek).expect("a real table");
-        assert_eq!(vek.as_bytes(), std::fs::read(path.join("vek.der")).expect("vek.der"));
+        let found = HostTable::parse(&table).expect("a real table");
+        let vek = Der::new(std::fs::read(path.join("vek.der")).expect("vek.der"));
+        assert_eq!(found.vek(VekKind::Vcek), Some(&vek));
     }
 }

@@ -1,12 +1,12 @@
 //! Where evidence comes from: one trait, one shape of answer, whatever the platform.
 
-use std::{fmt, io, path::PathBuf};
+use std::{borrow::Cow, fmt, io, path::PathBuf};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 pub use software_psp::VekKind;
 use software_psp::{PspError, REPORT_LENGTH};
 
-use crate::CollateralError;
+use crate::{AzureError, CollateralError};
 
 /// A DER certificate as it came; nothing about it has been checked.
 #[derive(Clone, Eq, PartialEq)]
@@ -127,6 +127,23 @@ pub enum EvidenceError {
         /// Its name; ours is `sev_guest`.
         found: String,
     },
+    /// The secure processor's firmware answered with an error (AMD 56860, status codes).
+    Firmware {
+        /// Its code.
+        code: u32,
+        /// Its name.
+        name: &'static str,
+    },
+    /// The host refused to pass the request on (GHCB 56421, SW_EXITINFO2 bits 63:32).
+    Host {
+        /// Its code.
+        code: u32,
+    },
+    /// The kernel destroyed the key to the processor after a request went wrong, so that no sequence number is used
+    /// twice.
+    KeyGone,
+    /// SVSM services were asked for, and there are none.
+    NoSvsm,
     /// Others used the interface at the same time, at every attempt.
     Busy {
         /// How often we tried.
@@ -137,11 +154,6 @@ pub enum EvidenceError {
         /// What is wrong.
         what: &'static str,
     },
-    /// The report came, certificates did not.
-    CollateralMissing {
-        /// Which: `VCEK`, `ASK` …
-        what: &'static str,
-    },
     /// The host's certificate table does not parse.
     BadTable {
         /// At what.
@@ -149,12 +161,15 @@ pub enum EvidenceError {
     },
     /// The certificates could not be had, or do not fit.
     Collateral(CollateralError),
+    /// Azure's paravisor.
+    Azure(AzureError),
 }
 
 impl EvidenceError {
     /// What to do about it.
-    pub fn fix(&self) -> &'static str {
-        match self {
+    pub fn fix(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            Self::Azure(error) => return error.fix(),
             Self::Software(error) => error.fix(),
             Self::Device { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 "run as root: reports are for the owner of the machine"
@@ -165,15 +180,17 @@ impl EvidenceError {
             }
             Self::Device { .. } => "see the kernel's log: `dmesg | grep -i sev`",
             Self::Provider { .. } => "this gateway speaks to SEV-SNP only: run it inside an SEV-SNP guest",
+            Self::Firmware { .. } => {
+                "see the kernel's log: `dmesg | grep -i sev`; if it lasts, update the host's firmware"
+            }
+            Self::Host { .. } => "ask whoever runs the host: its hypervisor does not pass attestation requests on",
+            Self::KeyGone => "reboot this guest: its key to the secure processor is gone until then",
+            Self::NoSvsm => "run below an SVSM with Linux 6.11 or later, or take the SVSM out of the configuration",
             Self::Busy { .. } => "end the other program that asks for reports, or try again",
             Self::WrongReport { .. } => "do not trust this machine: what answers is not an SEV-SNP processor",
-            Self::CollateralMissing { .. } => {
-                "the host must hand the certificates to its guests: on the host, fetch VCEK, ASK and ARK of this chip \
-                 from AMD's key distribution service and load them with `snphost import`"
-            }
             Self::BadTable { .. } => "the host's certificate table is broken: on the host, load the certificates again",
             Self::Collateral(error) => error.fix(),
-        }
+        })
     }
 }
 
@@ -183,11 +200,17 @@ impl fmt::Display for EvidenceError {
             Self::Software(error) => error.fmt(f),
             Self::Device { doing, path, .. } => write!(f, "evidence: {doing} {}", path.display()),
             Self::Provider { found } => write!(f, "evidence: the kernel's provider is `{found}`, not `sev_guest`"),
+            Self::Firmware { code, name } => {
+                write!(f, "evidence: the secure processor's firmware says {code:#04x}, {name}")
+            }
+            Self::Host { code } => write!(f, "evidence: the host refused the request with code {code}"),
+            Self::KeyGone => f.write_str("evidence: the kernel has destroyed its key to the secure processor"),
+            Self::NoSvsm => f.write_str("evidence: the kernel offers no services of an SVSM"),
             Self::Busy { attempts } => write!(f, "evidence: the interface was in use at all of {attempts} attempts"),
             Self::WrongReport { what } => write!(f, "evidence: the report is not the one asked for: {what}"),
-            Self::CollateralMissing { what } => write!(f, "evidence: collateral missing: the host gave no {what}"),
             Self::BadTable { what } => write!(f, "evidence: the host's certificate table: {what}"),
             Self::Collateral(error) => write!(f, "evidence: collateral: {error}"),
+            Self::Azure(error) => write!(f, "evidence: {error}"),
         }
     }
 }
@@ -198,8 +221,15 @@ impl std::error::Error for EvidenceError {
             Self::Software(error) => Some(error),
             Self::Device { source, .. } => Some(source),
             Self::Collateral(error) => error.source(),
+            Self::Azure(error) => error.source(),
             _ => None,
         }
+    }
+}
+
+impl From<AzureError> for EvidenceError {
+    fn from(error: AzureError) -> Self {
+        Self::Azure(error)
     }
 }
 
@@ -223,7 +253,11 @@ pub(crate) fn expect_report(report: &[u8], report_data: &[u8; 64]) -> Result<Vek
     if field::<64>(report, 0x050) != *report_data {
         return Err(EvidenceError::WrongReport { what: "REPORT_DATA" });
     }
-    // KEY_INFO bits 4:2.
+    signing_key(report)
+}
+
+/// Which key signed, by KEY_INFO bits 4:2.
+pub(crate) fn signing_key(report: &[u8]) -> Result<VekKind, EvidenceError> {
     match u32::from_le_bytes(field(report, 0x048)) >> 2 & 7 {
         0 => Ok(VekKind::Vcek),
         1 => Ok(VekKind::Vlek),

@@ -1,6 +1,7 @@
 //! Linux' configfs-tsm (Documentation/ABI/testing/configfs-tsm): a directory per request with the files `inblob`,
 //! `outblob`, `auxblob`, `provider`, `privlevel` and `generation`. `generation` counts writes, so reading it before and
-//! after shows whether the report is for our bytes.
+//! after shows whether the report is for our bytes. Under an SVSM there are `service_provider` and `manifestblob` too:
+//! the report is then asked for by the SVSM, at VMPL 0, over our bytes and its list of services.
 
 use std::{
     fs, io,
@@ -13,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{Evidence, EvidenceError, EvidenceSource, certificate_table, source::expect_report};
+use crate::{EvidenceError, device::DeviceAnswer};
 
 /// Longest file we read; the certificate table is the longest.
 const LIMIT: u64 = 64 * 1024 + 1;
@@ -86,6 +87,16 @@ impl TsmFiles for KernelFiles {
 /// SEV-SNP through configfs-tsm.
 pub struct Tsm<F = KernelFiles> {
     files: Mutex<F>,
+    /// Whom the report shall speak for.
+    speaks_for: SpeaksFor,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum SpeaksFor {
+    /// The guest's own bytes.
+    Guest,
+    /// The SVSM and all of its services.
+    Svsm,
 }
 
 impl Tsm {
@@ -101,7 +112,13 @@ impl Tsm {
 impl<F: TsmFiles> Tsm<F> {
     /// Any files that behave like the kernel's.
     pub fn over(files: F) -> Self {
-        Self { files: Mutex::new(files) }
+        Self { files: Mutex::new(files), speaks_for: SpeaksFor::Guest }
+    }
+
+    /// Asks the SVSM: its report covers our bytes and the manifest of all its services, the vTPM among them.
+    #[must_use]
+    pub fn with_svsm(self) -> Self {
+        Self { speaks_for: SpeaksFor::Svsm, ..self }
     }
 
     /// Name of the kernel's provider: `sev_guest`, `tdx_guest`, …
@@ -125,24 +142,22 @@ impl<F: TsmFiles> Tsm<F> {
     }
 }
 
-impl<F: TsmFiles> EvidenceSource for Tsm<F> {
-    fn platform(&self) -> &'static str {
-        "baremetal"
-    }
-
-    fn tee_enabled(&self) -> bool {
-        true
-    }
-
-    fn collect(&self, report_data: &[u8; 64]) -> Result<Evidence, EvidenceError> {
+impl<F: TsmFiles> Tsm<F> {
+    /// A report over `report_data`, as often as it takes until nobody else wrote in between.
+    ///
+    /// # Errors
+    /// [`EvidenceError`].
+    pub fn report(&self, report_data: &[u8; 64]) -> Result<DeviceAnswer, EvidenceError> {
         self.with_request(|files, directory| {
             let found = read_text(files, &directory.join("provider"))?;
             if found != "sev_guest" {
                 return Err(EvidenceError::Provider { found });
             }
             for attempt in 0..ATTEMPTS {
-                match ask(files, directory, report_data) {
-                    Ok(Some((report, table))) => return evidence(report, &table, report_data),
+                match ask(files, directory, self.speaks_for, report_data) {
+                    Ok(Some(blobs)) => {
+                        return DeviceAnswer::check(blobs.report, blobs.table, blobs.manifest, report_data);
+                    }
                     Ok(None) => files.pause(attempt),
                     Err(EvidenceError::Device { source, .. }) if is_busy(&source) => files.pause(attempt),
                     Err(error) => return Err(error),
@@ -153,23 +168,32 @@ impl<F: TsmFiles> EvidenceSource for Tsm<F> {
     }
 }
 
-type ReportAndTable = (Vec<u8>, Vec<u8>);
+struct Blobs {
+    report: Vec<u8>,
+    table: Vec<u8>,
+    manifest: Option<Vec<u8>>,
+}
 
-/// Report and certificate table, or none when somebody else wrote meanwhile.
+/// What the processor gave, or none when somebody else wrote meanwhile.
 fn ask(
     files: &mut impl TsmFiles,
     directory: &Path,
+    speaks_for: SpeaksFor,
     report_data: &[u8; 64],
-) -> Result<Option<ReportAndTable>, EvidenceError> {
+) -> Result<Option<Blobs>, EvidenceError> {
     // A guest below a paravisor or SVSM may not ask for its superior's level. Kernels before 6.10 have no such file.
     let floor = directory.join("privlevel_floor");
-    match files.read(&floor) {
-        Ok(level) => {
-            let path = directory.join("privlevel");
-            files.write(&path, &level).map_err(device("write", &path))?;
-        }
-        Err(source) if source.kind() == io::ErrorKind::NotFound => {}
-        Err(source) => return Err(device("read", &floor)(source)),
+    if let Some(level) = read_optional(files, &floor)? {
+        let path = directory.join("privlevel");
+        files.write(&path, &level).map_err(device("write", &path))?;
+    }
+    if speaks_for == SpeaksFor::Svsm {
+        // No `service_guid`: without one the manifest names all services, and a verifier finds the vTPM among them.
+        let path = directory.join("service_provider");
+        files.write(&path, b"svsm").map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied => EvidenceError::NoSvsm,
+            _ => device("write", &path)(source),
+        })?;
     }
     let before = generation(files, directory)?;
     let inblob = directory.join("inblob");
@@ -177,21 +201,23 @@ fn ask(
     let written = generation(files, directory)?;
     let outblob = directory.join("outblob");
     let report = files.read(&outblob).map_err(device("read", &outblob))?;
-    let auxblob = directory.join("auxblob");
-    let table = match files.read(&auxblob) {
-        Ok(table) => table,
-        Err(source) if source.kind() == io::ErrorKind::NotFound => Vec::new(),
-        Err(source) => return Err(device("read", &auxblob)(source)),
+    let table = read_optional(files, &directory.join("auxblob"))?.unwrap_or_default();
+    let manifest = match speaks_for {
+        SpeaksFor::Guest => None,
+        SpeaksFor::Svsm => Some(read_optional(files, &directory.join("manifestblob"))?.ok_or(EvidenceError::NoSvsm)?),
     };
     let after = generation(files, directory)?;
     let ours = before.checked_add(1) == Some(written) && written == after;
-    Ok(ours.then_some((report, table)))
+    Ok(ours.then_some(Blobs { report, table, manifest }))
 }
 
-fn evidence(report: Vec<u8>, table: &[u8], report_data: &[u8; 64]) -> Result<Evidence, EvidenceError> {
-    let vek_kind = expect_report(&report, report_data)?;
-    let (vek, intermediate, root) = certificate_table::chain(table, vek_kind)?;
-    Ok(Evidence { report, vek, vek_kind, intermediate, root, crls: Vec::new(), hcl: None, svsm_manifest: None })
+/// A file that not every kernel, processor or host has.
+fn read_optional(files: &mut impl TsmFiles, path: &Path) -> Result<Option<Vec<u8>>, EvidenceError> {
+    match files.read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(device("read", path)(source)),
+    }
 }
 
 fn generation(files: &mut impl TsmFiles, directory: &Path) -> Result<u64, EvidenceError> {
@@ -220,20 +246,29 @@ fn is_busy(source: &io::Error) -> bool {
 mod tests {
     use std::collections::VecDeque;
 
+    use sha2::{Digest, Sha512};
     use software_psp::{ChipId, Product, ReportRequest};
 
     use super::*;
-    use crate::certificate_table::tests::full;
+
+    const MANIFEST: &[u8] = b"services manifest";
 
     /// A double of the kernel's files: reports are well formed and unsigned.
-    #[derive(Default)]
     struct DoubleFiles {
         generation: u64,
         inblob: Vec<u8>,
         provider: &'static str,
+        /// What `auxblob` holds; a kernel without host certificates has no such file.
         table: Option<Vec<u8>>,
+        /// Whether the guest runs below an SVSM, and whether its report was asked for.
+        svsm: Option<bool>,
+        manifest: Option<Vec<u8>>,
+        /// Kernels before 6.10 have none.
+        floor: Option<&'static str>,
+        privlevel: Vec<u8>,
         /// What happens when `outblob` is read, in turn; afterwards all goes well.
         outblob: VecDeque<Trouble>,
+        auxblob: VecDeque<io::ErrorKind>,
         created: usize,
         removed: usize,
         pauses: u32,
@@ -242,9 +277,33 @@ mod tests {
     #[derive(Clone, Copy)]
     enum Trouble {
         Fails(io::ErrorKind),
+        /// Another program writes its own bytes: the generation moves and the blob is for those.
         SomebodyWrites,
+        /// The same, between our reading of the report and of the rest.
+        SomebodyWritesAfterwards,
+        /// The blob is for other bytes, and nothing shows it but the report itself.
         OtherReport,
-        Short,
+        Length(usize),
+    }
+
+    impl Default for DoubleFiles {
+        fn default() -> Self {
+            Self {
+                generation: 0,
+                inblob: Vec::new(),
+                provider: "sev_guest",
+                table: None,
+                svsm: None,
+                manifest: Some(MANIFEST.to_vec()),
+                floor: Some("0"),
+                privlevel: Vec::new(),
+                outblob: VecDeque::new(),
+                auxblob: VecDeque::new(),
+                created: 0,
+                removed: 0,
+                pauses: 0,
+            }
+        }
     }
 
     impl TsmFiles for DoubleFiles {
@@ -255,8 +314,15 @@ mod tests {
 
         fn write(&mut self, file: &Path, bytes: &[u8]) -> io::Result<()> {
             self.generation += 1;
-            if file.ends_with("inblob") {
-                self.inblob = bytes.to_vec();
+            match (file.file_name().and_then(|name| name.to_str()), self.svsm) {
+                (Some("inblob"), _) => self.inblob = bytes.to_vec(),
+                (Some("privlevel"), _) => self.privlevel = bytes.to_vec(),
+                (Some("service_provider"), Some(_)) => {
+                    assert_eq!(bytes, b"svsm");
+                    self.svsm = Some(true);
+                }
+                (Some("service_provider"), None) => return Err(io::ErrorKind::NotFound.into()),
+                (other, _) => panic!("no such file: {other:?}"),
             }
             Ok(())
         }
@@ -264,9 +330,15 @@ mod tests {
         fn read(&mut self, file: &Path) -> io::Result<Vec<u8>> {
             match file.file_name().and_then(|name| name.to_str()) {
                 Some("provider") => Ok(format!("{}\n", self.provider).into_bytes()),
-                Some("privlevel_floor") => Ok(b"0\n".to_vec()),
+                Some("privlevel_floor") => {
+                    self.floor.map(|level| format!("{level}\n").into_bytes()).ok_or(io::ErrorKind::NotFound.into())
+                }
                 Some("generation") => Ok(format!("{}\n", self.generation).into_bytes()),
-                Some("auxblob") => self.table.clone().ok_or(io::ErrorKind::NotFound.into()),
+                Some("auxblob") => match self.auxblob.pop_front() {
+                    Some(kind) => Err(kind.into()),
+                    None => self.table.clone().ok_or(io::ErrorKind::NotFound.into()),
+                },
+                Some("manifestblob") => self.manifest.clone().ok_or(io::ErrorKind::NotFound.into()),
                 Some("outblob") => self.report(),
                 other => panic!("no such file: {other:?}"),
             }
@@ -284,97 +356,160 @@ mod tests {
     impl DoubleFiles {
         fn report(&mut self) -> io::Result<Vec<u8>> {
             let mut report_data: [u8; 64] = self.inblob.clone().try_into().expect("64 bytes were written");
+            if self.svsm == Some(true) {
+                report_data = Sha512::new().chain_update(report_data).chain_update(MANIFEST).finalize().into();
+            }
+            let mut length = software_psp::REPORT_LENGTH;
             match self.outblob.pop_front() {
                 Some(Trouble::Fails(kind)) => return Err(kind.into()),
                 Some(Trouble::SomebodyWrites) => {
                     self.generation += 1;
                     report_data = [9; 64];
                 }
+                Some(Trouble::SomebodyWritesAfterwards) => self.generation += 1,
                 Some(Trouble::OtherReport) => report_data = [9; 64],
-                Some(Trouble::Short) => return Ok(vec![0; 1183]),
+                Some(Trouble::Length(wrong)) => length = wrong,
                 None => {}
             }
             let request = ReportRequest::new(Product::Genoa, 5, ChipId::MASKED, report_data);
             let mut report = request.body().0.to_vec();
-            report.resize(software_psp::REPORT_LENGTH, 0);
+            report.resize(length, 0);
             Ok(report)
         }
     }
 
-    fn source(outblob: impl IntoIterator<Item = Trouble>) -> Tsm<DoubleFiles> {
-        Tsm::over(DoubleFiles {
-            provider: "sev_guest",
-            table: Some(full()),
-            outblob: outblob.into_iter().collect(),
-            ..DoubleFiles::default()
-        })
+    fn tsm(outblob: impl IntoIterator<Item = Trouble>) -> Tsm<DoubleFiles> {
+        Tsm::over(DoubleFiles { outblob: outblob.into_iter().collect(), ..DoubleFiles::default() })
+    }
+
+    fn report_data(answer: &DeviceAnswer) -> &[u8] {
+        &answer.report[0x50..0x90]
     }
 
     #[test]
     fn a_quiet_interface_gives_the_report_at_once() {
-        let source = source([]);
-        let evidence = source.collect(&[7; 64]).expect("evidence");
-        assert_eq!(evidence.report_data(), [7; 64]);
-        let files = source.files.lock().expect("lock");
+        let tsm = Tsm::over(DoubleFiles { table: Some(b"table".to_vec()), ..DoubleFiles::default() });
+        let answer = tsm.report(&[7; 64]).expect("report");
+        assert_eq!(
+            (report_data(&answer), &*answer.table, answer.svsm_manifest.as_ref()),
+            (&[7; 64][..], &b"table"[..], None)
+        );
+        let files = tsm.files.lock().expect("lock");
         assert_eq!((files.created, files.removed, files.pauses), (1, 1, 0));
     }
 
     #[test]
     fn busy_answers_are_tried_again() {
         for kind in [io::ErrorKind::ResourceBusy, io::ErrorKind::WouldBlock, io::ErrorKind::Interrupted] {
-            let source = source([Trouble::Fails(kind); 5]);
-            assert_eq!(source.collect(&[7; 64]).expect("evidence").report_data(), [7; 64]);
-            assert_eq!(source.files.lock().expect("lock").pauses, 5);
+            let tsm = tsm([Trouble::Fails(kind); 5]);
+            assert_eq!(report_data(&tsm.report(&[7; 64]).expect("report")), [7; 64]);
+            assert_eq!(tsm.files.lock().expect("lock").pauses, 5);
         }
+        let late = Tsm::over(DoubleFiles { auxblob: [io::ErrorKind::WouldBlock; 2].into(), ..DoubleFiles::default() });
+        late.report(&[7; 64]).expect("the table was late, the report is whole");
+        assert_eq!(late.files.lock().expect("lock").pauses, 2);
     }
 
     #[test]
     fn an_interface_that_stays_busy_is_given_up() {
-        let source = source([Trouble::Fails(io::ErrorKind::ResourceBusy); 6]);
-        assert!(matches!(source.collect(&[7; 64]), Err(EvidenceError::Busy { attempts: 6 })));
-        assert_eq!(source.files.lock().expect("lock").removed, 1, "the request is removed all the same");
+        let tsm = tsm([Trouble::Fails(io::ErrorKind::ResourceBusy); 6]);
+        assert!(matches!(tsm.report(&[7; 64]), Err(EvidenceError::Busy { attempts: 6 })));
+        assert_eq!(tsm.files.lock().expect("lock").removed, 1, "the request is removed all the same");
     }
 
     #[test]
     fn a_report_for_somebody_elses_bytes_is_never_returned() {
-        let raced = source([Trouble::SomebodyWrites]);
-        assert_eq!(raced.collect(&[7; 64]).expect("second attempt").report_data(), [7; 64]);
-        let always = source([Trouble::SomebodyWrites; 6]);
-        assert!(matches!(always.collect(&[7; 64]), Err(EvidenceError::Busy { .. })));
+        for trouble in [Trouble::SomebodyWrites, Trouble::SomebodyWritesAfterwards] {
+            let raced = tsm([trouble]);
+            assert_eq!(report_data(&raced.report(&[7; 64]).expect("second attempt")), [7; 64]);
+            assert_eq!(raced.files.lock().expect("lock").pauses, 1);
+            let always = tsm([trouble; 6]);
+            assert!(matches!(always.report(&[7; 64]), Err(EvidenceError::Busy { .. })));
+        }
         // The generation does not show it, the report does.
-        let silent = source([Trouble::OtherReport]);
-        assert!(matches!(silent.collect(&[7; 64]), Err(EvidenceError::WrongReport { what: "REPORT_DATA" })));
-        let short = source([Trouble::Short]);
-        assert!(matches!(short.collect(&[7; 64]), Err(EvidenceError::WrongReport { what: "length" })));
+        let silent = tsm([Trouble::OtherReport]);
+        assert!(matches!(silent.report(&[7; 64]), Err(EvidenceError::WrongReport { what: "REPORT_DATA" })));
+    }
+
+    #[test]
+    fn a_report_of_another_length_is_no_report() {
+        for length in [0, 1183, 1185, 4000] {
+            let answer = tsm([Trouble::Length(length)]).report(&[7; 64]);
+            assert!(matches!(answer, Err(EvidenceError::WrongReport { what: "length" })), "{length} bytes");
+        }
     }
 
     #[test]
     fn other_failures_are_not_tried_again() {
-        let source = source([Trouble::Fails(io::ErrorKind::PermissionDenied)]);
-        assert!(matches!(source.collect(&[7; 64]), Err(EvidenceError::Device { .. })));
-        assert_eq!(source.files.lock().expect("lock").pauses, 0);
+        let tsm = tsm([Trouble::Fails(io::ErrorKind::PermissionDenied)]);
+        assert!(matches!(tsm.report(&[7; 64]), Err(EvidenceError::Device { .. })));
+        assert_eq!(tsm.files.lock().expect("lock").pauses, 0);
     }
 
     #[test]
     fn another_processor_is_refused_by_name() {
-        let source = Tsm::over(DoubleFiles { provider: "tdx_guest", ..DoubleFiles::default() });
-        match source.collect(&[7; 64]) {
+        let tsm = Tsm::over(DoubleFiles { provider: "tdx_guest", ..DoubleFiles::default() });
+        match tsm.report(&[7; 64]) {
             Err(EvidenceError::Provider { found }) => assert_eq!(found, "tdx_guest"),
             other => panic!("{other:?}"),
         }
     }
 
     #[test]
-    fn a_host_without_certificates_is_named_with_the_fix() {
-        let source = Tsm::over(DoubleFiles { provider: "sev_guest", ..DoubleFiles::default() });
-        let error = source.collect(&[7; 64]).expect_err("no table");
-        assert_eq!(error.to_string(), "evidence: collateral missing: the host gave no VCEK");
-        assert!(error.fix().contains("key distribution service"));
+    fn a_host_without_certificates_leaves_an_empty_table() {
+        assert_eq!(tsm([]).report(&[7; 64]).expect("report").table, Vec::<u8>::new());
+    }
+
+    #[test]
+    fn the_report_is_asked_for_at_the_lowest_level_the_kernel_allows() {
+        for (floor, asked) in [(Some("2"), &b"2\n"[..]), (None, b"")] {
+            let tsm = Tsm::over(DoubleFiles { floor, ..DoubleFiles::default() });
+            tsm.report(&[7; 64]).expect("report");
+            assert_eq!(tsm.files.lock().expect("lock").privlevel, asked);
+        }
+    }
+
+    #[test]
+    fn an_svsms_report_covers_our_bytes_and_its_manifest() {
+        let tsm = Tsm::over(DoubleFiles { svsm: Some(false), ..DoubleFiles::default() }).with_svsm();
+        let answer = tsm.report(&[7; 64]).expect("report");
+        assert_eq!(answer.svsm_manifest.as_deref(), Some(MANIFEST));
+        let covered: [u8; 64] = Sha512::new().chain_update([7; 64]).chain_update(MANIFEST).finalize().into();
+        assert_eq!(report_data(&answer), covered);
+
+        let swapped = DoubleFiles { svsm: Some(false), manifest: Some(b"another".to_vec()), ..DoubleFiles::default() };
+        let answer = Tsm::over(swapped).with_svsm().report(&[7; 64]);
+        assert!(matches!(answer, Err(EvidenceError::WrongReport { what: "REPORT_DATA" })), "{answer:?}");
+    }
+
+    #[test]
+    fn a_machine_without_an_svsm_says_so() {
+        let answer = tsm([]).with_svsm().report(&[7; 64]);
+        assert!(matches!(answer, Err(EvidenceError::NoSvsm)), "{answer:?}");
+        let unlisted = DoubleFiles { svsm: Some(false), manifest: None, ..DoubleFiles::default() };
+        assert!(matches!(Tsm::over(unlisted).with_svsm().report(&[7; 64]), Err(EvidenceError::NoSvsm)));
     }
 
     #[test]
     fn a_machine_without_the_interface_says_so() {
-        let error = Tsm::at(Path::new("/nonexistent/tsm")).collect(&[7; 64]).expect_err("nothing there");
+        let error = Tsm::at(Path::new("/nonexistent/tsm")).report(&[7; 64]).expect_err("nothing there");
         assert!(error.fix().contains("SEV-SNP guest"), "{}", error.fix());
+    }
+
+    #[test]
+    fn the_kernels_files_are_a_directory_per_request() {
+        let root = tempfile::tempdir().expect("directory");
+        let mut files = KernelFiles { root: root.path().to_owned() };
+        let (one, two) = (files.create().expect("made"), files.create().expect("made"));
+        assert_ne!(one, two);
+        let inblob = one.join("inblob");
+        assert!(files.write(&inblob, b"bytes").is_err(), "files of a request are the kernel's to make");
+        fs::write(&inblob, "").expect("as the kernel does");
+        files.write(&inblob, b"bytes").expect("written");
+        assert_eq!(files.read(&inblob).expect("read"), b"bytes");
+        fs::write(&inblob, vec![0; 70_000]).expect("long");
+        assert_eq!(files.read(&inblob).expect("read").len() as u64, LIMIT);
+        files.remove(&two);
+        assert!(!two.exists());
     }
 }

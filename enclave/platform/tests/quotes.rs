@@ -6,11 +6,22 @@
     reason = "a failed expectation is the test's answer"
 )]
 
-use std::fs;
+mod common;
+
+use std::{
+    fs,
+    io::{Read, Write},
+    net::{Shutdown, TcpListener, TcpStream},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
+    thread,
+};
 
 use platform::{AkChoice, Quoter, Tpm, TpmError, TpmQuote, TpmQuoter};
 use ring::signature::{ECDSA_P256_SHA256_FIXED, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
-use sealgate_tests::tpm::Swtpm;
+use sealgate_tests::tpm::{self, Swtpm};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
@@ -69,20 +80,6 @@ fn digest(quote: &TpmQuote) -> Vec<u8> {
 fn extend(tpm: &Swtpm, index: u8) {
     Tpm::open(&tpm.tcti()).expect("open").extend_pcr(index, &[0xC0; 32]).expect("extend");
 }
-
-/// Where Azure keeps its key, a key like Azure's. Gives the public area as a PEM file.
-fn keep_a_key(tpm: &Swtpm, dir: &TempDir, attributes: &str, handle: &str) -> String {
-    let path = |name: &str| dir.path().join(name).display().to_string();
-    let (primary, pem) = (path("ak.ctx"), path("ak.pem"));
-    let key = ["-Q", "-C", "e", "-g", "sha256", "-G", "rsa2048:rsassa-sha256:null", "-a", attributes, "-c", &primary];
-    tpm.tool("tpm2_createprimary", &key);
-    tpm.tool("tpm2_evictcontrol", &["-Q", "-C", "o", "-c", &primary, handle]);
-    tpm.tool("tpm2_flushcontext", &["-t"]);
-    tpm.tool("tpm2_readpublic", &["-Q", "-c", handle, "-f", "pem", "-o", &pem]);
-    pem
-}
-
-const FIT: &str = "fixedtpm|fixedparent|sensitivedataorigin|userwithauth|noda|restricted|sign";
 
 #[test]
 fn a_quote_by_our_key_covers_what_was_asked_for() {
@@ -165,13 +162,9 @@ fn a_persistent_key_quotes_as_azures_does() {
     let error = TpmQuoter::open(&tpm.tcti(), azure).err().expect("no key yet");
     assert!(matches!(error, TpmError::NoKey { handle: 0x8100_0003 }), "{error}");
     assert!(error.fix().contains("paravisor"), "{}", error.fix());
-    keep_a_key(&tpm, &dir, FIT, "0x81000003");
+    common::keep_a_key(&tpm, common::FIT, "0x81000003");
     // An endorsement key where the convention has it.
-    let ek = "fixedtpm|fixedparent|sensitivedataorigin|userwithauth|noda|restricted|decrypt";
-    let path = dir.path().join("ek.ctx").display().to_string();
-    tpm.tool("tpm2_createprimary", &["-Q", "-C", "e", "-G", "rsa2048:aes128cfb", "-a", ek, "-c", &path]);
-    tpm.tool("tpm2_evictcontrol", &["-Q", "-C", "o", "-c", &path, "0x81010001"]);
-    tpm.tool("tpm2_flushcontext", &["-t"]);
+    common::keep_a_key(&tpm, &common::FIT.replace("sign", "decrypt"), "0x81010001");
     let quoter = TpmQuoter::open(&tpm.tcti(), azure).expect("open");
     let quote = quoter.quote(&Q, &PCRS).expect("quote");
     let quoted = checked(&quote, &quoter.key().spki);
@@ -186,9 +179,122 @@ fn a_persistent_key_quotes_as_azures_does() {
 
 #[test]
 fn a_key_that_could_sign_anything_is_refused() {
-    let fit = FIT.replace("|restricted", "");
-    let (tpm, dir) = (Swtpm::start(), TempDir::new().expect("directory"));
-    keep_a_key(&tpm, &dir, &fit, "0x81000003");
-    let error = TpmQuoter::open(&tpm.tcti(), AkChoice::Persistent(0x8100_0003)).err().expect("unrestricted");
-    assert!(matches!(error, TpmError::UnfitKey { .. }) && error.to_string().contains("restricted"), "{error}");
+    for attributes in [common::FIT.replace("|restricted", ""), common::FIT.replace("sign", "decrypt")] {
+        let tpm = Swtpm::start();
+        common::keep_a_key(&tpm, &attributes, "0x81000003");
+        let error = TpmQuoter::open(&tpm.tcti(), AkChoice::Persistent(0x8100_0003)).err().expect("refused");
+        assert!(matches!(error, TpmError::UnfitKey { .. }), "{error}");
+        assert!(error.to_string().contains("0x81000003"), "{error}");
+    }
+}
+
+#[test]
+fn a_register_that_changes_between_read_and_quote_is_read_again() {
+    let tpm = Swtpm::start();
+    let busy = Busy::before(tpm.port(), 1);
+    let quoter = TpmQuoter::open(&busy.tcti(), AkChoice::Ours).expect("open");
+    let quote = quoter.quote(&Q, &PCRS).expect("quote");
+    assert_eq!(busy.quotes(), 2, "the first did not agree");
+    let quoted = checked(&quote, &quoter.key().spki);
+    assert_eq!(quoted.digest, digest(&quote));
+    let expected: [u8; 32] = Sha256::digest([[0; 32], [0xEE; 32]].concat()).into();
+    assert_eq!(quote.pcrs.iter().find(|(index, _)| *index == 12), Some(&(12, expected)), "it holds what was extended");
+}
+
+#[test]
+fn registers_that_never_rest_are_given_up() {
+    let tpm = Swtpm::start();
+    let busy = Busy::before(tpm.port(), u32::MAX);
+    let quoter = TpmQuoter::open(&busy.tcti(), AkChoice::Ours).expect("open");
+    let error = quoter.quote(&Q, &PCRS).expect_err("they change at every attempt");
+    assert!(matches!(error, TpmError::Unsteady), "{error}");
+    assert_eq!(busy.quotes(), 5);
+    // Registers that do not change are quoted beside those that do.
+    quoter.quote(&Q, &[4, 7, 11]).expect("quote");
+    assert_eq!(busy.quotes(), 6);
+}
+
+#[test]
+fn registers_that_cannot_be_quoted_are_refused_before_the_tpm_is_asked() {
+    let tpm = Swtpm::start();
+    let busy = Busy::before(tpm.port(), 0);
+    let quoter = TpmQuoter::open(&busy.tcti(), AkChoice::Ours).expect("open");
+    for indices in [&[][..], &[24], &[7, 4], &[4, 4]] {
+        let error = quoter.quote(&Q, indices).expect_err("refused");
+        assert!(matches!(error, TpmError::BadSelection { .. }), "{error}");
+    }
+    assert_eq!(busy.quotes(), 0);
+}
+
+/// A machine on which somebody extends register 12 just before quotes: stands between us and the TPM.
+struct Busy {
+    port: u16,
+    quotes: Arc<AtomicU32>,
+}
+
+impl Busy {
+    fn before(tpm: u16, times: u32) -> Self {
+        let port = tpm::free_pair();
+        let quotes = Arc::new(AtomicU32::new(0));
+        for (from, to) in [(port, tpm), (port + 1, tpm + 1)] {
+            let listener = TcpListener::bind(("127.0.0.1", from)).expect("a free port");
+            let quotes = Arc::clone(&quotes);
+            thread::spawn(move || {
+                for client in listener.incoming() {
+                    let client = client.expect("client");
+                    let server = TcpStream::connect(("127.0.0.1", to)).expect("TPM");
+                    if to == tpm {
+                        // Commands: one at a time, each with its answer.
+                        while exchange(&client, &server, &quotes, times).is_ok() {}
+                    } else {
+                        let (from, to) = (client.try_clone().expect("clone"), server.try_clone().expect("clone"));
+                        let answers = thread::spawn(move || copy(&server, &client));
+                        copy(&from, &to);
+                        answers.join().expect("copied");
+                    }
+                }
+            });
+        }
+        Self { port, quotes }
+    }
+
+    fn tcti(&self) -> String {
+        tpm::address(self.port)
+    }
+
+    fn quotes(&self) -> u32 {
+        self.quotes.load(Relaxed)
+    }
+}
+
+/// One command and its answer; before a TPM2_Quote, one TPM2_PCR_Extend of ours.
+fn exchange(client: &TcpStream, server: &TcpStream, quotes: &AtomicU32, times: u32) -> std::io::Result<()> {
+    let command = message(client)?;
+    if command[6..10] == 0x158u32.to_be_bytes() && quotes.fetch_add(1, Relaxed) < times {
+        // Register 12, by the empty password; one digest, SHA-256.
+        let parts = ["8002", "00000041", "00000182", "0000000c", "00000009", "40000009", "0000", "00", "0000"];
+        let mut extend = hex::decode(parts.concat() + "00000001000b").expect("hex");
+        extend.extend([0xEE; 32]);
+        (&*server).write_all(&extend)?;
+        let answer = message(server)?;
+        assert_eq!(answer[6..10], [0; 4], "extended");
+    }
+    (&*server).write_all(&command)?;
+    (&*client).write_all(&message(server)?)
+}
+
+/// Tag, length of the whole, the rest (part 1, 18).
+fn message(mut from: &TcpStream) -> std::io::Result<Vec<u8>> {
+    let mut head = [0; 6];
+    from.read_exact(&mut head)?;
+    let length = u32::from_be_bytes(head[2..].try_into().expect("four"));
+    let mut whole = head.to_vec();
+    whole.resize(usize::try_from(length).expect("short"), 0);
+    from.read_exact(&mut whole[6..])?;
+    Ok(whole)
+}
+
+fn copy(mut from: &TcpStream, mut to: &TcpStream) {
+    std::io::copy(&mut from, &mut to).ok();
+    to.shutdown(Shutdown::Both).ok();
 }

@@ -357,6 +357,13 @@ fn features(set: &mut Set, milan: &Machine, genoa: &Machine, turin: &Machine) ->
     let report = milan.report(3, |r| r.policy = 0x3_001F);
     set.case("milan-v3-abi-31", &report, &milan.case(), "the guest policy asks for ABI 0.31, as Azure's do")?;
 
+    let mut body = milan.body(3, |_| {});
+    let current = Tcb { snp: 25, ..milan.request.tcb };
+    body.put(0x038, &current.bytes(Product::Milan));
+    let report = milan.vek().sign(&body);
+    let why = "the firmware that runs is newer than the one committed to: the host may still go back";
+    set.case("milan-v3-provisional", &report, &milan.case(), why)?;
+
     // The key distribution service hands the same key out again with other dates: the same signer.
     let mut draft = milan.authority.vek_draft(&milan.request, milan.spki()?.as_bytes());
     draft.validity = (NOW - time::Duration::DAY, datetime!(2033-05-31 0:00 UTC));

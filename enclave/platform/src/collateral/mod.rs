@@ -21,6 +21,8 @@ pub use error::CollateralError;
 pub use imds::Imds;
 pub use kds::Kds;
 
+use evidence::UnixSeconds;
+
 use crate::{Der, EvidenceError};
 
 /// The certificates of one report.
@@ -45,4 +47,16 @@ pub trait Collateral: Send + Sync {
     /// # Errors
     /// [`EvidenceError::Collateral`].
     fn endorse(&self, report: &[u8]) -> Result<Chain, EvidenceError>;
+}
+
+/// A revocation list by that root, in force at `now`?
+pub(crate) fn is_current_list(list: &Der, root: &Der, now: UnixSeconds) -> bool {
+    crls::check(list.as_bytes(), root, now).is_ok()
+}
+
+/// The machine's clock.
+pub(crate) fn machine_now() -> UnixSeconds {
+    use pace::Pace;
+
+    pace::MachinePace.now()
 }

@@ -2,7 +2,7 @@
 //! second reading of reports or certificates lives here.
 
 use attestation_verifier::{
-    Certificate, CertificateError, Product, Report, Ring, SignedReport, Tcb, Vek, VekKind as Kind,
+    Authority, Certificate, CertificateError, Product, Report, Ring, SignedReport, Tcb, Vek, VekKind as Kind,
 };
 
 use super::CollateralError;
@@ -90,7 +90,7 @@ impl Subject {
         }
         root.check_issued_by(&root, &Ring).map_err(says("ARK"))?;
         intermediate.check_issued_by(&root, &Ring).map_err(says(kind.issuer()))?;
-        intermediate.check_authority().map_err(says(kind.issuer()))
+        intermediate.check_authority(Authority::Intermediate).map_err(says(kind.issuer()))
     }
 
     /// The product that a VEK of unknown origin names, for reports that do not.

@@ -7,7 +7,8 @@ mod elsewhere;
 mod error;
 #[cfg(target_os = "linux")]
 mod linux;
-mod public_key;
+#[cfg(target_os = "linux")]
+mod nv;
 mod quoter;
 #[cfg(target_os = "linux")]
 mod sealing;

@@ -1,0 +1,4 @@
+//! Why evidence was refused.
+
+/// Placeholder.
+pub struct Diagnosis;
