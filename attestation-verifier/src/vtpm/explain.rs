@@ -117,7 +117,7 @@ fn text(data: &[u8]) -> Option<String> {
         data.chunks_exact(2).filter_map(|unit| Some(u16::from_le_bytes(*unit.first_chunk()?))).collect();
     let text = String::from_utf16(&units).ok()?;
     let text = text.strip_suffix('\0').unwrap_or(&text);
-    (data.len() % 2 == 0 && printable(text)).then(|| text.to_owned())
+    (data.len().is_multiple_of(2) && printable(text)).then(|| text.to_owned())
 }
 
 fn stated_text(data: &[u8]) -> Option<&str> {

@@ -40,6 +40,12 @@ impl<'a> SvsmManifest<'a> {
     /// Reads the frame: the length is the whole of it, data lies behind the entries, no service is there twice, no two
     /// share a byte.
     ///
+    /// ```
+    /// use attestation_verifier::{SvsmError, SvsmManifest};
+    ///
+    /// assert_eq!(SvsmManifest::parse(b"").err(), Some(SvsmError::Length { found: 0 }));
+    /// ```
+    ///
     /// # Errors
     /// [`SvsmError`].
     pub fn parse(bytes: &'a [u8]) -> Result<Self, SvsmError> {
