@@ -40,11 +40,11 @@ pub use gateway::{
 };
 pub use not_proven::NotProven;
 pub use policy::{
-    ADVISORIES, ADVISORIES_DATE, About, AcceptedAdvisory, Advisory, AdvisoryStatus, Bit, Diagnosis, Field,
-    FirmwareRules, GuestRules, KnownAttack, Need, OnAdvisory, PRESETS, PerProduct, PlatformRules, Policy, PolicyError,
-    ReportData, Rule, StaleCrl,
+    ADVISORIES, ADVISORIES_DATE, About, AcceptedAdvisory, Advisory, AdvisoryStatus, Attack, Bit, Cause, Diagnosis,
+    FirmwareRules, GuestRules, KnownAttack, Need, NotAVerdict, OnAdvisory, PRESETS, PerProduct, PlatformRules, Policy,
+    PolicyError, PolicyField, ReportData, Rule, StaleCrl,
 };
-pub use show::{DISCLAIMER as SHOW_DISCLAIMER, Part, ShowError, Shown, ShownField, show};
+pub use show::{DISCLAIMER as SHOW_DISCLAIMER, Field, Part, ShowError, Shown, show};
 pub use snp::{
     Authority, Certificate, CertificateError, Chain, ChainError, Collateral, CollateralError, Container,
     ContainerError, Crl, CrlError, EvidenceId, FirmwareVersion, Freshness, GuestPolicy, HostTable, HostTableError,

@@ -11,7 +11,7 @@ use crate::{HostTable, SignedReport, Thim, snp::pem};
 
 /// One field of a file.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
-pub struct ShownField {
+pub struct Field {
     /// Where it begins, counted from the beginning of its part; certificates' have none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub offset: Option<usize>,
@@ -30,7 +30,7 @@ pub struct Part {
     /// What it is.
     pub title: String,
     /// Its fields, in order.
-    pub fields: Vec<ShownField>,
+    pub fields: Vec<Field>,
 }
 
 /// A file taken apart.
@@ -121,7 +121,7 @@ impl ShowError {
 
 /// Fields as they are found.
 #[derive(Default)]
-struct Fields(Vec<ShownField>);
+struct Fields(Vec<Field>);
 
 impl Fields {
     fn add(
@@ -131,7 +131,7 @@ impl Fields {
         value: impl ToString,
         meaning: impl Into<String>,
     ) {
-        self.0.push(ShownField {
+        self.0.push(Field {
             offset: offset.into(),
             name: name.into(),
             value: value.to_string(),

@@ -151,7 +151,7 @@ fn platform(report: &Bytes<'_>, fields: &mut Fields) {
         (info.ciphertext_hiding(), "ciphertext hiding on"),
         (info.alias_check(), "memory aliases were looked for"),
         (info.iommu_write_safe(), "bit 6 (IOMMU write safe)"),
-        (info.tio(), "trusted I/O on"),
+        (info.trusted_io(), "trusted I/O on"),
         (info.0 >> 8 != 0, "reserved bits above 7 are set"),
     ];
     let meaning = joined(&named);
@@ -211,7 +211,7 @@ fn joined(named: &[(bool, &str)]) -> String {
 
 /// Names of fields by which offsets can be checked against the length.
 #[cfg(test)]
-pub(super) fn covered(fields: &[super::ShownField]) -> Vec<usize> {
+pub(super) fn covered(fields: &[super::Field]) -> Vec<usize> {
     fields.iter().filter_map(|field| field.offset).collect()
 }
 

@@ -95,7 +95,7 @@ impl PlatformInfo {
         self.bit(6)
     }
     /// Bit 7: trusted I/O is on; since version 5.
-    pub fn tio(self) -> bool {
+    pub fn trusted_io(self) -> bool {
         self.bit(7)
     }
 
