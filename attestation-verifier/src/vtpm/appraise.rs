@@ -119,10 +119,11 @@ pub fn appraise_azure(question: AzureQuestion<'_>, policy: &Policy, at: UnixSeco
             }
             quoted.is_some_and(|quoted| quoted.nonce)
         }
-        (Some(_), None) => {
-            for row in ["quote", "pcrs", "vtpm"] {
+        (Some(quote), None) => {
+            for row in ["quote", "quote-nonce", "pcrs", "vtpm"] {
                 checks.open(row, LAST, "no attestation key that a verified report speaks for");
             }
+            check_events(*quote, None, &mut checks);
             false
         }
         (None, Some(_)) => {
@@ -138,6 +139,10 @@ pub fn appraise_azure(question: AzureQuestion<'_>, policy: &Policy, at: UnixSeco
             false
         }
     };
+    if question.quote.is_none() && policy.events.asks() {
+        // No quote, no registers: what the policy asks of the boot stays open, and rejects.
+        events::check(&mut checks, None, None, &policy.events);
+    }
     if claims.is_some() {
         policy_checks::vtpm_kind(VtpmKind::Paravisor, policy, &mut verdict, &mut checks);
     }

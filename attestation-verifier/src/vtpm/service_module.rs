@@ -4,8 +4,9 @@ use evidence::UnixSeconds;
 
 use super::svsm::SvsmManifest;
 use crate::{
-    Class, Crypto, Outcome, Policy, Question, Verdict,
+    Class, Crypto, Outcome, Policy, Question, Verdict, VtpmKind,
     appraisal::{Checks, LAST, appraise_report},
+    policy::checks as policy_checks,
 };
 
 /// Appraises a report whose REPORT_DATA must be SHA-512(nonce ‖ manifest). The nonce is what the guest gave the SVSM; what
@@ -53,6 +54,7 @@ pub fn appraise_svsm(
             let detail = "svsm; bound to the report: its endorsement key is; that a key which signs quotes is in the same \
                           vTPM is nothing that a stranger can check";
             checks.note("vtpm", Class::Binding, detail);
+            policy_checks::vtpm_kind(VtpmKind::Svsm, policy, &mut verdict, &mut checks);
         }
     }
     verdict.checks = checks.into_inner();
