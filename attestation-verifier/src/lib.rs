@@ -57,5 +57,6 @@ pub use vtpm::{
     AttestError, AzureQuestion, ClaimsError, ClockInfo, EventMeaning, EventPolicy, EventRule, GivenKey, Hcl, HclError,
     KeyError, KeyFileError, MarshalError, MarshalProblem, MeasuredBinary, PublicArea, PublicAreaError, Quote,
     QuoteError, QuoteQuestion, Registers, RegistersError, RuntimeClaims, SignatureForm, SignedQuote, SvsmError,
-    SvsmManifest, TpmKey, VtpmKind, appraise_azure, appraise_event_log, appraise_quote, check_event_log, registers,
+    SvsmManifest, TpmKey, VtpmKind, appraise_azure, appraise_event_log, appraise_quote, appraise_svsm, check_event_log,
+    registers,
 };
