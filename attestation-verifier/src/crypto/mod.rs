@@ -4,6 +4,8 @@
 #[cfg(feature = "ring")]
 mod ring;
 #[cfg(feature = "rustcrypto")]
+mod p384_verify;
+#[cfg(feature = "rustcrypto")]
 mod rust_crypto;
 
 #[cfg(feature = "ring")]
