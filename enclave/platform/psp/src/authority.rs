@@ -18,6 +18,17 @@ pub enum Intermediate {
     Asvk,
 }
 
+/// Whose key signs what [`Authority::sign`] is given.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Signer {
+    /// The root.
+    Ark,
+    /// The intermediate for chips.
+    Ask,
+    /// The intermediate for cloud providers.
+    Asvk,
+}
+
 /// What a revocation list says.
 #[derive(Clone, Debug)]
 pub struct CrlRequest {
@@ -130,6 +141,28 @@ impl Authority {
             Intermediate::Ask => ask,
             Intermediate::Asvk => asvk,
         }
+    }
+
+    /// A certificate or list around any signed part, with any algorithm named beside it and any length of salt: what no
+    /// honest authority makes, to see that a verifier looks.
+    ///
+    /// # Errors
+    /// [`PspError::Encoding`] if that intermediate was never made.
+    pub fn sign(
+        &self,
+        by: Signer,
+        to_be_signed: &[u8],
+        algorithm: &[u8],
+        salt: usize,
+        rng: &mut impl CryptoRngCore,
+    ) -> Result<Vec<u8>, PspError> {
+        let ca = match by {
+            Signer::Ark => Some(&self.ark),
+            Signer::Ask => Some(&self.ask),
+            Signer::Asvk => self.asvk.as_ref(),
+        };
+        let ca = ca.ok_or_else(|| PspError::Encoding("no ASVK was made".into()))?;
+        Ok(certificate::signed_with_salt(to_be_signed, algorithm, &ca.key, salt, rng))
     }
 
     /// An endorsement key with its certificate, signed by `by`.
