@@ -150,45 +150,151 @@ fn endorsement_rules(world: &World) {
         ("serial 0 in two bytes", Box::new(|body| body.at(&[SERIAL]).content = vec![0, 0]), "NotDer"),
         ("organisation", Box::new(|body| body.at(&[SUBJECT, 4, 0, 1]).content = b"Somebody".into()), "Name"),
         ("city", Box::new(|body| body.at(&[SUBJECT, 2, 0, 1]).content = b"Austin".into()), "Name"),
-        ("one name more", Box::new(|body| { let unit = body.at(&[SUBJECT, 0]).clone(); body.at(&[SUBJECT]).members.insert(0, unit); }), "Name"),
+        (
+            "one name more",
+            Box::new(|body| {
+                let unit = body.at(&[SUBJECT, 0]).clone();
+                body.at(&[SUBJECT]).members.insert(0, unit);
+            }),
+            "Name",
+        ),
         ("one name less", Box::new(|body| drop(body.at(&[SUBJECT]).members.remove(0))), "Name"),
         ("names in another order", Box::new(|body| body.at(&[SUBJECT]).members.swap(0, 1)), "Name"),
-        ("a name of two values", Box::new(|body| { let unit = body.at(&[SUBJECT, 0, 0]).clone(); body.at(&[SUBJECT, 0]).members.push(unit); }), "Name"),
+        (
+            "a name of two values",
+            Box::new(|body| {
+                let unit = body.at(&[SUBJECT, 0, 0]).clone();
+                body.at(&[SUBJECT, 0]).members.push(unit);
+            }),
+            "Name",
+        ),
         ("country as UTF-8", Box::new(|body| body.at(&[SUBJECT, 1, 0, 1]).tag = 0x0C), "Name"),
         ("common name printable", Box::new(|body| body.at(&[SUBJECT, 5, 0, 1]).tag = 0x13), "Name"),
-        ("curve P-256", Box::new(|body| body.at(&[KEY, 0, 1]).content = vec![0x2A, 0x86, 0x48, 0xCE, 0x3D, 3, 1, 7]), "Key"),
+        (
+            "curve P-256",
+            Box::new(|body| body.at(&[KEY, 0, 1]).content = vec![0x2A, 0x86, 0x48, 0xCE, 0x3D, 3, 1, 7]),
+            "Key",
+        ),
         ("curve without a name", Box::new(|body| drop(body.at(&[KEY, 0]).members.remove(1))), "Key"),
-        ("key compressed", Box::new(|body| { let key = body.at(&[KEY, 1]); key.content.truncate(50); key.content[1] = 2; }), "Key"),
+        (
+            "key compressed",
+            Box::new(|body| {
+                let key = body.at(&[KEY, 1]);
+                key.content.truncate(50);
+                key.content[1] = 2;
+            }),
+            "Key",
+        ),
         ("key with a spare bit", Box::new(|body| body.at(&[KEY, 1]).content[0] = 1), "NotDer"),
         ("an RSA key", Box::new(|body| *body.at(&[KEY]) = rsa_key.clone()), "Key"),
         ("unique identifier", Box::new(|body| body.members.insert(EXTENSIONS, Node::leaf(0x82, &[0, 1]))), "Version"),
         ("a field after the extensions", Box::new(|body| body.members.push(Node::of(0xA4, vec![]))), "NotDer"),
         ("extensions before the key", Box::new(|body| body.members.swap(KEY, EXTENSIONS)), "NotDer"),
         ("no extensions", Box::new(|body| drop(body.members.pop())), "Missing"),
-        ("generalised time before 2050", Box::new(|body| *body.at(&[VALIDITY, 0]) = Node::leaf(0x18, b"20260101000000Z")), "NotDer"),
-        ("a time without seconds", Box::new(|body| *body.at(&[VALIDITY, 0]) = Node::leaf(0x17, b"2601010000Z")), "NotDer"),
-        ("a third time", Box::new(|body| { let end = body.at(&[VALIDITY, 1]).clone(); body.at(&[VALIDITY]).members.push(end); }), "NotDer"),
+        (
+            "generalised time before 2050",
+            Box::new(|body| *body.at(&[VALIDITY, 0]) = Node::leaf(0x18, b"20260101000000Z")),
+            "NotDer",
+        ),
+        (
+            "a time without seconds",
+            Box::new(|body| *body.at(&[VALIDITY, 0]) = Node::leaf(0x17, b"2601010000Z")),
+            "NotDer",
+        ),
+        (
+            "a third time",
+            Box::new(|body| {
+                let end = body.at(&[VALIDITY, 1]).clone();
+                body.at(&[VALIDITY]).members.push(end);
+            }),
+            "NotDer",
+        ),
         ("from tomorrow", Box::new(|body| body.at(&[VALIDITY, 0]).content = b"260602000000Z".into()), "Dates"),
         ("until yesterday", Box::new(|body| body.at(&[VALIDITY, 1]).content = b"260531235959Z".into()), "Dates"),
-        ("unknown extension", Box::new(|body| body.at(&[EXTENSIONS, 0]).members.push(new_extension(&amd(&[6]), false, &[5, 0]))), "Extension"),
-        ("unknown critical extension", Box::new(|body| body.at(&[EXTENSIONS, 0]).members.push(new_extension(&[0x55, 0x1D, 0x0F], true, &[3, 2, 7, 0x80]))), "Extension"),
-        ("critical level", Box::new(|body| extension(body, &amd(&[3, 1])).members.insert(1, Node::leaf(1, &[0xFF]))), "Extension"),
-        ("level not critical, in words", Box::new(|body| extension(body, &amd(&[3, 1])).members.insert(1, Node::leaf(1, &[0]))), "NotDer"),
-        ("structure of Turin", Box::new(|body| extension(body, &amd(&[1])).members[1].content = vec![2, 1, 1]), "Extension"),
-        ("product of Genoa", Box::new(|body| extension(body, &amd(&[2])).members[1].content = b"\x16\x05Genoa".into()), "Extension"),
-        ("product with a strange stepping", Box::new(|body| extension(body, &amd(&[2])).members[1].content = b"\x16\x08Milan-b0".into()), "Extension"),
+        (
+            "unknown extension",
+            Box::new(|body| body.at(&[EXTENSIONS, 0]).members.push(new_extension(&amd(&[6]), false, &[5, 0]))),
+            "Extension",
+        ),
+        (
+            "unknown critical extension",
+            Box::new(|body| {
+                body.at(&[EXTENSIONS, 0]).members.push(new_extension(&[0x55, 0x1D, 0x0F], true, &[3, 2, 7, 0x80]))
+            }),
+            "Extension",
+        ),
+        (
+            "critical level",
+            Box::new(|body| extension(body, &amd(&[3, 1])).members.insert(1, Node::leaf(1, &[0xFF]))),
+            "Extension",
+        ),
+        (
+            "level not critical, in words",
+            Box::new(|body| extension(body, &amd(&[3, 1])).members.insert(1, Node::leaf(1, &[0]))),
+            "NotDer",
+        ),
+        (
+            "structure of Turin",
+            Box::new(|body| extension(body, &amd(&[1])).members[1].content = vec![2, 1, 1]),
+            "Extension",
+        ),
+        (
+            "product of Genoa",
+            Box::new(|body| extension(body, &amd(&[2])).members[1].content = b"\x16\x05Genoa".into()),
+            "Extension",
+        ),
+        (
+            "product with a strange stepping",
+            Box::new(|body| extension(body, &amd(&[2])).members[1].content = b"\x16\x08Milan-b0".into()),
+            "Extension",
+        ),
         ("product as UTF-8", Box::new(|body| extension(body, &amd(&[2])).members[1].content[0] = 0x0C), "Extension"),
-        ("level in two bytes", Box::new(|body| extension(body, &amd(&[3, 1])).members[1].content = vec![2, 2, 0, 4]), "Extension"),
-        ("level 256", Box::new(|body| extension(body, &amd(&[3, 8])).members[1].content = vec![2, 2, 1, 0]), "Extension"),
-        ("reserved level", Box::new(|body| extension(body, &amd(&[3, 4])).members[1].content = vec![2, 1, 1]), "Extension"),
-        ("fmc level on Milan", Box::new(|body| body.at(&[EXTENSIONS, 0]).members.push(new_extension(&amd(&[3, 9]), false, &[2, 1, 0]))), "Extension"),
-        ("chip id of Turin's length", Box::new(|body| extension(body, &amd(&[4])).members[1].content = vec![7; 8]), "Extension"),
-        ("provider on a VCEK", Box::new(|body| body.at(&[EXTENSIONS, 0]).members.push(new_extension(&amd(&[5]), false, b"\x16\x01x"))), "Extension"),
-        ("chip id twice", Box::new(|body| { let chip = extension(body, &amd(&[4])).clone(); body.at(&[EXTENSIONS, 0]).members.push(chip); }), "Twice"),
+        (
+            "level in two bytes",
+            Box::new(|body| extension(body, &amd(&[3, 1])).members[1].content = vec![2, 2, 0, 4]),
+            "Extension",
+        ),
+        (
+            "level 256",
+            Box::new(|body| extension(body, &amd(&[3, 8])).members[1].content = vec![2, 2, 1, 0]),
+            "Extension",
+        ),
+        (
+            "reserved level",
+            Box::new(|body| extension(body, &amd(&[3, 4])).members[1].content = vec![2, 1, 1]),
+            "Extension",
+        ),
+        (
+            "fmc level on Milan",
+            Box::new(|body| body.at(&[EXTENSIONS, 0]).members.push(new_extension(&amd(&[3, 9]), false, &[2, 1, 0]))),
+            "Extension",
+        ),
+        (
+            "chip id of Turin's length",
+            Box::new(|body| extension(body, &amd(&[4])).members[1].content = vec![7; 8]),
+            "Extension",
+        ),
+        (
+            "provider on a VCEK",
+            Box::new(|body| body.at(&[EXTENSIONS, 0]).members.push(new_extension(&amd(&[5]), false, b"\x16\x01x"))),
+            "Extension",
+        ),
+        (
+            "chip id twice",
+            Box::new(|body| {
+                let chip = extension(body, &amd(&[4])).clone();
+                body.at(&[EXTENSIONS, 0]).members.push(chip);
+            }),
+            "Twice",
+        ),
     ];
     for arcs in [&[1][..], &[2], &[4], &[3, 1], &[3, 2], &[3, 3], &[3, 4], &[3, 5], &[3, 6], &[3, 7], &[3, 8]] {
         let oid = amd(arcs);
-        changes.push(("an extension less", Box::new(move |body| body.at(&[EXTENSIONS, 0]).members.retain(|one| one.members[0].content != oid)), "Missing"));
+        changes.push((
+            "an extension less",
+            Box::new(move |body| body.at(&[EXTENSIONS, 0]).members.retain(|one| one.members[0].content != oid)),
+            "Missing",
+        ));
     }
     for (what, change, rule) in &changes {
         let forged = world.forge(Signer::Ask, vcek, change);
@@ -197,9 +303,23 @@ fn endorsement_rules(world: &World) {
     }
     // What is a VLEK's own.
     for (what, change, rule) in [
-        ("no provider", Box::new(|body: &mut Node| body.at(&[EXTENSIONS, 0]).members.retain(|one| one.members[0].content != amd(&[5]))) as Box<dyn Fn(&mut Node)>, "Missing"),
-        ("a chip on a VLEK", Box::new(|body| body.at(&[EXTENSIONS, 0]).members.push(new_extension(&amd(&[4]), false, &[7; 64]))), "Extension"),
-        ("a stepping on a VLEK", Box::new(|body| extension(body, &amd(&[2])).members[1].content = b"\x16\x08Milan-B0".into()), "Extension"),
+        (
+            "no provider",
+            Box::new(|body: &mut Node| {
+                body.at(&[EXTENSIONS, 0]).members.retain(|one| one.members[0].content != amd(&[5]))
+            }) as Box<dyn Fn(&mut Node)>,
+            "Missing",
+        ),
+        (
+            "a chip on a VLEK",
+            Box::new(|body| body.at(&[EXTENSIONS, 0]).members.push(new_extension(&amd(&[4]), false, &[7; 64]))),
+            "Extension",
+        ),
+        (
+            "a stepping on a VLEK",
+            Box::new(|body| extension(body, &amd(&[2])).members[1].content = b"\x16\x08Milan-B0".into()),
+            "Extension",
+        ),
     ] {
         let forged = world.forge(Signer::Asvk, world.vlek.der(), change);
         let error = refused(judge(ark, world.asvk(), &forged), what);
@@ -221,20 +341,63 @@ fn authority_rules(world: &World) {
     const AUTHORITY_ID: [u8; 3] = [0x55, 0x1D, 0x23];
     let changes: Vec<Change<'_>> = vec![
         ("serial 0", Box::new(|body| body.at(&[SERIAL]).content = vec![0]), "Serial"),
-        ("no authority", Box::new(|body| extension(body, &CONSTRAINTS).members[2].content = vec![0x30, 0]), "NoAuthority"),
-        ("authority not critical", Box::new(|body| drop(extension(body, &CONSTRAINTS).members.remove(1))), "NoAuthority"),
-        ("authorities below it", Box::new(|body| extension(body, &CONSTRAINTS).members[2].content = vec![0x30, 6, 1, 1, 0xFF, 2, 1, 1]), "NoAuthority"),
-        ("any number of authorities below it", Box::new(|body| extension(body, &CONSTRAINTS).members[2].content = vec![0x30, 3, 1, 1, 0xFF]), "NoAuthority"),
-        ("usage: nothing", Box::new(|body| extension(body, &USAGE).members[2].content = vec![3, 2, 7, 0x80]), "NoAuthority"),
+        (
+            "no authority",
+            Box::new(|body| extension(body, &CONSTRAINTS).members[2].content = vec![0x30, 0]),
+            "NoAuthority",
+        ),
+        (
+            "authority not critical",
+            Box::new(|body| drop(extension(body, &CONSTRAINTS).members.remove(1))),
+            "NoAuthority",
+        ),
+        (
+            "authorities below it",
+            Box::new(|body| extension(body, &CONSTRAINTS).members[2].content = vec![0x30, 6, 1, 1, 0xFF, 2, 1, 1]),
+            "NoAuthority",
+        ),
+        (
+            "any number of authorities below it",
+            Box::new(|body| extension(body, &CONSTRAINTS).members[2].content = vec![0x30, 3, 1, 1, 0xFF]),
+            "NoAuthority",
+        ),
+        (
+            "usage: nothing",
+            Box::new(|body| extension(body, &USAGE).members[2].content = vec![3, 2, 7, 0x80]),
+            "NoAuthority",
+        ),
         ("usage: lists", Box::new(|body| extension(body, &USAGE).members[2].content = vec![3, 2, 1, 6]), "NoAuthority"),
         ("usage not critical", Box::new(|body| drop(extension(body, &USAGE).members.remove(1))), "NoAuthority"),
-        ("no usage", Box::new(|body| body.at(&[EXTENSIONS, 0]).members.retain(|one| one.members[0].content != USAGE)), "NoAuthority"),
-        ("identifier of another root", Box::new(|body| *extension(body, &AUTHORITY_ID).members[1].content.last_mut().unwrap() ^= 1), "Extension"),
-        ("unknown extension", Box::new(|body| body.at(&[EXTENSIONS, 0]).members.push(new_extension(&[0x55, 0x1D, 0x25], false, &[0x30, 0]))), "Extension"),
+        (
+            "no usage",
+            Box::new(|body| body.at(&[EXTENSIONS, 0]).members.retain(|one| one.members[0].content != USAGE)),
+            "NoAuthority",
+        ),
+        (
+            "identifier of another root",
+            Box::new(|body| *extension(body, &AUTHORITY_ID).members[1].content.last_mut().unwrap() ^= 1),
+            "Extension",
+        ),
+        (
+            "unknown extension",
+            Box::new(|body| {
+                body.at(&[EXTENSIONS, 0]).members.push(new_extension(&[0x55, 0x1D, 0x25], false, &[0x30, 0]))
+            }),
+            "Extension",
+        ),
         ("organisation", Box::new(|body| body.at(&[SUBJECT, 4, 0, 1]).content = b"Somebody".into()), "Name"),
         ("RSA of 2048 bits", Box::new(|body| *body.at(&[KEY]) = short.clone()), "Key"),
         ("RSA for PSS alone", Box::new(|body| body.at(&[KEY, 0, 0]).content[8] = 10), "Key"),
-        ("exponent 3", Box::new(|body| { let key = body.at(&[KEY, 1]); let mut inner = Node::read(&key.content[1..]); inner.members[1].content = vec![3]; key.content = [vec![0], inner.write()].concat(); }), "Key"),
+        (
+            "exponent 3",
+            Box::new(|body| {
+                let key = body.at(&[KEY, 1]);
+                let mut inner = Node::read(&key.content[1..]);
+                inner.members[1].content = vec![3];
+                key.content = [vec![0], inner.write()].concat();
+            }),
+            "Key",
+        ),
     ];
     for (what, change, rule) in &changes {
         let forged = world.forge(Signer::Ark, ask, change);
@@ -242,8 +405,16 @@ fn authority_rules(world: &World) {
         assert!(format!("{error:?}").starts_with(rule), "{what}: {error:?}");
     }
     let roots: Vec<Change<'_>> = vec![
-        ("a root that signs no lists", Box::new(|body| extension(body, &USAGE).members[2].content = vec![3, 2, 2, 4]), "NoAuthority"),
-        ("a root of one level", Box::new(|body| extension(body, &CONSTRAINTS).members[2].content = vec![0x30, 6, 1, 1, 0xFF, 2, 1, 0]), "NoAuthority"),
+        (
+            "a root that signs no lists",
+            Box::new(|body| extension(body, &USAGE).members[2].content = vec![3, 2, 2, 4]),
+            "NoAuthority",
+        ),
+        (
+            "a root of one level",
+            Box::new(|body| extension(body, &CONSTRAINTS).members[2].content = vec![0x30, 6, 1, 1, 0xFF, 2, 1, 0]),
+            "NoAuthority",
+        ),
         ("a root of serial 0", Box::new(|body| body.at(&[SERIAL]).content = vec![0]), "Serial"),
     ];
     for (what, change, rule) in &roots {
