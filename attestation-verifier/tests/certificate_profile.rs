@@ -13,7 +13,7 @@ use der::Node;
 use p384::ecdsa::SigningKey;
 use rand_core::OsRng;
 use rsa::{RsaPrivateKey, pkcs8::EncodePublicKey};
-use software_psp::{Authority, ChipId, Intermediate, ReportRequest, Signer, Tcb, VekKind, VekRequest};
+use software_psp::{Authority, ChipId, Intermediate, ReportRequest, Tcb, VekKind, VekRequest};
 use time::macros::datetime;
 
 // Members of a certificate's signed part.
@@ -67,11 +67,11 @@ impl World {
     }
 
     /// The certificate with its signed part changed, and signed again.
-    fn forge(&self, by: Signer, certificate: &[u8], change: impl FnOnce(&mut Node)) -> Vec<u8> {
+    fn forge(&self, by: Option<Intermediate>, certificate: &[u8], change: impl FnOnce(&mut Node)) -> Vec<u8> {
         let mut whole = Node::read(certificate);
         let algorithm = whole.at(&[0, ALGORITHM]).write();
         change(whole.at(&[0]));
-        self.authority.sign(by, &whole.at(&[0]).write(), &algorithm, 48, &mut OsRng).unwrap()
+        self.authority.forge(by, &whole.at(&[0]).write(), &algorithm, 48, &mut OsRng).unwrap()
     }
 }
 
@@ -129,7 +129,7 @@ fn each_rule_of_the_profile_refuses_what_breaks_it() {
     let honest = judge(ark, ask, vcek).unwrap();
     assert!(judge(ark, world.asvk(), world.vlek.der()).is_ok());
     // Writing a certificate again changes nothing by itself.
-    assert!(judge(ark, ask, &world.forge(Signer::Ask, vcek, |_| {})).is_ok());
+    assert!(judge(ark, ask, &world.forge(Some(Intermediate::Ask), vcek, |_| {})).is_ok());
     endorsement_rules(&world);
     authority_rules(&world);
     algorithm_rules(&world);
@@ -297,7 +297,7 @@ fn endorsement_rules(world: &World) {
         ));
     }
     for (what, change, rule) in &changes {
-        let forged = world.forge(Signer::Ask, vcek, change);
+        let forged = world.forge(Some(Intermediate::Ask), vcek, change);
         let error = refused(judge(ark, ask, &forged), what);
         assert!(format!("{error:?}").starts_with(rule), "{what}: {error:?}");
     }
@@ -321,12 +321,13 @@ fn endorsement_rules(world: &World) {
             "Extension",
         ),
     ] {
-        let forged = world.forge(Signer::Asvk, world.vlek.der(), change);
+        let forged = world.forge(Some(Intermediate::Asvk), world.vlek.der(), change);
         let error = refused(judge(ark, world.asvk(), &forged), what);
         assert!(format!("{error:?}").starts_with(rule), "{what}: {error:?}");
     }
     // A certificate of a product we hold no root of.
-    let venice = world.forge(Signer::Ask, vcek, |body| body.at(&[ISSUER, 5, 0, 1]).content = b"SEV-Venice".into());
+    let venice =
+        world.forge(Some(Intermediate::Ask), vcek, |body| body.at(&[ISSUER, 5, 0, 1]).content = b"SEV-Venice".into());
     let error = judge(ark, ask, &venice).unwrap_err();
     assert_eq!(error, ChainError::UnknownProduct { product: "Venice".into() });
     assert!(error.to_string().contains("ARK-Venice") && error.to_string().contains("TCB_VERSION"), "{error}");
@@ -400,7 +401,7 @@ fn authority_rules(world: &World) {
         ),
     ];
     for (what, change, rule) in &changes {
-        let forged = world.forge(Signer::Ark, ask, change);
+        let forged = world.forge(None, ask, change);
         let error = refused(judge(ark, &forged, vcek), what);
         assert!(format!("{error:?}").starts_with(rule), "{what}: {error:?}");
     }
@@ -418,7 +419,7 @@ fn authority_rules(world: &World) {
         ("a root of serial 0", Box::new(|body| body.at(&[SERIAL]).content = vec![0]), "Serial"),
     ];
     for (what, change, rule) in &roots {
-        let forged = world.forge(Signer::Ark, ark, change);
+        let forged = world.forge(None, ark, change);
         let error = refused(judge(&forged, ask, vcek), what);
         assert!(format!("{error:?}").starts_with(rule), "{what}: {error:?}");
     }
@@ -448,18 +449,19 @@ fn algorithm_rules(world: &World) {
         *whole.at(&[0, ALGORITHM]) = other.clone();
         let changed = whole.at(&[0]).write();
         for (to_be_signed, beside) in [(&body, other), (&changed, &honest), (&changed, other)] {
-            let forged = world.authority.sign(Signer::Ask, to_be_signed, &beside.write(), 48, &mut OsRng).unwrap();
+            let forged =
+                world.authority.forge(Some(Intermediate::Ask), to_be_signed, &beside.write(), 48, &mut OsRng).unwrap();
             assert_eq!(refused(judge(ark, ask, &forged), what), CertificateError::Algorithm, "{what}");
         }
     }
     let body = Node::read(vcek).at(&[0]).write();
     for salt in [0, 32, 47, 49] {
-        let forged = world.authority.sign(Signer::Ask, &body, &honest.write(), salt, &mut OsRng).unwrap();
+        let forged = world.authority.forge(Some(Intermediate::Ask), &body, &honest.write(), salt, &mut OsRng).unwrap();
         let error = refused(judge(ark, ask, &forged), "salt");
         assert!(matches!(error, CertificateError::Signature { .. }), "salt {salt}: {error:?}");
     }
-    for (signer, what) in [(Signer::Ark, "the root"), (Signer::Asvk, "the other intermediate")] {
-        let forged = world.authority.sign(signer, &body, &honest.write(), 48, &mut OsRng).unwrap();
+    for (signer, what) in [(None, "the root"), (Some(Intermediate::Asvk), "the other intermediate")] {
+        let forged = world.authority.forge(signer, &body, &honest.write(), 48, &mut OsRng).unwrap();
         assert!(matches!(refused(judge(ark, ask, &forged), what), CertificateError::Signature { .. }), "{what}");
     }
 }
@@ -489,14 +491,16 @@ fn roles(world: &World) {
 
 fn same_signer(world: &World, honest: &Vek) {
     let (ark, ask, vcek) = (world.authority.ark(), world.ask(), world.vcek.der());
-    let again = world.forge(Signer::Ask, vcek, |body| body.at(&[VALIDITY, 0]).content = b"260301000000Z".into());
+    let again =
+        world.forge(Some(Intermediate::Ask), vcek, |body| body.at(&[VALIDITY, 0]).content = b"260301000000Z".into());
     assert_ne!(again, vcek);
     assert!(judge(ark, ask, &again).unwrap().same_signer(honest));
-    let other_tcb = world.forge(Signer::Ask, vcek, |body| {
+    let other_tcb = world.forge(Some(Intermediate::Ask), vcek, |body| {
         extension(body, &amd(&[3, 1])).members[1].content = vec![2, 1, 3];
     });
     assert!(!judge(ark, ask, &other_tcb).unwrap().same_signer(honest));
-    let other_chip = world.forge(Signer::Ask, vcek, |body| extension(body, &amd(&[4])).members[1].content[0] ^= 1);
+    let other_chip =
+        world.forge(Some(Intermediate::Ask), vcek, |body| extension(body, &amd(&[4])).members[1].content[0] ^= 1);
     assert!(!judge(ark, ask, &other_chip).unwrap().same_signer(honest));
     let key = SigningKey::random(&mut OsRng);
     let other_key = world.authority.endorse(Intermediate::Ask, &world.request, key, &mut OsRng).unwrap();

@@ -18,17 +18,6 @@ pub enum Intermediate {
     Asvk,
 }
 
-/// Whose key signs what [`Authority::sign`] is given.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Signer {
-    /// The root.
-    Ark,
-    /// The intermediate for chips.
-    Ask,
-    /// The intermediate for cloud providers.
-    Asvk,
-}
-
 /// What a revocation list says.
 #[derive(Clone, Debug)]
 pub struct CrlRequest {
@@ -143,28 +132,6 @@ impl Authority {
         }
     }
 
-    /// A certificate or list around any signed part, with any algorithm named beside it and any length of salt: what no
-    /// honest authority makes, to see that a verifier looks.
-    ///
-    /// # Errors
-    /// [`PspError::Encoding`] if that intermediate was never made.
-    pub fn sign(
-        &self,
-        by: Signer,
-        to_be_signed: &[u8],
-        algorithm: &[u8],
-        salt: usize,
-        rng: &mut impl CryptoRngCore,
-    ) -> Result<Vec<u8>, PspError> {
-        let ca = match by {
-            Signer::Ark => Some(&self.ark),
-            Signer::Ask => Some(&self.ask),
-            Signer::Asvk => self.asvk.as_ref(),
-        };
-        let ca = ca.ok_or_else(|| PspError::Encoding("no ASVK was made".into()))?;
-        Ok(certificate::signed_with_salt(to_be_signed, algorithm, &ca.key, salt, rng))
-    }
-
     /// An endorsement key with its certificate, signed by `by`.
     ///
     /// # Errors
@@ -241,6 +208,27 @@ impl Authority {
             Some(which) => self.ca(which),
         };
         Ok(draft.sign(&ca.ok_or_else(|| PspError::Encoding("VLEK: no ASVK was made".into()))?.key, rng))
+    }
+
+    /// A certificate around any signed part, with any algorithm named beside it and any length of salt, by the root's key
+    /// or, if `by` names one, an intermediate's.
+    ///
+    /// # Errors
+    /// [`PspError::Encoding`] if that intermediate was never made.
+    pub fn forge(
+        &self,
+        by: Option<Intermediate>,
+        to_be_signed: &[u8],
+        algorithm: &[u8],
+        salt: usize,
+        rng: &mut impl CryptoRngCore,
+    ) -> Result<Vec<u8>, PspError> {
+        let ca = match by {
+            None => Some(&self.ark),
+            Some(which) => self.ca(which),
+        };
+        let ca = ca.ok_or_else(|| PspError::Encoding("VLEK: no ASVK was made".into()))?;
+        Ok(certificate::signed_with_salt(to_be_signed, algorithm, &ca.key, salt, rng))
     }
 
     /// The ASK once more, same key, but without the right to sign certificates: a verifier must refuse it.

@@ -18,7 +18,7 @@ mod report;
 mod store;
 mod vtpm;
 
-pub use authority::{Authority, CrlRequest, Intermediate, Signer};
+pub use authority::{Authority, CrlRequest, Intermediate};
 pub use certificate::{CA_YEARS, Draft, Extension, ORGANISATION, Scheme, VekKind, VekRequest};
 pub use error::PspError;
 pub use machine::SoftwarePsp;
