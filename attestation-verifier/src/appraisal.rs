@@ -4,9 +4,11 @@
 use evidence::UnixSeconds;
 
 use crate::{
-    Certificate, Chain, Check, Class, Collateral, Container, Crypto, Grade, Link, NotProven, Outcome, Policy, Product,
-    Report, ReportError, SignedReport, Times, Trust, TrustAnchor, Unverified, VekKind, Verdict, Verified, clock,
-    policy::checks as policy_checks, snp::revocation,
+    Appraised, Certificate, Chain, Check, Class, Collateral, Container, Crypto, Grade, Link, NotProven, Outcome,
+    Policy, Product, Report, ReportError, SignedReport, Times, Trust, TrustAnchor, Unverified, VekKind, Verdict,
+    Verified, clock,
+    policy::{advisories, checks as policy_checks},
+    snp::revocation,
 };
 
 /// Class of a check that an earlier failure kept from being made: the earlier one decides the exit code.
@@ -36,6 +38,44 @@ pub struct Appraisal<'a> {
     pub chain: Option<Verified<Chain<'a>>>,
     /// Azure's runtime claims, if the report speaks for them.
     pub claims: Option<&'a [u8]>,
+    /// The report that the verdict is about. Private, so that only appraising fills it.
+    admitted: Option<Verified<Report<'a>>>,
+}
+
+impl<'a> Appraisal<'a> {
+    /// The report, if it is accepted; else the verdict that says why not. Rows that were added to the verdict since
+    /// count, and so does what they reject.
+    ///
+    /// ```
+    /// # let report = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/vectors/registry/sev-8.0.0/report_milan.bin"));
+    /// # let vcek = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/vectors/registry/sev-8.0.0/vcek_milan.der"));
+    /// use attestation_verifier::{
+    ///     Appraised, Collateral, Policy, Question, Report, Ring, TrustAnchor, appraise_report, clock,
+    /// };
+    ///
+    /// fn release_a_key(to: &Appraised<Report<'_>>) -> [u8; 48] {
+    ///     *to.measurement()
+    /// }
+    ///
+    /// let at = clock::parse("2026-03-01T00:00:00Z").ok_or("time")?;
+    /// let mut collateral = Collateral::default();
+    /// collateral.take_vek(vcek)?;
+    /// let anchor = TrustAnchor::Amd;
+    /// let question = Question { evidence: report, collateral: &collateral, anchor: &anchor, report_data: None };
+    /// let accepted = appraise_report(question, &Policy::strict(), at, &Ring).accepted();
+    /// let accepted = accepted.map_err(|verdict| verdict.to_json())?;
+    /// assert_eq!(release_a_key(&accepted)[..2], [0x7a, 0x1e]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The verdict, if it rejects.
+    pub fn accepted(self) -> Result<Appraised<Report<'a>>, Box<Verdict>> {
+        match self.admitted {
+            Some(report) => Appraised::by_verdict(*report, self.verdict),
+            None => Err(Box::new(self.verdict)),
+        }
+    }
 }
 
 /// Appraises a report.
@@ -46,7 +86,8 @@ pub fn appraise_report<'a>(
     crypto: &impl Crypto,
 ) -> Appraisal<'a> {
     let mut checks = Checks::default();
-    let mut appraisal = Appraisal { verdict: open_verdict(at), report: None, chain: None, claims: None };
+    let mut appraisal =
+        Appraisal { verdict: open_verdict(at), report: None, chain: None, claims: None, admitted: None };
     match Container::open(question.evidence) {
         Ok(container) => {
             appraisal.verdict.evidence = Some(container.report().evidence_id());
@@ -57,6 +98,9 @@ pub fn appraise_report<'a>(
         Err(error) => checks.fail("form", Class::Malformed, error.to_string(), error.fix()),
     }
     appraisal.verdict.checks = checks.0;
+    if appraisal.verdict.rejection().is_none() {
+        appraisal.admitted.clone_from(&appraisal.report);
+    }
     appraisal
 }
 
@@ -137,6 +181,7 @@ fn walk<'a>(
         check_binding(report, chain, checks, &mut appraisal.verdict);
         policy_checks::check(report, chain, policy, checks);
         policy_checks::listed_report_data(report, policy, checks);
+        advisories::check(report, policy, &mut appraisal.verdict, checks);
         policy_checks::list_unchecked(report.product(), policy, &mut appraisal.verdict);
         appraisal.claims = check_expectations(question, policy, container, report, checks, &mut appraisal.verdict);
     } else {

@@ -21,6 +21,7 @@ mod finding;
 mod gateway;
 mod not_proven;
 mod policy;
+mod show;
 mod snp;
 mod stage;
 mod verdict;
@@ -39,17 +40,18 @@ pub use gateway::{
 };
 pub use not_proven::NotProven;
 pub use policy::{
-    ADVISORIES, ADVISORIES_DATE, About, AcceptedAdvisory, Advisory, AdvisoryStatus, Bit, Explanation, Field,
-    FirmwareRules, GuestRules, KnownAttack, Need, OnAdvisory, PRESETS, PerProduct, PlatformRules, Policy, PolicyError,
-    ReportData, Rule, StaleCrl,
+    ADVISORIES, ADVISORIES_DATE, About, AcceptedAdvisory, Advisory, AdvisoryStatus, Attack, Bit, Cause, Diagnosis,
+    FirmwareRules, GuestRules, KnownAttack, Need, NotAVerdict, OnAdvisory, PRESETS, PerProduct, PlatformRules, Policy,
+    PolicyError, PolicyField, ReportData, Rule, StaleCrl,
 };
+pub use show::{DISCLAIMER as SHOW_DISCLAIMER, Field, Part, ShowError, Shown, show};
 pub use snp::{
     Authority, Certificate, CertificateError, Chain, ChainError, Collateral, CollateralError, Container,
     ContainerError, Crl, CrlError, EvidenceId, FirmwareVersion, Freshness, GuestPolicy, HostTable, HostTableError,
     KeyInfo, Link, PemError, PlatformInfo, Product, Report, ReportError, SignatureError, SignedReport, Tcb, TcbPart,
-    Trust, TrustAnchor, Vek, VekKind, Vmpl, one_certificate, roots,
+    Thim, ThimError, Trust, TrustAnchor, Vek, VekKind, Vmpl, one_certificate, roots,
 };
-pub use stage::{Unverified, Verified};
+pub use stage::{Appraised, Unverified, Verified};
 pub use verdict::{Check, Class, Grade, Outcome, Times, Unchecked, Verdict};
 pub use vtpm::{
     AttestError, AzureQuestion, ClaimsError, ClockInfo, EventMeaning, EventPolicy, EventRule, GivenKey, Hcl, HclError,

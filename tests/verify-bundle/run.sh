@@ -93,7 +93,14 @@ verdict "the root as PEM" 0 "$accepted" '' "$script" --trust-root "$work/root.pe
 verdict "another root named" 3 "rejected: root:*" '' "$script" --trust-root "$project/tests/vectors/psp/genoa/ark.der" "$good"
 for file in "$work/made"/[0-9]-*.json; do
     name=$(basename "$file" .json)
-    verdict "$name" "${name%%-*}" 'rejected: *' '' "$script" --trust-root "$root" "$file"
+    case $name in
+    *-milan-* | *-genoa-* | *-turin-*) of=$work/made/root-$(sed -E 's/.*-(milan|genoa|turin)-.*/\1/' <<<"$name").der ;;
+    *) of=$root ;;
+    esac
+    last='rejected: *' rows=
+    [ "${name%%-*}" != 0 ] || last=$accepted rows='!FAIL'
+    # Provider keys live for a year, revocation lists less.
+    verdict "$name" "${name%%-*}" "$last" "$rows" "$script" --trust-root "$of" --at 2026-06-01T00:00:00Z "$file"
 done
 
 # No genuine bundle exists here, so the word for real hardware is tried with this root in the place of AMD's Genoa.
@@ -102,8 +109,11 @@ sed "s/4c6598d19c18719c5dfd4a7d335f674e5bfe1d8f800cea2cf270c10d103db2f1/$(sum <"
     s/5464738c1546aed5f2cecf1dc98c5c960a92e8913238a61711bc90ec6e828521/$(jq -r .certificates.intermediate "$good" | base64 -d | sum)/" \
     "$script" >"$work/other-pins"
 hardware=$work/made/6-core-says-baremetal.json
-verdict "hardware of a pinned root" 0 accepted '!FAIL' bash "$work/other-pins" "$hardware"
+verdict "hardware of a pinned root" 5 'rejected: code:*' '!FAIL' bash "$work/other-pins" "$hardware"
+verdict "hardware of a pinned root, whatever code" 0 accepted '!FAIL' bash "$work/other-pins" --code none "$hardware"
+verdict "hardware of a pinned root, and a broken link" 6 'rejected: nonce:*' '' bash "$work/other-pins" --nonce "${nonce%??}00" "$hardware"
 verdict "a pinned root, and the core says simulated" 6 'rejected: platform:*' '' bash "$work/other-pins" "$good"
+verdict "a grade that is none of this script's" 1 'rejected: --code *' '' "$script" --code host "$good"
 sed 's/^    Genoa) set -- \([0-9a-f]*\) .*/    Genoa) set -- \1 0 0 ;;/; /5464738c/d; /197e6107/d' "$script" |
     sed "s/4c6598d19c18719c5dfd4a7d335f674e5bfe1d8f800cea2cf270c10d103db2f1/$(sum <"$root")/" >"$work/other-ask"
 verdict "a pinned root, an intermediate that is not pinned" 3 'rejected: intermediate:*' '' bash "$work/other-ask" "$hardware"

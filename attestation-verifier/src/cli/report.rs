@@ -41,6 +41,23 @@ pub(crate) struct Endorsements {
     crl: Vec<PathBuf>,
 }
 
+impl ReportArgs {
+    pub(crate) fn path(&self) -> &Path {
+        &self.report
+    }
+
+    /// Is JSON asked for?
+    pub(crate) fn json(&self) -> bool {
+        self.common.json
+    }
+
+    /// Is anything named beside the report?
+    pub(crate) fn names_more(&self) -> bool {
+        let Endorsements { vek, intermediate, crl } = &self.endorsements;
+        vek.is_some() || intermediate.is_some() || !crl.is_empty() || self.report_data.is_some() || self.common.is_set()
+    }
+}
+
 pub(crate) fn run(arguments: ReportArgs) -> Result<(Verdict, Setting), Usage> {
     let setting = arguments.common.read()?;
     let evidence = files::read("REPORT", &arguments.report)?;

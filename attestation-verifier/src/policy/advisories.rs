@@ -1,27 +1,340 @@
-//! Known attacks.
+//! Known attacks held against what a report shows. The table is data with its sources (docs/ADVISORIES.md); it excludes
+//! an attack only where the report shows a fix that the table knows. What it does not know stays "cannot be excluded".
 
-/// x
-pub const ADVISORIES_DATE: &str = "2026-11-21";
-/// x
-pub const ADVISORIES: &[Advisory] = &[];
-/// x
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+use serde::Serialize;
+
+use super::{
+    OnAdvisory, Policy,
+    silicon::{Line, of_report},
+};
+use crate::{Class, Report, Tcb, TcbPart, Verdict, Verified, appraisal::Checks};
+
+pub use super::advisory_table::{ADVISORIES, ADVISORIES_DATE};
+
+/// A known attack.
+#[derive(Clone, Copy, Debug)]
 pub struct Advisory {
-    /// x
+    /// Stable, kebab-case.
     pub id: &'static str,
+    /// What people call it.
+    pub title: &'static str,
+    /// What it lets an attacker do.
+    pub lets: &'static str,
+    /// What to do about it.
+    pub fix: &'static str,
+    /// Bulletins, CVE numbers, papers.
+    pub sources: &'static [&'static str],
+    /// Where the levels were read.
+    pub levels_from: &'static str,
+    pub(crate) rule: RuleOf,
 }
-/// x
+
+/// What decides whether an attack is excluded.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum RuleOf {
+    /// By the line of silicon.
+    Lines(&'static [(Line, Fix)]),
+    /// COMMITTED below CURRENT.
+    Provisional,
+    /// Nothing that a report shows.
+    Physical,
+}
+
+/// How a line of silicon is fixed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Fix {
+    /// It does not have the flaw.
+    Untouched,
+    /// It has it for good, which means this.
+    Never(&'static str),
+    /// From these levels on, the lowest of the four TCBs of the report; and what else has to show.
+    Levels(&'static [(TcbPart, u8)], Also),
+    /// There is a fix, and we do not know how a report would show it.
+    Unknown,
+    /// The same, but multithreading off excludes it.
+    NoSmt,
+}
+
+/// What has to show beside the levels, or instead of them.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Also {
+    Nothing,
+    /// PLATFORM_INFO.ALIAS_CHECK_COMPLETE.
+    AliasCheck,
+    /// This bit in both mitigation vectors; reports before version 5 have none.
+    Mitigation(u32),
+    /// Multithreading off excludes it as well, whatever the levels.
+    OrNoSmt,
+}
+
+/// How an attack stands to a report.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum AdvisoryStatus {
-    /// x
+    /// The report shows that the flaw is there.
     Applies,
+    /// The report does not show that the flaw is fixed.
+    Unknown,
+    /// No report can show anything about it.
+    Physical,
 }
-/// x
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+
+impl AdvisoryStatus {
+    /// `applies`, `unknown`, `physical`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Applies => "applies",
+            Self::Unknown => "unknown",
+            Self::Physical => "physical",
+        }
+    }
+}
+
+/// A known attack that a report does not exclude.
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct KnownAttack {
-    /// x
+    /// [`Advisory::id`].
     pub id: &'static str,
+    /// [`Advisory::title`].
+    pub title: &'static str,
+    /// How it stands.
+    pub status: AdvisoryStatus,
+    /// Why.
+    pub why: String,
+    /// The reason for which the policy accepts it, if it does.
+    pub accepted: Option<String>,
 }
+
+impl Advisory {
+    /// For each line of silicon, how the table decides: name and words. One entry for all where it does not matter.
+    pub fn lines(&self) -> Vec<(&'static str, String)> {
+        match self.rule {
+            RuleOf::Lines(fixes) => fixes.iter().map(|(line, fix)| (line.name(), fix.words())).collect(),
+            RuleOf::Provisional => vec![("all", "COMMITTED is CURRENT, in levels and version".into())],
+            RuleOf::Physical => vec![("all", "no report can show it".into())],
+        }
+    }
+}
+
+impl Fix {
+    fn words(self) -> String {
+        let (levels, also) = match self {
+            Self::Untouched => return "not affected".into(),
+            Self::Never(_) => return "always applies".into(),
+            Self::Unknown => return "no level known: cannot be excluded".into(),
+            Self::NoSmt => return "no level known: excluded only without multithreading".into(),
+            Self::Levels(levels, also) => (levels, also),
+        };
+        let levels = levels.iter().map(|(part, level)| format!("{} {level}", part.name()));
+        let also = match also {
+            Also::Nothing => None,
+            Also::AliasCheck => Some("alias check made".to_owned()),
+            Also::Mitigation(bit) => Some(format!("mitigation bit {bit}")),
+            Also::OrNoSmt => Some("or no multithreading".to_owned()),
+        };
+        levels.chain(also).collect::<Vec<_>>().join(", ")
+    }
+}
+
+#[derive(Serialize)]
+pub(crate) struct WireAttack<'a> {
+    id: &'a str,
+    title: &'a str,
+    status: &'a str,
+    why: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    accepted: Option<&'a str>,
+}
+
+impl KnownAttack {
+    pub(crate) fn wire(&self) -> WireAttack<'_> {
+        WireAttack {
+            id: self.id,
+            title: self.title,
+            status: self.status.name(),
+            why: &self.why,
+            accepted: self.accepted.as_deref(),
+        }
+    }
+}
+
+/// The advisory of that id.
 pub(crate) fn of(id: &str) -> Option<&'static Advisory> {
-    ADVISORIES.iter().find(|a| a.id == id)
+    ADVISORIES.iter().find(|advisory| advisory.id == id)
+}
+
+/// The row `advisories`, and the list in the verdict.
+pub(crate) fn check(report: &Verified<Report<'_>>, policy: &Policy, verdict: &mut Verdict, checks: &mut Checks) {
+    const NAME: &str = "advisories";
+    for mut attack in not_excluded(&Shown::of(report)) {
+        let accepted = policy.accepted_advisories.iter().find(|entry| entry.id == attack.id);
+        attack.accepted = accepted.map(|entry| entry.reason.clone());
+        // A bundle has two reports of one guest: what one of them leaves open is open.
+        if !verdict.advisories.contains(&attack) {
+            verdict.advisories.push(attack);
+        }
+    }
+    let software = verdict.advisories.iter().filter(|attack| attack.status != AdvisoryStatus::Physical);
+    let (accepted, open): (Vec<_>, Vec<_>) = software.partition(|attack| attack.accepted.is_some());
+    let ids = |status| {
+        let of_status = open.iter().filter(|attack| attack.status == status);
+        of_status.map(|attack| attack.id).collect::<Vec<_>>().join(", ")
+    };
+    let parts = [
+        ("applies: ", ids(AdvisoryStatus::Applies)),
+        ("cannot be excluded: ", ids(AdvisoryStatus::Unknown)),
+        ("accepted by the policy: ", accepted.iter().map(|attack| attack.id).collect::<Vec<_>>().join(", ")),
+    ];
+    let parts = parts.into_iter().filter(|(_, ids)| !ids.is_empty());
+    let detail = parts.map(|(words, ids)| format!("{words}{ids}")).collect::<Vec<_>>().join("; ");
+    let table = format!("table of {ADVISORIES_DATE}");
+    match (open.first(), policy.advisories) {
+        (None, _) if accepted.is_empty() => {
+            checks.pass(NAME, Class::Policy, format!("none of the known attacks by software is left open ({table})"));
+        }
+        (None, _) => checks.note(NAME, Class::Policy, &format!("{detail} ({table})")),
+        (Some(_), OnAdvisory::Report) => checks.note(NAME, Class::Policy, &format!("{detail} ({table})")),
+        (Some(first), OnAdvisory::Reject) => {
+            let fix = of(first.id).map_or("", |advisory| advisory.fix);
+            checks.fail(NAME, Class::Policy, format!("{detail} ({table})"), fix);
+        }
+    }
+}
+
+/// What a report shows that advisories look at.
+#[derive(Clone, Debug)]
+pub(crate) struct Shown {
+    /// The lines of silicon it may come from: one, or several where the report has no CPUID.
+    lines: Vec<Line>,
+    version: u32,
+    /// For each part the lowest level of REPORTED, COMMITTED, CURRENT and LAUNCH.
+    lowest: Tcb,
+    alias_check: bool,
+    /// Bits set in both vectors.
+    mitigations: Option<u64>,
+    smt: bool,
+    provisional: Option<String>,
+}
+
+impl Shown {
+    fn of(report: &Report<'_>) -> Self {
+        let tcbs = [report.reported_tcb(), report.committed_tcb(), report.current_tcb(), report.launch_tcb()];
+        let lowest = tcbs.into_iter().fold(report.reported_tcb(), |low, tcb| Tcb {
+            fmc: low.fmc.min(tcb.fmc),
+            bootloader: low.bootloader.min(tcb.bootloader),
+            tee: low.tee.min(tcb.tee),
+            snp: low.snp.min(tcb.snp),
+            microcode: low.microcode.min(tcb.microcode),
+        });
+        let (committed, current) = (report.committed_version(), report.current_version());
+        let provisional = if report.committed_tcb() != report.current_tcb() {
+            Some(format!("COMMITTED_TCB is {}, CURRENT_TCB is {}", report.committed_tcb(), report.current_tcb()))
+        } else if committed != current {
+            Some(format!("firmware {committed} is committed, {current} runs"))
+        } else {
+            None
+        };
+        Self {
+            lines: of_report(report),
+            version: report.version(),
+            lowest,
+            alias_check: report.platform_info().alias_check(),
+            mitigations: report.mitigations().map(|(launch, current)| launch & current),
+            // Either the machine has it off, or the guest refuses to run with it on.
+            smt: report.platform_info().smt() && report.policy().smt(),
+            provisional,
+        }
+    }
+}
+
+fn not_excluded(shown: &Shown) -> Vec<KnownAttack> {
+    let open = |advisory: &Advisory| {
+        let (status, why) = standing(advisory, shown)?;
+        Some(KnownAttack { id: advisory.id, title: advisory.title, status, why, accepted: None })
+    };
+    ADVISORIES.iter().filter_map(open).collect()
+}
+
+fn standing(advisory: &Advisory, shown: &Shown) -> Option<(AdvisoryStatus, String)> {
+    match advisory.rule {
+        RuleOf::Physical => Some((AdvisoryStatus::Physical, "no report shows who can touch the machine".into())),
+        RuleOf::Provisional => shown.provisional.clone().map(|why| (AdvisoryStatus::Applies, why)),
+        RuleOf::Lines(fixes) => {
+            let of_line = |line: &Line| {
+                // A line that the table leaves out is one that it knows nothing about.
+                let fix = fixes.iter().find(|(known, _)| known == line).map_or(Fix::Unknown, |(_, fix)| *fix);
+                of_fix(fix, shown)
+            };
+            let found: Vec<_> = shown.lines.iter().map(of_line).collect();
+            match found.as_slice() {
+                [] => Some((AdvisoryStatus::Unknown, "a processor that the table does not know".into())),
+                [one, rest @ ..] if rest.iter().all(|other| other == one) => one.clone(),
+                // Without CPUID it may be any of them: it applies if it applies to all, and is open if to some.
+                several => {
+                    let applies = several.iter().all(|one| matches!(one, Some((AdvisoryStatus::Applies, _))));
+                    let why = several.iter().flatten().map(|(_, why)| why.clone()).next().unwrap_or_default();
+                    match applies {
+                        true => Some((AdvisoryStatus::Applies, why)),
+                        false => Some((
+                            AdvisoryStatus::Unknown,
+                            format!("a report of version 2 does not name its silicon; {why}"),
+                        )),
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn of_fix(fix: Fix, shown: &Shown) -> Option<(AdvisoryStatus, String)> {
+    use AdvisoryStatus::{Applies, Unknown};
+    let (levels, also) = match fix {
+        Fix::Untouched => return None,
+        Fix::Never(meaning) => return Some((Applies, meaning.into())),
+        Fix::Unknown => return Some((Unknown, "we know of no level that shows the fix on this processor".into())),
+        Fix::NoSmt if !shown.smt => return None,
+        Fix::NoSmt => {
+            let why = "multithreading is on, and we know of no level that shows the fix on this processor";
+            return Some((Unknown, why.into()));
+        }
+        Fix::Levels(levels, also) => (levels, also),
+    };
+    if also == Also::OrNoSmt && !shown.smt {
+        return None;
+    }
+    if let Some((part, found, wanted)) = levels
+        .iter()
+        .map(|(part, wanted)| (part, level(&shown.lowest, *part), *wanted))
+        .find(|(_, found, wanted)| found < wanted)
+    {
+        let part = part.name();
+        return Some((Applies, format!("TCB.{part} is {found}, fixed from {wanted} on")));
+    }
+    match also {
+        Also::Nothing => None,
+        Also::OrNoSmt => None,
+        Also::AliasCheck if shown.alias_check => None,
+        Also::AliasCheck if shown.version == 2 => {
+            Some((Unknown, "a report of version 2 does not show the memory alias check".into()))
+        }
+        Also::AliasCheck => Some((Applies, "the memory alias check was not made".into())),
+        Also::Mitigation(bit) => match shown.mitigations {
+            Some(bits) if bits >> bit & 1 == 1 => None,
+            Some(bits) => {
+                Some((Applies, format!("mitigation bit {bit} is not verified at launch and now ({bits:#x})")))
+            }
+            None => {
+                Some((Unknown, format!("a report of version {} has no mitigation vectors (bit {bit})", shown.version)))
+            }
+        },
+    }
+}
+
+fn level(tcb: &Tcb, part: TcbPart) -> u8 {
+    match part {
+        TcbPart::Fmc => tcb.fmc.unwrap_or(0),
+        TcbPart::Bootloader => tcb.bootloader,
+        TcbPart::Tee => tcb.tee,
+        TcbPart::Snp => tcb.snp,
+        TcbPart::Microcode => tcb.microcode,
+    }
 }

@@ -41,6 +41,13 @@ impl Section {
         }
     }
 
+    /// All entries, with their names.
+    pub(crate) fn into_entries(self) -> Vec<(String, Entry)> {
+        let path = self.path;
+        let entry = |(name, value): (String, Value)| (name.clone(), Entry { path: format!("{path}.{name}"), value });
+        self.rest.into_iter().map(entry).collect()
+    }
+
     /// Every entry has been taken.
     pub(crate) fn finish(self) -> Result<(), PolicyError> {
         match self.rest.keys().next() {

@@ -4,7 +4,7 @@ use super::{
     AcceptedAdvisory, Bit, FirmwareRules, GuestRules, Need, OnAdvisory, PlatformRules, Policy, ReportData, Rule,
     StaleCrl,
 };
-use crate::{Product, Tcb};
+use crate::{EventPolicy, Product, Tcb};
 
 /// What a field is for; the same for every policy.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -19,7 +19,7 @@ pub struct About {
 
 /// A field of one policy.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Field<'a> {
+pub struct PolicyField<'a> {
     /// Its path, such as `firmware.milan.min_reported_tcb`.
     pub path: String,
     /// What it is for.
@@ -282,7 +282,7 @@ const fn about(path: &'static str, checks: &'static str, matters: &'static str) 
 
 impl Policy {
     /// Every field with what it asks.
-    pub fn fields(&self) -> Vec<Field<'_>> {
+    pub fn fields(&self) -> Vec<PolicyField<'_>> {
         // Taken apart by name, so that a new field cannot be forgotten here.
         let Self {
             products,
@@ -309,6 +309,7 @@ impl Policy {
             host_data,
             report_data,
             vtpm,
+            events,
             code,
             settlement,
         } = self;
@@ -346,6 +347,9 @@ impl Policy {
                 ReportData::OneOf(list) => hexes(list),
             }),
             field("vtpm", vtpm, |list| one_of(list)),
+        ]);
+        list.extend(of_events(events));
+        list.extend([
             said("code", format!("at least \"{}\"", code.name())),
             said("settlement", need(*settlement, "a settlement must be shown", "a settlement that is shown must hold")),
         ]);
@@ -354,7 +358,7 @@ impl Policy {
     }
 }
 
-fn of_firmware(product: Product, rules: &FirmwareRules) -> [Field<'_>; 7] {
+fn of_firmware(product: Product, rules: &FirmwareRules) -> [PolicyField<'_>; 7] {
     let FirmwareRules {
         min_reported_tcb,
         min_committed_tcb,
@@ -377,7 +381,7 @@ fn of_firmware(product: Product, rules: &FirmwareRules) -> [Field<'_>; 7] {
     ]
 }
 
-fn of_platform(rules: &PlatformRules) -> [Field<'_>; 8] {
+fn of_platform(rules: &PlatformRules) -> [PolicyField<'_>; 8] {
     let PlatformRules { smt, tsme, ecc, rapl_off, ciphertext_hiding, alias_check, iommu_write_safe, tio } = rules;
     [
         bit("platform.smt", smt),
@@ -391,7 +395,30 @@ fn of_platform(rules: &PlatformRules) -> [Field<'_>; 8] {
     ]
 }
 
-fn of_guest(rules: &GuestRules) -> [Field<'_>; 10] {
+fn of_events(rules: &EventPolicy) -> [PolicyField<'_>; 9] {
+    let EventPolicy { secure_boot, programs, uki, kernel, initrd, cmdline, binary, loader_files, loader_commands } =
+        rules;
+    let beside = |list: &[[u8; 32]]| if list.is_empty() { "none".to_owned() } else { hexes(list) };
+    [
+        field("events.secure_boot", secure_boot, |on| {
+            if *on { "must have been on" } else { "must have been off" }.into()
+        }),
+        field("events.programs", programs, |list| hexes(list)),
+        field("events.uki", uki, |sections| {
+            sections.iter().map(|(name, list)| format!("{name}: {}", hexes(list))).collect::<Vec<_>>().join("; ")
+        }),
+        field("events.kernel", kernel, |list| hexes(list)),
+        field("events.initrd", initrd, |list| hexes(list)),
+        field("events.cmdline", cmdline, |list| {
+            list.iter().map(|text| format!("{text:?}")).collect::<Vec<_>>().join(" or ")
+        }),
+        field("events.binary", binary, |binary| format!("PCR {}: {}", binary.register, hexes(&binary.digests))),
+        said("events.loader_files", beside(loader_files)),
+        said("events.loader_commands", beside(loader_commands)),
+    ]
+}
+
+fn of_guest(rules: &GuestRules) -> [PolicyField<'_>; 10] {
     let GuestRules {
         min_abi,
         smt,
@@ -418,19 +445,19 @@ fn of_guest(rules: &GuestRules) -> [Field<'_>; 10] {
     ]
 }
 
-fn field<'a, T>(path: &str, rule: &'a Rule<T>, words: impl FnOnce(&T) -> String) -> Field<'a> {
+fn field<'a, T>(path: &str, rule: &'a Rule<T>, words: impl FnOnce(&T) -> String) -> PolicyField<'a> {
     let rule = match rule {
         Rule::Check(rule) => Ok(words(rule)),
         Rule::Unchecked(reason) => Err(reason.as_str()),
     };
-    Field { path: path.to_owned(), about: About::of(path), rule }
+    PolicyField { path: path.to_owned(), about: About::of(path), rule }
 }
 
-fn said(path: &str, words: String) -> Field<'static> {
-    Field { path: path.to_owned(), about: About::of(path), rule: Ok(words) }
+fn said(path: &str, words: String) -> PolicyField<'static> {
+    PolicyField { path: path.to_owned(), about: About::of(path), rule: Ok(words) }
 }
 
-fn bit<'a>(path: &str, rule: &'a Rule<Bit>) -> Field<'a> {
+fn bit<'a>(path: &str, rule: &'a Rule<Bit>) -> PolicyField<'a> {
     field(path, rule, |bit| {
         match bit {
             Bit::Require => "must be set",
@@ -522,7 +549,7 @@ mod tests {
             let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
             match value.as_table() {
                 Some(table)
-                    if ["firmware", "platform", "guest"].contains(&name.as_str())
+                    if ["firmware", "platform", "guest", "events"].contains(&name.as_str())
                         || path.matches('.').count() == 1 && path.starts_with("firmware") =>
                 {
                     leaves(&path, table, found);

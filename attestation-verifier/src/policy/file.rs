@@ -1,11 +1,13 @@
 //! A policy file, version 2. Nothing has a default.
 
+use std::collections::BTreeMap;
+
 use super::{
     AcceptedAdvisory, Bit, FirmwareRules, GuestRules, Need, OnAdvisory, PerProduct, PlatformRules, Policy, PolicyError,
     ReportData, Rule, StaleCrl, advisories,
     entry::{Entry, Section},
 };
-use crate::{FirmwareVersion, Grade, Product, Tcb, VekKind, VtpmKind};
+use crate::{EventPolicy, FirmwareVersion, Grade, MeasuredBinary, Product, Tcb, VekKind, VtpmKind};
 
 type Read<T> = Result<T, PolicyError>;
 
@@ -49,6 +51,7 @@ impl Policy {
             host_data: file.take("host_data")?.rule(|e| e.list(Entry::bytes))?,
             report_data: file.take("report_data")?.rule(report_data)?,
             vtpm: file.take("vtpm")?.rule(|e| e.list(vtpm))?,
+            events: events(file.take("events")?)?,
             code: code(file.take("code")?)?,
             settlement: file.take("settlement")?.word(Need::WORDS, "\"require\" or \"optional\"")?,
         };
@@ -233,6 +236,68 @@ fn guest(mut section: Section) -> Read<GuestRules> {
     Ok(rules)
 }
 
+/// The table of the events, or one reason for all of it.
+fn events(entry: Entry) -> Read<EventPolicy> {
+    let entry = match entry.reason()? {
+        Ok(reason) => return Ok(EventPolicy::unchecked(&reason)),
+        Err(entry) => entry,
+    };
+    let mut section = entry.section()?;
+    let on = [("require", true), ("refuse", false)];
+    let wanted = "\"require\", \"refuse\" or { unchecked = \"reason\" }";
+    let rules = EventPolicy {
+        secure_boot: section.take("secure_boot")?.rule(|e| e.word(&on, wanted))?,
+        programs: section.take("programs")?.rule(|e| e.list(Entry::bytes))?,
+        uki: section.take("uki")?.rule(uki)?,
+        kernel: section.take("kernel")?.rule(|e| e.list(Entry::bytes))?,
+        initrd: section.take("initrd")?.rule(|e| e.list(Entry::bytes))?,
+        cmdline: section.take("cmdline")?.rule(|e| e.list(Entry::text))?,
+        binary: section.take("binary")?.rule(binary)?,
+        loader_files: section.take("loader_files")?.entries()?.into_iter().map(Entry::bytes).collect::<Read<_>>()?,
+        loader_commands: section
+            .take("loader_commands")?
+            .entries()?
+            .into_iter()
+            .map(Entry::bytes)
+            .collect::<Read<_>>()?,
+    };
+    section.finish()?;
+    Ok(rules)
+}
+
+/// Sections by name, each with the digests it may have.
+fn uki(entry: Entry) -> Read<BTreeMap<String, Vec<[u8; 32]>>> {
+    let path = entry.path.clone();
+    let sections = entry.section()?.into_entries();
+    if sections.is_empty() {
+        return Err(PolicyError::Value { field: path, found: "{}".into(), wanted: "at least one section" });
+    }
+    sections
+        .into_iter()
+        .map(|(name, entry)| {
+            if !name.starts_with('.') {
+                let wanted = "the name of a section, such as \".linux\"";
+                return Err(PolicyError::Value { field: path.clone(), found: format!("{name:?}"), wanted });
+            }
+            Ok((name, entry.list(Entry::bytes)?))
+        })
+        .collect()
+}
+
+fn binary(entry: Entry) -> Read<MeasuredBinary> {
+    let mut section = entry.section()?;
+    let register = section.take("register")?;
+    let path = register.path.clone();
+    let wanted = "a register from 8 to 14";
+    let register = match register.number(14, wanted)? {
+        low @ 0..=7 => return Err(PolicyError::Value { field: path, found: low.to_string(), wanted }),
+        register => u8::try_from(register).unwrap_or(u8::MAX),
+    };
+    let binary = MeasuredBinary { register, digests: section.take("digests")?.list(Entry::bytes)? };
+    section.finish()?;
+    Ok(binary)
+}
+
 fn abi(entry: Entry) -> Read<(u8, u8)> {
     let path = entry.path.clone();
     let text = entry.text()?;
@@ -258,7 +323,13 @@ pub(super) mod tests {
     pub(crate) fn full() -> String {
         let strict = Policy::preset_text("strict").unwrap();
         let (head, _) = strict.split_once("[firmware]").unwrap();
-        let mut text = head.to_owned();
+        let (before, after) = head.split_once("events = ").unwrap();
+        let (_, after) = after.split_once('\n').unwrap();
+        let mut text = format!("{before}{after}");
+        text.push_str("[events]\nloader_files = []\nloader_commands = []\n");
+        for field in ["secure_boot", "programs", "uki", "kernel", "initrd", "cmdline", "binary"] {
+            text.push_str(&format!("{field} = {{ unchecked = \"tried in a test\" }}\n"));
+        }
         for product in ["milan", "genoa", "turin"] {
             text.push_str(&format!("[firmware.{product}]\n"));
             for field in [

@@ -2,21 +2,24 @@
 //! Leaving a field out is an error and never switches a check off; a rule that is not wanted says
 //! `{ unchecked = "reason" }`, and the reason stands in the verdict. docs/POLICY.md describes every field.
 
+mod about_checks;
 pub(crate) mod advisories;
+mod advisory_table;
 pub(crate) mod checks;
+mod diagnosis;
 mod entry;
-mod explanation;
 mod field;
 mod file;
 mod preset;
 mod rule;
+mod silicon;
 
-use crate::{FirmwareVersion, Grade, Product, Tcb, VekKind, VtpmKind};
+use crate::{EventPolicy, FirmwareVersion, Grade, Product, Tcb, VekKind, VtpmKind};
 
 pub use advisories::{ADVISORIES, ADVISORIES_DATE, Advisory, AdvisoryStatus, KnownAttack};
+pub use diagnosis::{Attack, Cause, Diagnosis, NotAVerdict};
 pub use entry::PolicyError;
-pub use explanation::Explanation;
-pub use field::{About, Field};
+pub use field::{About, PolicyField};
 pub use preset::PRESETS;
 pub use rule::{AcceptedAdvisory, Bit, Need, OnAdvisory, ReportData, Rule, StaleCrl};
 
@@ -78,6 +81,8 @@ pub struct Policy {
     pub report_data: Rule<ReportData>,
     /// Who may run the virtual TPM of evidence that has one.
     pub vtpm: Rule<Vec<VtpmKind>>,
+    /// What the event log of a boot must show.
+    pub events: EventPolicy,
     /// Lowest grade of code identity of a bundle or proof; a bare report has none. A test root waives it.
     pub code: Grade,
     /// Does a proof that claims a payment have to show that it was settled, or released for a failed call?

@@ -54,9 +54,10 @@ impl<'a> Chain<'a> {
         anchor: &TrustAnchor<'a>,
     ) -> Result<Self, ChainError> {
         let (Some(kind), Some((product, issuer_kind))) = (endorsement.vek_kind(), endorsement.issued_by()) else {
-            return Err(ChainError::NotAVek {
-                subject: endorsement.subject().to_owned(),
-                issuer: endorsement.issuer().to_owned(),
+            let (subject, issuer) = (endorsement.subject().to_owned(), endorsement.issuer().to_owned());
+            return Err(match unknown_product(&issuer).filter(|_| endorsement.vek_kind().is_some()) {
+                Some(product) => ChainError::UnknownProduct { product: product.to_owned() },
+                None => ChainError::NotAVek { subject, issuer },
             });
         };
         if kind != issuer_kind {
@@ -161,6 +162,12 @@ impl Verified<Chain<'_>> {
     }
 }
 
+/// The product in the name of an intermediate of a product that we do not know.
+fn unknown_product(issuer: &str) -> Option<&str> {
+    let rest = issuer.strip_prefix("SEV-")?;
+    Some(rest.strip_prefix("VLEK-").unwrap_or(rest)).filter(|name| !name.is_empty())
+}
+
 /// A chain that does not hold.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -172,6 +179,14 @@ pub enum ChainError {
         subject: String,
         /// Issuer common name.
         issuer: String,
+    },
+    /// An endorsement certificate of a product that this verifier does not know.
+    #[error(
+        "vek: of a {product}; missing here are AMD's root certificate (ARK-{product}) and the layout of its TCB_VERSION"
+    )]
+    UnknownProduct {
+        /// As the issuer's name says.
+        product: String,
     },
     /// A VCEK by an ASVK, or a VLEK by an ASK.
     #[error("vek: a {kind} issued by \"{issuer}\", which issues the other kind")]
@@ -223,7 +238,7 @@ impl ChainError {
     /// The link that failed.
     pub fn link(&self) -> Link {
         match self {
-            Self::NotAVek { .. } | Self::Confused { .. } => Link::Vek,
+            Self::NotAVek { .. } | Self::UnknownProduct { .. } | Self::Confused { .. } => Link::Vek,
             Self::NoIntermediate { .. } | Self::WrongIntermediate { .. } | Self::NotPinned { .. } => Link::Intermediate,
             Self::Certificate { link, .. } => *link,
         }
@@ -231,13 +246,17 @@ impl ChainError {
 
     /// Do the links above the failed one hold? Not if there was nothing to put together.
     pub fn holds_above(&self) -> bool {
-        !matches!(self, Self::NotAVek { .. } | Self::Confused { .. } | Self::NoIntermediate { .. })
+        !matches!(
+            self,
+            Self::NotAVek { .. } | Self::UnknownProduct { .. } | Self::Confused { .. } | Self::NoIntermediate { .. }
+        )
     }
 
     /// What to do about it.
     pub fn fix(&self) -> String {
         match self {
             Self::NotAVek { .. } => "give the VCEK or VLEK certificate with --vek".into(),
+            Self::UnknownProduct { .. } => "if this is a newer processor, use a newer verifier".into(),
             Self::Confused { .. } => "fetch the endorsement certificate again; AMD issues none like this".into(),
             Self::NoIntermediate { product, kind } => {
                 format!("give the {} of {product} with --intermediate", kind.issuer())

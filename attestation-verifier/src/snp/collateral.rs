@@ -1,6 +1,6 @@
 //! What comes along with a report: certificates and revocation lists, as DER, from files of several shapes.
 
-use crate::{Certificate, CertificateError, CrlError, HostTable, HostTableError, PemError, snp::pem};
+use crate::{Certificate, CertificateError, CrlError, HostTable, HostTableError, PemError, Thim, ThimError, snp::pem};
 
 /// Certificates and lists that came with the evidence. Nothing in it is trusted for being here; roots never come this
 /// way.
@@ -17,7 +17,8 @@ pub struct Collateral {
 }
 
 impl Collateral {
-    /// Takes an endorsement certificate: DER, PEM (alone or as a chain), or a host's certificate table.
+    /// Takes an endorsement certificate: DER, PEM (alone or as a chain), a host's certificate table, or Azure's THIM
+    /// answer.
     ///
     /// # Errors
     /// [`CollateralError`].
@@ -29,6 +30,14 @@ impl Collateral {
                 self.intermediate = table.intermediate;
             }
             self.host_crl = table.crl;
+            return Ok(());
+        }
+        if Thim::recognises(bytes) {
+            let thim = Thim::parse(bytes)?;
+            self.vek = Some(thim.vek);
+            if self.intermediate.is_none() {
+                self.intermediate = thim.intermediate;
+            }
             return Ok(());
         }
         if !pem::is_pem(bytes) {
@@ -118,6 +127,9 @@ pub enum CollateralError {
     /// Not a certificate table.
     #[error(transparent)]
     HostTable(#[from] HostTableError),
+    /// Not a THIM answer.
+    #[error(transparent)]
+    Thim(#[from] ThimError),
     /// No endorsement certificate inside.
     #[error("holds no VCEK and no VLEK")]
     NoVek,
@@ -140,6 +152,7 @@ impl CollateralError {
             Self::Crl(error) => error.fix(),
             Self::Pem(_) | Self::Twice | Self::Stranger { .. } => "give one object of the kind asked for, DER or PEM",
             Self::HostTable(_) => "read the table from the host again, or give the certificates one by one",
+            Self::Thim(_) => "ask Azure's metadata service again and save the whole answer",
             Self::NoVek => "give the VCEK or VLEK certificate",
         }
     }

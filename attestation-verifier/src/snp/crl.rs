@@ -45,6 +45,16 @@ impl<'a> Crl<'a> {
         Ok(Self { outer, body })
     }
 
+    /// Issuer common name, empty if there is not exactly one.
+    pub fn issuer(&self) -> &'a str {
+        self.body.issuer.common
+    }
+
+    /// Serial numbers of what it revokes, big-endian, as encoded.
+    pub fn serials(&self) -> impl Iterator<Item = &'a [u8]> {
+        self.body.revoked.iter().map(|entry| entry.serial)
+    }
+
     /// thisUpdate and nextUpdate.
     pub fn updates(&self) -> (UnixSeconds, Option<UnixSeconds>) {
         (UnixSeconds(self.body.this_update), self.body.next_update.map(UnixSeconds))

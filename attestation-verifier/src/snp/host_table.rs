@@ -14,6 +14,8 @@ const ASK: &str = "4ab7b379bbac4fe4a02f05aef327c782";
 const VCEK: &str = "63da758de6644564adc5f4b93be8accd";
 const VLEK: &str = "a8074bc2a25a483eaae639c045a0b8a1";
 const CRL: &str = "92f81bc358114d3d97ffd19f88dc67ea";
+/// Platform information; known so that a table may begin with it, never read.
+const EXTRA: &str = "ecae0c0f950243b1afa20ae2e0d565b6";
 
 /// What the table offers, as DER.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -27,9 +29,11 @@ pub struct HostTable {
 }
 
 impl HostTable {
-    /// True if the bytes begin with the GUID of a certificate.
+    /// True if the bytes begin with the GUID of an entry that is known.
     pub fn recognises(bytes: &[u8]) -> bool {
-        bytes.first_chunk().is_some_and(|guid| [ARK, ASK, VCEK, VLEK, CRL].into_iter().any(|known| is(guid, known)))
+        bytes
+            .first_chunk()
+            .is_some_and(|guid| [ARK, ASK, VCEK, VLEK, CRL, EXTRA].into_iter().any(|known| is(guid, known)))
     }
 
     /// Reads a table. An ARK in it is ignored: roots never come with the evidence. Entries of unknown GUID are ignored
@@ -155,7 +159,7 @@ mod tests {
 
     #[test]
     fn entries_are_found_by_their_guid_and_roots_are_ignored() {
-        let bytes = table(&[(ARK, 96, 1), (ASK, 97, 2), (VLEK, 99, 1)], b"abcd");
+        let bytes = table(&[(EXTRA, 0, 4), (ARK, 120, 1), (ASK, 121, 2), (VLEK, 123, 1)], b"abcd");
         assert!(HostTable::recognises(&bytes));
         let found = HostTable::parse(&bytes).unwrap();
         assert_eq!(found, HostTable { vek: Some(b"d".into()), intermediate: Some(b"bc".into()), crl: None });

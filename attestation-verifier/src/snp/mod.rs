@@ -15,6 +15,7 @@ pub(crate) mod revocation;
 pub mod roots;
 mod signed_object;
 mod tcb;
+mod thim;
 mod vek;
 mod x509;
 
@@ -31,4 +32,5 @@ pub use product::{Product, VekKind};
 pub use report::{EvidenceId, KeyInfo, Report, ReportError, SignatureError, SignedReport, Vmpl};
 pub use roots::{Trust, TrustAnchor};
 pub use tcb::{Tcb, TcbPart};
+pub use thim::{Thim, ThimError};
 pub use vek::Vek;

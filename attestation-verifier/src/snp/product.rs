@@ -37,6 +37,12 @@ impl Product {
         }
     }
 
+    /// True for Venice (Zen 6): AMD names the models, but this verifier holds no root certificate of it and no layout of
+    /// its TCB, which has neither a boot loader nor a microcode level (AMD 56860 rev 1.58, section 2.2).
+    pub fn is_venice(family: u8, model: u8) -> bool {
+        matches!((family, model), (0x1A, 0x50..=0x57 | 0x90..=0xAF | 0xC0..=0xC7))
+    }
+
     /// Bytes of the chip id that count: 64, on Turin 8 (AMD 57230).
     pub fn hwid_length(self) -> usize {
         match self {
@@ -82,5 +88,35 @@ impl VekKind {
 impl fmt::Display for VekKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_model_is_of_one_product_or_of_none() {
+        use Product::{Genoa, Milan, Turin};
+        for (family, models, product) in [
+            (0x19, 0x00..=0x0F, Some(Milan)),
+            (0x19, 0x10..=0x1F, Some(Genoa)),
+            (0x19, 0x20..=0x9F, None),
+            // Bergamo and Siena.
+            (0x19, 0xA0..=0xAF, Some(Genoa)),
+            (0x19, 0xB0..=0xFF, None),
+            (0x1A, 0x00..=0x1F, Some(Turin)),
+            (0x1A, 0x20..=0xFF, None),
+            (0x17, 0x00..=0xFF, None),
+        ] {
+            for model in models {
+                assert_eq!(Product::from_cpuid(family, model), product, "{family:#x} {model:#x}");
+                assert!(product.is_none() || !Product::is_venice(family, model));
+            }
+        }
+        let venice: Vec<u8> = (0..=u8::MAX).filter(|model| Product::is_venice(0x1A, *model)).collect();
+        let expected: Vec<u8> = (0x50..=0x57).chain(0x90..=0xAF).chain(0xC0..=0xC7).collect();
+        assert_eq!(venice, expected);
+        assert!(!Product::is_venice(0x19, 0xA0));
     }
 }

@@ -285,6 +285,10 @@ impl<'a> Report<'a> {
     pub fn reported_tcb(&self) -> Tcb {
         self.reported
     }
+    /// CPUID family, model and stepping, offset 0x188; since version 3.
+    pub fn cpuid(&self) -> Option<[u8; 3]> {
+        (self.version >= 3).then(|| *self.signed.at::<0x188, 3>())
+    }
     /// CHIP_ID, offset 0x1A0; zero if masked.
     pub fn chip_id(&self) -> &'a [u8; 64] {
         self.signed.at::<0x1A0, 64>()
@@ -344,7 +348,11 @@ fn check_fields(report: &SignedReport<'_>) -> Result<(u32, Option<Product>), Rep
         return Ok((version, None));
     }
     let [family, model, stepping] = *report.at::<0x188, 3>();
-    let product = Product::from_cpuid(family, model).ok_or(ReportError::Cpuid { family, model, stepping })?;
+    let product = Product::from_cpuid(family, model).ok_or(if Product::is_venice(family, model) {
+        ReportError::Venice { model, stepping }
+    } else {
+        ReportError::Cpuid { family, model, stepping }
+    })?;
     Ok((version, Some(product)))
 }
 
@@ -446,6 +454,17 @@ pub enum ReportError {
         /// CPUID stepping.
         stepping: u8,
     },
+    /// A processor of which too little is known to judge its reports.
+    #[error(
+        "report.CPUID: family 0x1a model {model:#x} stepping {stepping} is a Venice; missing here are AMD's root \
+         certificate (ARK-Venice) and the layout of its TCB_VERSION"
+    )]
+    Venice {
+        /// CPUID model, extended and base combined.
+        model: u8,
+        /// CPUID stepping.
+        stepping: u8,
+    },
     /// Chain and report name different products.
     #[error("report.CPUID: the report is from {found}, its certificate chain is of {chain}")]
     Product {
@@ -468,7 +487,7 @@ impl ReportError {
             Self::Version { .. } | Self::Algorithm { .. } | Self::Bit { .. } | Self::Vmpl { .. } => {
                 "if newer firmware made this report, use a newer verifier"
             }
-            Self::SigningKey { .. } | Self::Cpuid { .. } => {
+            Self::SigningKey { .. } | Self::Cpuid { .. } | Self::Venice { .. } => {
                 "if a newer processor made this report, use a newer verifier"
             }
             Self::Product { .. } => "give the endorsement certificate of the processor that made the report",

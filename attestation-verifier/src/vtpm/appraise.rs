@@ -12,8 +12,9 @@ use super::{
     quote::{Quote, QuoteError, Registers, SignedQuote, list},
 };
 use crate::{
-    Class, Crypto, Finding, NotProven, Outcome, Policy, Question, Unverified, Verdict, Verified,
+    Class, Crypto, Finding, NotProven, Outcome, Policy, Question, Unverified, Verdict, Verified, VtpmKind,
     appraisal::{Checks, LAST, appraise_report},
+    policy::checks as policy_checks,
 };
 
 /// A quote and what came along.
@@ -107,6 +108,9 @@ pub fn appraise_azure(question: AzureQuestion<'_>, policy: &Policy, at: UnixSeco
             false
         }
     };
+    if claims.is_some() {
+        policy_checks::vtpm_kind(VtpmKind::Paravisor, policy, &mut verdict, &mut checks);
+    }
     if user_data || nonce {
         answered(&mut verdict, &mut checks, user_data);
     }

@@ -29,13 +29,7 @@ const REMARKS: [&[u8]; 2] =
     [b"Calling EFI Application from Boot Option", b"Returning from EFI Application from Boot Option"];
 
 /// Something asked of a log, or the reason why nothing is.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum EventRule<T> {
-    /// The log is held against this.
-    Check(T),
-    /// Not looked at. The reason goes into the verdict.
-    Unchecked(String),
-}
+pub use crate::Rule as EventRule;
 
 /// The events of a register, all of which must be listed.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -156,26 +150,34 @@ pub(crate) fn judge(checks: &mut Checks, replayed: Option<&Replayed<'_>>, policy
 
 /// Adds the row `event-log`: the log, believed as far as these registers go.
 pub(crate) fn replay<'a>(checks: &mut Checks, log: &'a [u8], registers: &PcrSet, word: Word) -> Option<Replayed<'a>> {
-    let fail = |checks: &mut Checks, class, detail: String, fix: &str| checks.fail("event-log", class, detail, fix);
-    let log = match Unreplayed::parse(log) {
-        Ok(log) => log,
-        Err(error) => {
-            fail(checks, Class::Malformed, error.to_string(), error.fix());
-            return None;
+    match explain(log, registers, word) {
+        Ok((replayed, detail)) => {
+            checks.pass("event-log", Class::Binding, detail);
+            Some(replayed)
         }
-    };
-    let claimed = match log.claimed_pcrs(Bank::Sha256) {
-        Ok(claimed) => claimed,
-        Err(error) => {
-            fail(checks, Class::Malformed, error.to_string(), error.fix());
-            return None;
+        Err(refused) => {
+            checks.fail("event-log", refused.class, refused.detail, refused.fix);
+            None
         }
-    };
+    }
+}
+
+/// A log that is not believed.
+pub(crate) struct Refused {
+    pub(crate) class: Class,
+    pub(crate) detail: String,
+    pub(crate) fix: &'static str,
+}
+
+/// The log, believed as far as these registers go, and what it explains in words.
+pub(crate) fn explain<'a>(log: &'a [u8], registers: &PcrSet, word: Word) -> Result<(Replayed<'a>, String), Refused> {
+    let malformed = |detail, fix| Refused { class: Class::Malformed, detail, fix };
+    let log = Unreplayed::parse(log).map_err(|error| malformed(error.to_string(), error.fix()))?;
+    let claimed = log.claimed_pcrs(Bank::Sha256).map_err(|error| malformed(error.to_string(), error.fix()))?;
     let (mut left_out, mut phases) = (Vec::new(), None);
     let mut compared = PcrSet::new(Bank::Sha256);
     for (index, quoted) in registers.iter() {
-        let said = claimed.value(index);
-        let value = match (index.number(), said) {
+        let value = match (index.number(), claimed.value(index)) {
             (number, None) if OF_THE_SYSTEM.contains(&number) => {
                 left_out.push(number);
                 continue;
@@ -183,10 +185,13 @@ pub(crate) fn replay<'a>(checks: &mut Checks, log: &'a [u8], registers: &PcrSet,
             // systemd goes on where the boot stub ended: what the log leads to is then on the way to the quoted value.
             (11, Some(said)) => match after_phases(said, quoted) {
                 Some(count) => {
-                    phases = Some(count);
+                    phases = count.checked_sub(1);
                     said.clone()
                 }
-                None => quoted.clone(),
+                None => {
+                    left_out.push(11);
+                    continue;
+                }
             },
             _ => quoted.clone(),
         };
@@ -194,28 +199,21 @@ pub(crate) fn replay<'a>(checks: &mut Checks, log: &'a [u8], registers: &PcrSet,
         let _ = compared.insert(index, value);
     }
     let given: Vec<u8> = compared.iter().map(|(index, _)| index.number()).collect();
+    let replayed = log.replay(&compared);
+    let replayed =
+        replayed.map_err(|error| Refused { class: Class::Binding, detail: error.to_string(), fix: error.fix() })?;
     let whose = match word {
         Word::Quote => ", which the quote signs",
         Word::Caller => "; that these are the machine's is your word: no quote signs them",
     };
-    match log.replay(&compared) {
-        Ok(replayed) => {
-            let mut detail = format!("{} events explain PCRs {}{whose}", replayed.events().count(), list(&given));
-            if let Some(count) = phases.filter(|count| *count > 0) {
-                let last = PHASES.get(count - 1).copied().unwrap_or_default();
-                detail.push_str(&format!("; PCR 11 after systemd's phase {last}"));
-            }
-            if !left_out.is_empty() {
-                detail.push_str(&format!("; not of the firmware: {}", list(&left_out)));
-            }
-            checks.pass("event-log", Class::Binding, detail);
-            Some(replayed)
-        }
-        Err(error) => {
-            fail(checks, Class::Binding, error.to_string(), error.fix());
-            None
-        }
+    let mut detail = format!("{} events explain PCRs {}{whose}", replayed.events().count(), list(&given));
+    if let Some(phase) = phases.and_then(|last| PHASES.get(last)) {
+        detail.push_str(&format!("; PCR 11 after systemd's phase {phase}"));
     }
+    if !left_out.is_empty() {
+        detail.push_str(&format!("; what the system measured later is not in it: {}", list(&left_out)));
+    }
+    Ok((replayed, detail))
 }
 
 /// How many of systemd's phases lead from one value to the other.

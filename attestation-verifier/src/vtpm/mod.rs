@@ -4,7 +4,7 @@ mod appraise;
 mod attest;
 mod claims;
 mod event_log;
-mod events;
+pub(crate) mod events;
 mod explain;
 mod hcl;
 mod key;

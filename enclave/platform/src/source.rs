@@ -154,11 +154,6 @@ pub enum EvidenceError {
         /// What is wrong.
         what: &'static str,
     },
-    /// The report came, certificates did not.
-    CollateralMissing {
-        /// Which: `VCEK`, `ASK` …
-        what: &'static str,
-    },
     /// The host's certificate table does not parse.
     BadTable {
         /// At what.
@@ -193,10 +188,6 @@ impl EvidenceError {
             Self::NoSvsm => "run below an SVSM with Linux 6.11 or later, or take the SVSM out of the configuration",
             Self::Busy { .. } => "end the other program that asks for reports, or try again",
             Self::WrongReport { .. } => "do not trust this machine: what answers is not an SEV-SNP processor",
-            Self::CollateralMissing { .. } => {
-                "the host must hand the certificates to its guests: on the host, fetch VCEK, ASK and ARK of this chip \
-                 from AMD's key distribution service and load them with `snphost import`"
-            }
             Self::BadTable { .. } => "the host's certificate table is broken: on the host, load the certificates again",
             Self::Collateral(error) => error.fix(),
         })
@@ -217,7 +208,6 @@ impl fmt::Display for EvidenceError {
             Self::NoSvsm => f.write_str("evidence: the kernel offers no services of an SVSM"),
             Self::Busy { attempts } => write!(f, "evidence: the interface was in use at all of {attempts} attempts"),
             Self::WrongReport { what } => write!(f, "evidence: the report is not the one asked for: {what}"),
-            Self::CollateralMissing { what } => write!(f, "evidence: collateral missing: the host gave no {what}"),
             Self::BadTable { what } => write!(f, "evidence: the host's certificate table: {what}"),
             Self::Collateral(error) => write!(f, "evidence: collateral: {error}"),
             Self::Azure(error) => write!(f, "evidence: {error}"),

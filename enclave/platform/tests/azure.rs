@@ -24,7 +24,7 @@ use std::{
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use platform::{
     AkChoice, AttestationKey, Azure, AzureError, Chain, Collateral, CollateralError, Der, Evidence, EvidenceError,
-    EvidenceSource, LiveEvidence, Patience, Quoter, Tpm, TpmError, TpmQuoter, VekKind, Vtpm,
+    EvidenceSource, LiveEvidence, Patience, Quoter, Tpm, TpmError, TpmQuoter, VekKind, Vtpm, doctor,
 };
 use sealgate_tests::{Swtpm, opened_processor};
 use sha2::{Digest, Sha256};
@@ -456,6 +456,34 @@ fn a_software_tpm_whose_key_was_replaced_is_refused() {
         matches!(error, EvidenceError::Azure(AzureError::Tpm(TpmError::NoKey { handle })) if handle == none),
         "{error}"
     );
+}
+
+#[test]
+fn the_doctor_tells_what_the_paravisor_offers() {
+    let row = |machine: &Machine, subject: &str| {
+        let findings = doctor::examine(Path::new("/nonexistent"), &machine.tpm.tcti());
+        findings.into_iter().find(|finding| finding.subject == subject).expect("looked for")
+    };
+    let machine = Machine::start();
+    let report = row(&machine, "azure report");
+    assert_eq!(report.state, doctor::State::Unknown, "never written: {}", report.detail);
+    machine.put(&machine.blob(&[0; 64]));
+    let report = row(&machine, "azure report");
+    assert_eq!(report.state, doctor::State::Found, "{}", report.detail);
+    assert!(report.detail.contains("0x81000003") && report.detail.contains("who asks first"), "{}", report.detail);
+    let key = row(&machine, "attestation key");
+    assert!(key.detail.contains("RSA-2048") && key.detail.contains("0x81000003"), "{}", key.detail);
+    // Another machine's blob names another machine's key.
+    machine.put(&common::blob(&opened_processor(), &common::claims(&AK, None, Some(&RD)), 2048));
+    let report = row(&machine, "azure report");
+    assert_eq!(report.state, doctor::State::Unknown, "{}", report.detail);
+    assert!(report.detail.contains("is not HCLAkPub") && report.detail.contains("fix:"), "{}", report.detail);
+
+    let tpm = Swtpm::start();
+    let findings = doctor::examine(Path::new("/nonexistent"), &tpm.tcti());
+    let of = |subject: &str| findings.iter().find(|finding| finding.subject == subject).expect("looked for");
+    assert_eq!(of("azure report").state, doctor::State::Absent);
+    assert!(of("attestation key").detail.starts_with("our attestation key: P-256"), "{}", of("attestation key").detail);
 }
 
 #[test]

@@ -179,14 +179,11 @@ fn a_persistent_key_quotes_as_azures_does() {
 
 #[test]
 fn a_key_that_could_sign_anything_is_refused() {
-    for (attributes, word) in [
-        (common::FIT.replace("|restricted", ""), "not restricted"),
-        (common::FIT.replace("sign", "decrypt"), "no signing key"),
-    ] {
+    for attributes in [common::FIT.replace("|restricted", ""), common::FIT.replace("sign", "decrypt")] {
         let tpm = Swtpm::start();
         common::keep_a_key(&tpm, &attributes, "0x81000003");
         let error = TpmQuoter::open(&tpm.tcti(), AkChoice::Persistent(0x8100_0003)).err().expect("refused");
-        assert!(matches!(error, TpmError::UnfitKey { .. }) && error.to_string().contains(word), "{error}");
+        assert!(matches!(error, TpmError::UnfitKey { .. }), "{error}");
         assert!(error.to_string().contains("0x81000003"), "{error}");
     }
 }

@@ -89,8 +89,21 @@ impl Authority {
     ///
     /// # Errors
     /// As [`Authority::generate`].
-    pub fn with_asvk(mut self, not_before: OffsetDateTime, rng: &mut impl CryptoRngCore) -> Result<Self, PspError> {
+    pub fn with_asvk(self, not_before: OffsetDateTime, rng: &mut impl CryptoRngCore) -> Result<Self, PspError> {
         let key = RsaPrivateKey::new(rng, 4096)?;
+        self.with_asvk_key(key, not_before, rng)
+    }
+
+    /// The same, with a key that was made before.
+    ///
+    /// # Errors
+    /// [`PspError::Encoding`] when the certificate does not encode.
+    pub fn with_asvk_key(
+        mut self,
+        key: RsaPrivateKey,
+        not_before: OffsetDateTime,
+        rng: &mut impl CryptoRngCore,
+    ) -> Result<Self, PspError> {
         self.asvk = Some(intermediate(self.product, Intermediate::Asvk, key, &self.ark.key, true, not_before, rng)?);
         Ok(self)
     }

@@ -1,5 +1,6 @@
 //! Attestation keys, and quotes by them.
 
+use attestation_verifier::PublicArea;
 use tss_esapi::{
     Error,
     attributes::ObjectAttributesBuilder,
@@ -17,10 +18,7 @@ use tss_esapi::{
     traits::Marshall,
 };
 
-use super::{
-    linux::{ATTEMPTS, Tpm, failed, name, selection},
-    public_key::{Curve, PublicKey},
-};
+use super::linux::{ATTEMPTS, Tpm, failed, selection};
 use crate::{AkChoice, AttestationKey, TpmError, TpmQuote, quote::registers};
 
 /// An attestation key that is loaded.
@@ -97,12 +95,17 @@ impl Tpm {
             AkChoice::Ours => self.make_key()?,
             AkChoice::Persistent(handle) => self.read_key(handle)?.ok_or(TpmError::NoKey { handle })?,
         };
-        fit_to_quote(&public, choice)?;
-        let ek_name = match self.read_key(AkChoice::ENDORSEMENT)? {
-            Some((_, ek)) => Some(short_name(&ek)?),
-            None => None,
+        let area = public_area(&public)?;
+        if !area.attests() {
+            return Err(TpmError::UnfitKey { choice });
+        }
+        // An endorsement key of a kind that verifiers do not take has no name to give them.
+        let ek = self.read_key(AkChoice::ENDORSEMENT)?.and_then(|(_, public)| public_area(&public).ok());
+        let key = AttestationKey {
+            name: *area.name(),
+            spki: area.key().spki().to_vec(),
+            ek_name: ek.map(|area| *area.name()),
         };
-        let key = AttestationKey { name: short_name(&public)?, spki: public_key(&public)?.spki()?, ek_name };
         let loaded = LoadedKey { choice, handle, key };
         self.attestation = Some(loaded.clone());
         Ok(loaded)
@@ -161,52 +164,12 @@ fn covers(
     Ok(info.pcr_digest().value().to_vec())
 }
 
-/// A restricted key signs nothing that begins like a TPM's own words unless the TPM wrote it.
-fn fit_to_quote(public: &Public, choice: AkChoice) -> Result<(), TpmError> {
-    let attributes = public.object_attributes();
-    for (fit, what) in [
-        (attributes.restricted(), "it is not restricted: whoever holds it can sign quotes of his own"),
-        (attributes.sign_encrypt() && !attributes.decrypt(), "it is no signing key"),
-        (attributes.fixed_tpm(), "it is not fixed to this TPM"),
-        (public.name_hashing_algorithm() == HashingAlgorithm::Sha256, "its name is not made with SHA-256"),
-    ] {
-        if !fit {
-            return Err(TpmError::UnfitKey { choice, what });
-        }
-    }
-    Ok(())
+/// The public area as a verifier will read it.
+fn public_area(public: &Public) -> Result<PublicArea, TpmError> {
+    let doing = "read a key's public area";
+    let bytes = public.marshall().map_err(failed(doing))?;
+    PublicArea::parse(&bytes).map_err(|error| TpmError::Failed { doing, why: error.to_string() })
 }
-
-fn short_name(public: &Public) -> Result<[u8; 34], TpmError> {
-    if public.name_hashing_algorithm() != HashingAlgorithm::Sha256 {
-        return Err(TpmError::Wrong { what: "a key whose name is not made with SHA-256" });
-    }
-    <[u8; 34]>::try_from(name(public)?).map_err(|_| TpmError::Wrong { what: "a name of another length" })
-}
-
-fn public_key(public: &Public) -> Result<PublicKey, TpmError> {
-    match public {
-        Public::Rsa { parameters, unique, .. } => {
-            let exponent = match parameters.exponent().value() {
-                // Part 2, 12.2.3.5: zero stands for 2^16 + 1.
-                0 => RSA_DEFAULT_EXPONENT,
-                exponent => exponent,
-            };
-            Ok(PublicKey::Rsa { modulus: unique.value().to_vec(), exponent: exponent.to_be_bytes().to_vec() })
-        }
-        Public::Ecc { parameters, unique, .. } => {
-            let curve = match parameters.ecc_curve() {
-                EccCurve::NistP256 => Curve::P256,
-                EccCurve::NistP384 => Curve::P384,
-                _ => return Err(TpmError::Wrong { what: "a key on a curve other than P-256 and P-384" }),
-            };
-            Ok(PublicKey::Ecc { curve, x: unique.x().value().to_vec(), y: unique.y().value().to_vec() })
-        }
-        _ => Err(TpmError::Wrong { what: "a key that is neither RSA nor on a curve" }),
-    }
-}
-
-const RSA_DEFAULT_EXPONENT: u32 = 65_537;
 
 /// ECC P-256, ECDSA with SHA-256, restricted, signing only, empty password. Changing one bit of it changes the key.
 fn attestation_template() -> Result<Public, Error> {

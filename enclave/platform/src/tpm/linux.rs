@@ -151,6 +151,11 @@ impl Tpm {
         self.has_handle(index)
     }
 
+    /// Whether an object is kept at a persistent handle.
+    pub(crate) fn has_key(&mut self, handle: u32) -> Result<bool, TpmError> {
+        self.has_handle(handle)
+    }
+
     /// Whether something is defined or kept at a handle.
     pub(super) fn has_handle(&mut self, handle: u32) -> Result<bool, TpmError> {
         let (data, _) = self

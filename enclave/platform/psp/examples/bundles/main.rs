@@ -2,7 +2,10 @@
 //! `tests/verify-bundle`: `cargo run -p software-psp --example bundles -- DIR`.
 //!
 //! Beside `good.json` and `no-nonce.json` a file is named `CODE-fault.json`, after the exit code a verifier owes it
-//! when the test root is named. Faults that need no key are made by the test itself.
+//! when the test root is named: `root-PRODUCT.der` if a product is in its name, otherwise `root.der`. Faults that need
+//! no key are made by the test itself.
+
+mod quoted;
 
 use std::{error::Error, fs, path::PathBuf, process::ExitCode};
 
@@ -21,6 +24,7 @@ use ring::{
     rand::SystemRandom,
     signature::{Ed25519KeyPair, KeyPair},
 };
+use rsa::RsaPrivateKey;
 use software_psp::{Authority, Product, ReportRequest, SoftwarePsp};
 use time::macros::datetime;
 
@@ -42,10 +46,24 @@ fn main() -> ExitCode {
 
 fn make(dir: &std::path::Path) -> Outcome<()> {
     let (made, rng) = (datetime!(2026-01-01 0:00 UTC), &mut rsa::rand_core::OsRng);
-    let psp = SoftwarePsp::new(Authority::generate(Product::Genoa, made, rng)?, made, rng)?;
+    // RSA-4096 keys take seconds each, so the three products share theirs.
+    let keys = (0..3).map(|_| RsaPrivateKey::new(rng, 4096)).collect::<Result<Vec<_>, _>>()?;
+    let [ark, ask, asvk] = &keys[..] else { return Err("three keys".into()) };
     fs::create_dir_all(dir)?;
-    fs::write(dir.join("root.der"), psp.ark())?;
-    let boot = Boot::new(psp)?;
+    let mut genoa = None;
+    for product in [Product::Milan, Product::Genoa, Product::Turin] {
+        let authority = Authority::from_keys(product, ark.clone(), ask.clone(), made, rng)?;
+        let psp = SoftwarePsp::new(authority.with_asvk_key(asvk.clone(), made, rng)?, made, rng)?;
+        fs::write(dir.join(format!("root-{}.der", product.name().to_lowercase())), psp.ark())?;
+        let boot = Boot::new(psp)?;
+        quoted::products(dir, &boot)?;
+        if product == Product::Genoa {
+            genoa = Some(boot);
+        }
+    }
+    let boot = genoa.ok_or("three products")?;
+    fs::write(dir.join("root.der"), boot.psp.ark())?;
+    quoted::faults(dir, &boot)?;
     let bytes = |plan: &Plan| -> Outcome<Vec<u8>> { Ok(boot.bundle(plan)?.to_bytes()?) };
     fs::write(dir.join("good.json"), bytes(&Plan::default())?)?;
     fs::write(dir.join("no-nonce.json"), bytes(&Plan { fresh: false, ..Plan::default() })?)?;
@@ -114,7 +132,7 @@ impl Default for Plan {
     }
 }
 
-struct Boot {
+pub(crate) struct Boot {
     psp: SoftwarePsp,
     key: Ed25519KeyPair,
     stranger: Ed25519KeyPair,

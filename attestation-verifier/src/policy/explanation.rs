@@ -1,4 +1,0 @@
-//! Why evidence was refused.
-
-/// Placeholder.
-pub struct Explanation;

@@ -1,0 +1,260 @@
+//! What is asked, as JSON: common members, and one of `report`, `bundle`, `proof`. A member that is not known is
+//! refused: whoever misspells an expectation must hear of it. Binary is base64 with padding, `"…"` or, to be called by a
+//! name in messages, `{"name":"…","base64":"…"}`; short values are hexadecimal.
+
+use attestation_verifier::{
+    BundleQuestion, Collateral, CollateralError, Outcome, Policy, ProofQuestion, Question, RustCrypto, TrustAnchor,
+    Verdict, appraise_bundle, appraise_proof, appraise_report, clock, malformed, one_certificate,
+};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use evidence::UnixSeconds;
+use serde::{Deserialize, Deserializer, de::Error as _};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Request {
+    /// Time at which dates and revocation are judged, RFC 3339.
+    at: String,
+    /// `strict`, or the text of a policy file.
+    #[serde(default = "strict")]
+    policy: String,
+    /// A root other than AMD's, DER or PEM.
+    trust_root: Option<Base64>,
+    /// Revocation lists, DER or PEM.
+    #[serde(default)]
+    crls: Vec<Base64>,
+    report: Option<Report>,
+    bundle: Option<Bundle>,
+    proof: Option<Proof>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Report {
+    /// The report, bare or wrapped.
+    evidence: Base64,
+    /// VCEK or VLEK in any shape that [`Collateral::take_vek`] takes.
+    vek: Option<Base64>,
+    /// ASK or ASVK.
+    intermediate: Option<Base64>,
+    /// REPORT_DATA as it must be, 64 bytes.
+    report_data: Option<Hex>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Bundle {
+    /// As it was served.
+    bundle: Base64,
+    /// The nonce that it must answer.
+    nonce: Option<Hex>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Proof {
+    /// As the gateway gave it.
+    proof: Base64,
+    /// Of the gateway that made it.
+    bundle: Base64,
+    request: Option<Base64>,
+    response: Option<Base64>,
+    payment: Option<Base64>,
+    challenge: Option<Hex>,
+    nonce: Option<Hex>,
+}
+
+/// Bytes, and what to call them.
+struct Base64 {
+    name: Option<String>,
+    bytes: Vec<u8>,
+}
+
+impl Base64 {
+    /// Its name, or that of the member.
+    fn called<'a>(&'a self, member: &'a str) -> &'a str {
+        self.name.as_deref().unwrap_or(member)
+    }
+}
+
+impl<'de> Deserialize<'de> for Base64 {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged, expecting = "want base64, or {\"name\":\"…\",\"base64\":\"…\"}")]
+        enum Wire {
+            Bare(String),
+            Named(Named),
+        }
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Named {
+            name: String,
+            base64: String,
+        }
+        let (name, text) = match Wire::deserialize(deserializer)? {
+            Wire::Bare(text) => (None, text),
+            Wire::Named(Named { name, base64 }) => (Some(name), base64),
+        };
+        let bytes = STANDARD.decode(text).map_err(|_| D::Error::custom("not base64 with padding"))?;
+        Ok(Self { name, bytes })
+    }
+}
+
+struct Hex(Vec<u8>);
+
+impl<'de> Deserialize<'de> for Hex {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        hex::decode(text).map(Self).map_err(|_| D::Error::custom("not hexadecimal"))
+    }
+}
+
+fn strict() -> String {
+    "strict".to_owned()
+}
+
+/// Answers a request with the verdict, as the command prints it with `--json`. A request that cannot be read gives
+/// `{"error":…}` instead, which holds no verdict.
+pub fn answer(request: &[u8]) -> String {
+    let verdict = serde_json::from_slice::<Request>(request).map_err(|error| error.to_string()).and_then(judge);
+    verdict.map_or_else(|error| serde_json::json!({ "error": error }).to_string(), |verdict| verdict.to_json())
+}
+
+fn judge(request: Request) -> Result<Verdict, String> {
+    let at = clock::parse(&request.at).ok_or("at: want a time such as 2026-03-01T00:00:00Z")?;
+    let policy = match request.policy.as_str() {
+        "strict" => Policy::strict(),
+        text => Policy::from_toml(text).map_err(|error| format!("policy: {error}"))?,
+    };
+    let root = request.trust_root.as_ref().map(|root| one_certificate(&root.bytes)).transpose();
+    let root = root.map_err(|error| format!("trustRoot: {error}"))?;
+    let anchor = match &root {
+        None => TrustAnchor::Amd,
+        Some(der) => TrustAnchor::named(der).map_err(|error| format!("trustRoot: {error}"))?,
+    };
+    let mut collateral = Collateral::default();
+    for crl in &request.crls {
+        if let Err(error) = collateral.take_crl(&crl.bytes) {
+            return Ok(unreadable("revocation", crl.called("crls"), &error, at));
+        }
+    }
+    let crls = &std::mem::take(&mut collateral.crls);
+    match (&request.report, &request.bundle, &request.proof) {
+        (Some(report), None, None) => {
+            collateral.crls.clone_from(crls);
+            judge_report(report, collateral, &anchor, &policy, at)
+        }
+        (None, Some(asked), None) => {
+            let question = bundle_question(&asked.bundle, asked.nonce.as_ref(), &anchor, crls);
+            let mut verdict = appraise_bundle(question, &policy, at, &RustCrypto).verdict;
+            name(&mut verdict, "bundle", &asked.bundle);
+            Ok(verdict)
+        }
+        (None, None, Some(asked)) => {
+            let bytes = |part: &'_ Option<Base64>| part.as_ref().map(|part| part.bytes.clone());
+            let (sent, got, paid) = (bytes(&asked.request), bytes(&asked.response), bytes(&asked.payment));
+            let question = ProofQuestion {
+                envelope: &asked.proof.bytes,
+                bundle: bundle_question(&asked.bundle, asked.nonce.as_ref(), &anchor, crls),
+                request: sent.as_deref(),
+                response: got.as_deref(),
+                challenge: asked.challenge.as_ref().map(|challenge| challenge.0.as_slice()),
+                payment: paid.as_deref(),
+                tag_key: None,
+            };
+            let mut verdict = appraise_proof(question, &policy, at, &RustCrypto);
+            for (row, part) in [
+                ("bundle", Some(&asked.bundle)),
+                ("proof", Some(&asked.proof)),
+                ("settlement", Some(&asked.proof)),
+                ("request", asked.request.as_ref()),
+                ("response", asked.response.as_ref()),
+                ("payment", asked.payment.as_ref()),
+            ] {
+                if let Some(part) = part {
+                    name(&mut verdict, row, part);
+                }
+            }
+            Ok(verdict)
+        }
+        _ => Err("want one of report, bundle, proof".to_owned()),
+    }
+}
+
+/// Puts the evidence's name where the command puts its file's: before the form of a report, and before what fails.
+fn name(verdict: &mut Verdict, check: &str, part: &Base64) {
+    let Some(name) = &part.name else { return };
+    let rows = verdict.checks.iter_mut().filter(|row| row.name == check);
+    for row in rows.filter(|row| check == "form" || row.outcome == Outcome::Fail) {
+        row.detail = format!("{name}: {}", row.detail);
+    }
+}
+
+fn judge_report(
+    asked: &Report,
+    mut collateral: Collateral,
+    anchor: &TrustAnchor<'_>,
+    policy: &Policy,
+    at: UnixSeconds,
+) -> Result<Verdict, String> {
+    let expected = asked.report_data.as_ref().map(|hex| <[u8; 64]>::try_from(hex.0.as_slice())).transpose();
+    let expected = expected.map_err(|_| "reportData: want 64 bytes as 128 hexadecimal digits")?;
+    if let Some(vek) = &asked.vek
+        && let Err(error) = collateral.take_vek(&vek.bytes)
+    {
+        return Ok(unreadable("vek", vek.called("vek"), &error, at));
+    }
+    if let Some(intermediate) = &asked.intermediate
+        && let Err(error) = collateral.take_intermediate(&intermediate.bytes)
+    {
+        return Ok(unreadable("intermediate", intermediate.called("intermediate"), &error, at));
+    }
+    let question =
+        Question { evidence: &asked.evidence.bytes, collateral: &collateral, anchor, report_data: expected.as_ref() };
+    let mut verdict = appraise_report(question, policy, at, &RustCrypto).verdict;
+    name(&mut verdict, "form", &asked.evidence);
+    Ok(verdict)
+}
+
+fn bundle_question<'a>(
+    bundle: &'a Base64,
+    nonce: Option<&'a Hex>,
+    anchor: &'a TrustAnchor<'a>,
+    crls: &'a [Vec<u8>],
+) -> BundleQuestion<'a> {
+    BundleQuestion { bundle: &bundle.bytes, anchor, nonce: nonce.map(|nonce| nonce.0.as_slice()), crls }
+}
+
+fn unreadable(check: &'static str, member: &str, error: &CollateralError, at: UnixSeconds) -> Verdict {
+    malformed(check, format!("{member}: {error}"), error.fix(), at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_request_gets_no_verdict() {
+        for (request, said) in [
+            ("", "EOF"),
+            ("{}", "at"),
+            (r#"{"at":"yesterday","report":{"evidence":""}}"#, "at:"),
+            (r#"{"at":"2026-03-01T00:00:00Z"}"#, "one of report"),
+            (r#"{"at":"2026-03-01T00:00:00Z","report":{"evidence":"?"}}"#, "base64"),
+            (r#"{"at":"2026-03-01T00:00:00Z","report":{"evidence":"","nonce":"00"}}"#, "nonce"),
+            (r#"{"at":"2026-03-01T00:00:00Z","report":{"evidence":"","reportData":"00"}}"#, "reportData"),
+            (r#"{"at":"2026-03-01T00:00:00Z","policy":"lax","report":{"evidence":""}}"#, "policy"),
+            (r#"{"at":"2026-03-01T00:00:00Z","trustRoot":"AA==","report":{"evidence":""}}"#, "trustRoot"),
+            (r#"{"at":"2026-03-01T00:00:00Z","report":{"evidence":""},"bundle":{"bundle":""}}"#, "one of report"),
+        ] {
+            let answer = answer(request.as_bytes());
+            assert!(answer.starts_with(r#"{"error":"#) && answer.contains(said), "{request}: {answer}");
+        }
+    }
+
+    #[test]
+    fn what_is_a_request_for_bad_evidence_gets_a_rejection() {
+        let answer = answer(br#"{"at":"2026-03-01T00:00:00Z","report":{"evidence":{"name":"x","base64":""}}}"#);
+        assert!(answer.contains(r#""verdict": "rejected""#) && answer.contains("x: 0 bytes"), "{answer}");
+    }
+}
