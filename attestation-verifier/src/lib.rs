@@ -48,8 +48,8 @@ pub use show::{DISCLAIMER as SHOW_DISCLAIMER, Field, Part, ShowError, Shown, sho
 pub use snp::{
     Authority, Certificate, CertificateError, Chain, ChainError, Collateral, CollateralError, Container,
     ContainerError, Crl, CrlError, EvidenceId, FirmwareVersion, Freshness, GuestPolicy, HostTable, HostTableError,
-    KeyInfo, Link, PemError, PlatformInfo, Product, Report, ReportError, SignatureError, SignedReport, Tcb, TcbPart,
-    Thim, ThimError, Trust, TrustAnchor, Vek, VekKind, Vmpl, one_certificate, roots,
+    KeyInfo, Link, PemError, PlatformInfo, Product, Report, ReportError, Revocation, SignatureError, SignedReport, Tcb,
+    TcbPart, Thim, ThimError, Trust, TrustAnchor, Vek, VekKind, Vmpl, one_certificate, roots,
 };
 pub use stage::{Appraised, Unverified, Verified};
 pub use verdict::{Check, Class, Grade, Outcome, Times, Unchecked, Verdict};

@@ -106,7 +106,6 @@ pub(crate) struct ListBody<'a> {
 
 /// One revoked certificate.
 #[derive(Clone, Debug)]
-#[expect(dead_code, reason = "a revocation counts whenever and why ever it was made")]
 pub(crate) struct Entry<'a> {
     /// As encoded.
     pub(crate) serial: &'a [u8],
