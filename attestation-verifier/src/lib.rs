@@ -160,9 +160,8 @@ pub use snp::{
 pub use stage::{Appraised, Unverified, Verified};
 pub use verdict::{Check, Class, Grade, Outcome, Times, Unchecked, Verdict};
 pub use vtpm::{
-    AttestError, AzureQuestion, ClaimsError, ClockInfo, EventMeaning, EventPolicy, EventRule, GivenKey, Hcl, HclError,
-    KeyError, KeyFileError, MarshalError, MarshalProblem, MeasuredBinary, PublicArea, PublicAreaError, Quote,
-    QuoteError, QuoteQuestion, Registers, RegistersError, RuntimeClaims, SignatureForm, SignedQuote, SvsmError,
-    SvsmManifest, TpmKey, VtpmKind, appraise_azure, appraise_event_log, appraise_quote, appraise_svsm, check_event_log,
-    registers,
+    AttestError, AzureQuestion, ClaimsError, ClockInfo, EventMeaning, EventPolicy, GivenKey, Hcl, HclError, KeyError,
+    KeyFileError, MarshalError, MarshalProblem, MeasuredBinary, PublicArea, PublicAreaError, Quote, QuoteError,
+    QuoteQuestion, Registers, RegistersError, RuntimeClaims, SignatureForm, SignedQuote, SvsmError, SvsmManifest,
+    TpmKey, VtpmKind, appraise_azure, appraise_event_log, appraise_quote, appraise_svsm, check_event_log, registers,
 };
