@@ -12,7 +12,7 @@ use sha2::Digest as _;
 
 use crate::{
     Certificate, Class, Collateral, Crl, Crypto, EvidenceId, NotProven, Outcome, Policy, Question, Registers, Release,
-    SignedReport, Trust, TrustAnchor, Verdict,
+    SignedReport, Trust, TrustAnchor, Unchecked, Verdict,
     appraisal::{Checks, LAST, appraise_report, malformed},
     gateway::{
         code::{Identity, check_code},
@@ -180,7 +180,8 @@ impl<C: Crypto> Judge<'_, C> {
         let vtpm = self.vtpm();
         vtpm.check(&bound, guest.is_some(), &mut checks);
         let registers = vtpm.check_boot_quote(rd, &mut checks);
-        vtpm.check_event_log(registers.as_ref(), &mut checks);
+        vtpm.check_accepted(self.policy, &mut checks);
+        vtpm.check_event_log(registers.as_ref(), &self.policy.events, &mut checks);
         let stands = |name: &str| checks.find(name).is_none_or(|row| row.outcome != Outcome::Fail);
         let holds = ["core", "vtpm", "runtime-data", "services-manifest", "quote", "pcrs"].into_iter().all(stands)
             && checks.find("core").is_some_and(|row| row.outcome == Outcome::Pass);
@@ -195,6 +196,12 @@ impl<C: Crypto> Judge<'_, C> {
             "no log is kept yet: nothing shows when this boot was, or that it was the only one",
         );
         leave_open(core, &mut verdict);
+        for field in self.policy.fields() {
+            let Err(reason) = field.rule else { continue };
+            if field.path == "vtpm" || field.path.starts_with("events.") {
+                verdict.leaves_unchecked(Unchecked { field: field.path, reason: reason.to_owned() });
+            }
+        }
         verdict.checks = checks.into_inner();
         verdict
     }

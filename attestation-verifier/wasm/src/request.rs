@@ -222,7 +222,7 @@ fn bundle_question<'a>(
     anchor: &'a TrustAnchor<'a>,
     crls: &'a [Vec<u8>],
 ) -> BundleQuestion<'a> {
-    BundleQuestion { bundle: &bundle.bytes, anchor, nonce: nonce.map(|nonce| nonce.0.as_slice()), crls }
+    BundleQuestion { bundle: &bundle.bytes, anchor, nonce: nonce.map(|nonce| nonce.0.as_slice()), crls, releases: &[] }
 }
 
 fn unreadable(check: &'static str, member: &str, error: &CollateralError, at: UnixSeconds) -> Verdict {
