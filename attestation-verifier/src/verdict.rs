@@ -47,6 +47,21 @@ pub enum Class {
 }
 
 impl Class {
+    /// All classes, in the order in which they decide.
+    pub const ALL: [Self; 6] = [Self::Malformed, Self::Revoked, Self::Chain, Self::Binding, Self::Policy, Self::Proof];
+
+    /// The word in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::Revoked => "revoked",
+            Self::Chain => "chain",
+            Self::Binding => "binding",
+            Self::Policy => "policy",
+            Self::Proof => "proof",
+        }
+    }
+
     /// Exit code of the program.
     pub fn exit_code(self) -> u8 {
         match self {
@@ -231,6 +246,8 @@ impl Verdict {
                     outcome: check.outcome.name(),
                     detail: &check.detail,
                     fix: check.fix.as_deref(),
+                    class: check.class.name(),
+                    required: check.required,
                 })
                 .collect(),
             not_proven: self.not_proven.iter().map(|code| code.code()).collect(),
@@ -274,6 +291,8 @@ struct WireCheck<'a> {
     detail: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     fix: Option<&'a str>,
+    class: &'a str,
+    required: bool,
 }
 
 #[derive(Serialize)]
@@ -330,6 +349,11 @@ mod tests {
     fn a_revocation_outranks_the_chain_it_breaks() {
         let fails = [(Outcome::Fail, Class::Chain, true), (Outcome::Fail, Class::Revoked, false)];
         assert_eq!(verdict(None, &fails).exit_code(), 4);
+    }
+
+    #[test]
+    fn the_classes_stand_in_the_order_in_which_they_decide() {
+        assert!(Class::ALL.is_sorted() && Class::ALL.iter().all(|class| *class <= Class::Proof));
     }
 
     #[test]

@@ -558,11 +558,11 @@ fn a_policy_says_who_may_run_the_vtpm_and_what_the_log_must_show() {
         let bundle = machine.bundle();
         let verdict = judge_under(&bundle, &[], &accepts(&[VtpmKind::Software, kind]));
         accepted(&verdict);
-        assert_eq!(outcome(&verdict, "accepted-vtpm"), "pass");
+        assert_eq!(outcome(&verdict, "vtpm-kind"), "pass");
         let others: Vec<_> = VtpmKind::ALL.into_iter().filter(|other| *other != kind).collect();
-        rejected_by(&judge_under(&bundle, &[], &accepts(&others)), 5, "accepted-vtpm");
+        rejected_by(&judge_under(&bundle, &[], &accepts(&others)), 5, "vtpm-kind");
         let unasked = judge(&bundle);
-        assert_eq!(outcome(&unasked, "accepted-vtpm"), "absent");
+        assert_eq!(outcome(&unasked, "vtpm-kind"), "absent");
         assert!(unasked.unchecked.iter().any(|unchecked| unchecked.field == "vtpm"), "{:?}", unasked.unchecked);
     }
     // A rule about events, and no log that says anything about them.

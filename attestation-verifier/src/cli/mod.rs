@@ -4,12 +4,14 @@
 mod azure;
 mod bundle;
 mod eventlog;
+mod explain;
 mod files;
 mod output;
 mod policy;
 mod proof;
 mod quote;
 mod report;
+mod show;
 mod vtpm;
 
 use std::{fmt, path::PathBuf, process::ExitCode};
@@ -50,6 +52,13 @@ enum Command {
     Bundle(bundle::BundleArgs),
     /// Verify the proof of one tool call, with the bundle of its gateway.
     Proof(proof::ProofArgs),
+    /// Presets and policy files: print, explain, check; the table of known attacks.
+    Policy(policy::PolicyArgs),
+    /// Say why evidence was refused and what would change that. Exit code as of the verdict.
+    #[command(after_help = AFTER_HELP)]
+    Explain(explain::ExplainArgs),
+    /// Show every field of a report, a certificate or a revocation list. Verifies nothing.
+    Show(show::ShowArgs),
 }
 
 /// What every command takes.
@@ -88,8 +97,10 @@ pub(crate) struct Moment {
 
 /// What a command says.
 enum Said {
-    Verdict(Verdict),
-    Finding(Finding),
+    Verdict(Verdict, Setting),
+    Finding(Finding, Setting),
+    /// Text, and the exit code.
+    Text(String, u8),
 }
 
 /// Why there is no verdict: exit 1.
@@ -110,6 +121,11 @@ impl Usage {
 }
 
 impl Common {
+    /// Is anything said that a verdict depends on?
+    pub(crate) fn is_set(&self) -> bool {
+        self.policy != "strict" || self.at.is_some() || self.trust_root.is_some()
+    }
+
     pub(crate) fn read(self) -> Result<Setting, Usage> {
         let policy = policy::read("--policy", &self.policy)?;
         let root_path = self.trust_root.unwrap_or_default();
@@ -182,26 +198,36 @@ pub(crate) fn run() -> ExitCode {
             };
         }
     };
-    let found =
-        |result: Result<(Finding, Setting), Usage>| result.map(|(finding, setting)| (Said::Finding(finding), setting));
-    let judged =
-        |result: Result<(Verdict, Setting), Usage>| result.map(|(verdict, setting)| (Said::Verdict(verdict), setting));
+    let found = |(finding, setting)| Said::Finding(finding, setting);
+    let judged = |(verdict, setting)| Said::Verdict(verdict, setting);
     let outcome = match cli.command {
-        Command::Report(arguments) => judged(report::run(arguments)),
-        Command::Azure(arguments) => judged(azure::run(arguments)),
-        Command::Quote(arguments) => found(quote::run(arguments)),
-        Command::Eventlog(arguments) => found(eventlog::run(arguments)),
-        Command::Bundle(arguments) => judged(bundle::run(arguments)),
-        Command::Proof(arguments) => judged(proof::run(arguments)),
+        Command::Report(arguments) => report::run(arguments).map(judged),
+        Command::Azure(arguments) => azure::run(arguments).map(judged),
+        Command::Quote(arguments) => quote::run(arguments).map(found),
+        Command::Eventlog(arguments) => eventlog::run(arguments).map(found),
+        Command::Bundle(arguments) => bundle::run(arguments).map(judged),
+        Command::Proof(arguments) => proof::run(arguments).map(judged),
+        Command::Policy(arguments) => policy::run(arguments).map(|text| Said::Text(text, 0)),
+        Command::Explain(arguments) => explain::run(arguments).map(|(text, exit)| Said::Text(text, exit)),
+        Command::Show(arguments) => {
+            return show::run(&arguments).unwrap_or_else(|usage| {
+                output::complain(&usage.what, &usage.fix);
+                ExitCode::from(1)
+            });
+        }
     };
     match outcome {
-        Ok((Said::Verdict(verdict), setting)) => {
+        Ok(Said::Verdict(verdict, setting)) => {
             output::print(&verdict, setting.moment, setting.json);
             ExitCode::from(verdict.exit_code())
         }
-        Ok((Said::Finding(finding), setting)) => {
+        Ok(Said::Finding(finding, setting)) => {
             output::print_finding(&finding, setting.json);
             ExitCode::from(finding.exit_code())
+        }
+        Ok(Said::Text(text, exit)) => {
+            output::print_text(&text);
+            ExitCode::from(exit)
         }
         Err(usage) => {
             output::complain(&usage.what, &usage.fix);

@@ -77,6 +77,13 @@ fn table(verdict: &Verdict, moment: Moment, out: &mut impl Write) -> io::Result<
     writeln!(out, "{}", printable(&verdict.headline()))?;
     writeln!(out)?;
     rows(&verdict.checks, out)?;
+    if !verdict.advisories.is_empty() {
+        writeln!(out, "\nknown attacks that are not excluded:")?;
+    }
+    for attack in &verdict.advisories {
+        let accepted = attack.accepted.as_ref().map(|reason| format!(" (accepted: {reason})")).unwrap_or_default();
+        writeln!(out, "  {:<20} {:<8} {}{}", attack.id, attack.status.name(), attack.why, printable(&accepted))?;
+    }
     unchecked(verdict, out)?;
     writeln!(out, "\nnot proven:")?;
     for code in &verdict.not_proven {
@@ -124,7 +131,17 @@ fn by_table(fields: &[&str]) -> String {
     tables.into_iter().map(text).collect::<Vec<_>>().join(", ")
 }
 
+/// Prints text as it is.
+pub(crate) fn print_text(text: &str) {
+    let _ = write!(io::stdout(), "{text}");
+}
+
+/// The same lines, made fit for a terminal.
+pub(crate) fn printable_lines(text: &str) -> String {
+    text.lines().map(|line| printable(line) + "\n").collect()
+}
+
 /// Names inside certificates are a stranger's: they must not move the cursor of a terminal.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{FFFD}' } else { c }).collect()
 }

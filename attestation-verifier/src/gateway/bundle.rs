@@ -19,6 +19,8 @@ use crate::{
         guest::Guest,
         vtpm::{Bound, Parts, Vtpm},
     },
+    policy::checks as policy_checks,
+    vtpm::events,
 };
 
 /// What is to be appraised, and against which expectations.
@@ -179,9 +181,13 @@ impl<C: Crypto> Judge<'_, C> {
         self.check_possession(rd, &mut checks);
         let vtpm = self.vtpm();
         vtpm.check(&bound, guest.is_some(), &mut checks);
+        policy_checks::vtpm_kind(vtpm.kind(), self.policy, &mut verdict, &mut checks);
         let registers = vtpm.check_boot_quote(rd, &mut checks);
-        vtpm.check_accepted(self.policy, &mut checks);
-        vtpm.check_event_log(registers.as_ref(), &self.policy.events, &mut checks);
+        if self.policy.events.asks() {
+            events::check(&mut checks, self.bundle.event_log.as_deref(), registers.as_ref(), &self.policy.events);
+        } else {
+            vtpm.check_event_log(registers.as_ref(), &mut checks);
+        }
         let stands = |name: &str| checks.find(name).is_none_or(|row| row.outcome != Outcome::Fail);
         let holds = ["core", "vtpm", "runtime-data", "services-manifest", "quote", "pcrs"].into_iter().all(stands)
             && checks.find("core").is_some_and(|row| row.outcome == Outcome::Pass);

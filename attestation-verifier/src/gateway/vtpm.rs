@@ -10,8 +10,8 @@ use evidence::{
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    BootKind, ClaimsError, Class, Crypto, EventPolicy, Hcl, Outcome, Policy, QuoteError, Registers, RuntimeClaims,
-    SignatureForm, SignedQuote, SvsmManifest, TpmKey, Unverified, VtpmKind,
+    BootKind, ClaimsError, Class, Crypto, Hcl, Outcome, QuoteError, Registers, RuntimeClaims, SignatureForm,
+    SignedQuote, SvsmManifest, TpmKey, Unverified, VtpmKind,
     appraisal::{Checks, LAST},
     gateway::bundle::short,
     vtpm::{
@@ -295,41 +295,19 @@ impl<C: Crypto> Vtpm<'_, C> {
         Ok((format!("by the core's attestation key ({key}, {}){named}, over Q of RD", quote.scheme()), registers))
     }
 
-    /// Row `event-log`: whatever it says, it decides nothing. Rows of the policy's rules about events, if it has any.
-    pub(crate) fn check_event_log(&self, registers: Option<&Registers>, policy: &EventPolicy, checks: &mut Checks) {
-        let mut replayed = None;
-        if let Some(log) = &self.bundle.event_log {
-            match registers.map(|registers| events::explain(log, &registers.to_set(), Word::Quote)) {
-                None => {
-                    let detail = "no quote signs the registers that it would explain: nothing in it is believed";
-                    checks.note("event-log", Class::Binding, detail);
-                }
-                Some(Err(refused)) => {
-                    let detail = format!("nothing in it is believed: {}", refused.detail);
-                    checks.note("event-log", Class::Binding, &detail);
-                }
-                Some(Ok((believed, detail))) => {
-                    checks.pass("event-log", Class::Binding, detail);
-                    replayed = Some(believed);
-                }
+    /// Row `event-log`: whatever it says, it decides nothing.
+    pub(crate) fn check_event_log(&self, registers: Option<&Registers>, checks: &mut Checks) {
+        let Some(log) = &self.bundle.event_log else { return };
+        let explained = registers.map(|registers| events::explain(log, &registers.to_set(), Word::Quote));
+        let detail = match explained {
+            None => "no quote signs the registers that it would explain: nothing in it is believed".to_owned(),
+            Some(Err(refused)) => format!("nothing in it is believed: {}", refused.detail),
+            Some(Ok((_, detail))) => {
+                checks.pass("event-log", Class::Binding, detail);
+                return;
             }
-        }
-        if policy.asks() {
-            events::judge(checks, replayed.as_ref(), policy);
-        }
-    }
-
-    /// Row `accepted-vtpm`: may this kind run it?
-    pub(crate) fn check_accepted(&self, policy: &Policy, checks: &mut Checks) {
-        let Some(accepted) = policy.vtpm.asked() else { return };
-        let (kind, names): (_, Vec<_>) = (self.kind(), accepted.iter().map(|kind| kind.name()).collect());
-        let detail = format!("kind {kind}, the policy accepts {}", names.join(" "));
-        if accepted.contains(&kind) {
-            checks.pass("accepted-vtpm", Class::Policy, detail);
-        } else {
-            const FIX: &str = "if you mean to accept it, say so in a policy file (--policy FILE)";
-            checks.fail("accepted-vtpm", Class::Policy, detail, FIX);
-        }
+        };
+        checks.note("event-log", Class::Binding, &detail);
     }
 }
 

@@ -45,8 +45,8 @@ pub(crate) enum RuleOf {
 pub(crate) enum Fix {
     /// It does not have the flaw.
     Untouched,
-    /// It has it for good.
-    Never,
+    /// It has it for good, which means this.
+    Never(&'static str),
     /// From these levels on, the lowest of the four TCBs of the report; and what else has to show.
     Levels(&'static [(TcbPart, u8)], Also),
     /// There is a fix, and we do not know how a report would show it.
@@ -104,6 +104,37 @@ pub struct KnownAttack {
     pub accepted: Option<String>,
 }
 
+impl Advisory {
+    /// For each line of silicon, how the table decides: name and words. One entry for all where it does not matter.
+    pub fn lines(&self) -> Vec<(&'static str, String)> {
+        match self.rule {
+            RuleOf::Lines(fixes) => fixes.iter().map(|(line, fix)| (line.name(), fix.words())).collect(),
+            RuleOf::Provisional => vec![("all", "COMMITTED is CURRENT, in levels and version".into())],
+            RuleOf::Physical => vec![("all", "no report can show it".into())],
+        }
+    }
+}
+
+impl Fix {
+    fn words(self) -> String {
+        let (levels, also) = match self {
+            Self::Untouched => return "not affected".into(),
+            Self::Never(_) => return "always applies".into(),
+            Self::Unknown => return "no level known: cannot be excluded".into(),
+            Self::NoSmt => return "no level known: excluded only without multithreading".into(),
+            Self::Levels(levels, also) => (levels, also),
+        };
+        let levels = levels.iter().map(|(part, level)| format!("{} {level}", part.name()));
+        let also = match also {
+            Also::Nothing => None,
+            Also::AliasCheck => Some("alias check made".to_owned()),
+            Also::Mitigation(bit) => Some(format!("mitigation bit {bit}")),
+            Also::OrNoSmt => Some("or no multithreading".to_owned()),
+        };
+        levels.chain(also).collect::<Vec<_>>().join(", ")
+    }
+}
+
 #[derive(Serialize)]
 pub(crate) struct WireAttack<'a> {
     id: &'a str,
@@ -144,19 +175,17 @@ pub(crate) fn check(report: &Verified<Report<'_>>, policy: &Policy, verdict: &mu
     }
     let software = verdict.advisories.iter().filter(|attack| attack.status != AdvisoryStatus::Physical);
     let (accepted, open): (Vec<_>, Vec<_>) = software.partition(|attack| attack.accepted.is_some());
-    let told = |attack: &&KnownAttack| match attack.status {
-        AdvisoryStatus::Applies => format!("{} applies: {}", attack.id, attack.why),
-        _ => format!("{} cannot be excluded: {}", attack.id, attack.why),
+    let ids = |status| {
+        let of_status = open.iter().filter(|attack| attack.status == status);
+        of_status.map(|attack| attack.id).collect::<Vec<_>>().join(", ")
     };
-    let mut detail = open.iter().map(told).collect::<Vec<_>>().join("; ");
-    if !accepted.is_empty() {
-        let ids = accepted.iter().map(|attack| attack.id).collect::<Vec<_>>().join(", ");
-        detail = [detail, format!("accepted by the policy: {ids}")]
-            .into_iter()
-            .filter(|part| !part.is_empty())
-            .collect::<Vec<_>>()
-            .join("; ");
-    }
+    let parts = [
+        ("applies: ", ids(AdvisoryStatus::Applies)),
+        ("cannot be excluded: ", ids(AdvisoryStatus::Unknown)),
+        ("accepted by the policy: ", accepted.iter().map(|attack| attack.id).collect::<Vec<_>>().join(", ")),
+    ];
+    let parts = parts.into_iter().filter(|(_, ids)| !ids.is_empty());
+    let detail = parts.map(|(words, ids)| format!("{words}{ids}")).collect::<Vec<_>>().join("; ");
     let table = format!("table of {ADVISORIES_DATE}");
     match (open.first(), policy.advisories) {
         (None, _) if accepted.is_empty() => {
@@ -238,9 +267,8 @@ fn standing(advisory: &Advisory, shown: &Shown) -> Option<(AdvisoryStatus, Strin
             let found: Vec<_> = shown.lines.iter().map(of_line).collect();
             match found.as_slice() {
                 [] => Some((AdvisoryStatus::Unknown, "a processor that the table does not know".into())),
-                [one] => one.clone(),
+                [one, rest @ ..] if rest.iter().all(|other| other == one) => one.clone(),
                 // Without CPUID it may be any of them: it applies if it applies to all, and is open if to some.
-                several if several.iter().all(Option::is_none) => None,
                 several => {
                     let applies = several.iter().all(|one| matches!(one, Some((AdvisoryStatus::Applies, _))));
                     let why = several.iter().flatten().map(|(_, why)| why.clone()).next().unwrap_or_default();
@@ -261,7 +289,7 @@ fn of_fix(fix: Fix, shown: &Shown) -> Option<(AdvisoryStatus, String)> {
     use AdvisoryStatus::{Applies, Unknown};
     let (levels, also) = match fix {
         Fix::Untouched => return None,
-        Fix::Never => return Some((Applies, "no firmware level excludes it on this processor".into())),
+        Fix::Never(meaning) => return Some((Applies, meaning.into())),
         Fix::Unknown => return Some((Unknown, "we know of no level that shows the fix on this processor".into())),
         Fix::NoSmt if !shown.smt => return None,
         Fix::NoSmt => {

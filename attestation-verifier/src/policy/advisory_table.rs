@@ -13,6 +13,9 @@ pub const ADVISORIES_DATE: &str = "2026-11-21";
 const UPDATE: &str =
     "update the host's firmware and microcode; a policy can accept it with a reason (accepted_advisories)";
 
+const FORGED: &str = "whoever has ever controlled a host with this chip can have made this very report on any computer, for any \
+                      firmware level: no level in it says otherwise";
+
 /// Known attacks on SEV-SNP that a report may or may not exclude.
 pub const ADVISORIES: &[Advisory] = &[
     Advisory {
@@ -23,8 +26,8 @@ pub const ADVISORIES: &[Advisory] = &[
         sources: &["arXiv 2605.12990"],
         levels_from: "the paper: the fuse controller cannot be fixed by firmware that an attacker may roll back",
         rule: RuleOf::Lines(&[
-            (Line::Milan, Fix::Never),
-            (Line::MilanX, Fix::Never),
+            (Line::Milan, Fix::Never(FORGED)),
+            (Line::MilanX, Fix::Never(FORGED)),
             (Line::Genoa, Fix::Untouched),
             (Line::GenoaX, Fix::Untouched),
             (Line::Zen4c, Fix::Untouched),

@@ -3,7 +3,7 @@
 
 use crate::{
     Bit, Chain, Class, FirmwareVersion, PlatformRules, Policy, Product, Report, ReportData, Rule, Tcb, Unchecked,
-    Verdict, Verified, Vmpl, appraisal::Checks,
+    Verdict, Verified, Vmpl, VtpmKind, appraisal::Checks,
 };
 
 /// Fields that no report can answer: bundles, proofs and quotes list them themselves.
@@ -39,6 +39,23 @@ pub(crate) fn list_unchecked(product: Product, policy: &Policy, verdict: &mut Ve
 pub(crate) fn listed_report_data(report: &Verified<Report<'_>>, policy: &Policy, checks: &mut Checks) {
     if let Rule::Check(ReportData::OneOf(list)) = &policy.report_data {
         listed(checks, "report-data-listed", "report.REPORT_DATA", report.report_data(), list);
+    }
+}
+
+/// Who runs the virtual TPM, in evidence that has one or says that there is none.
+pub(crate) fn vtpm_kind(kind: VtpmKind, policy: &Policy, verdict: &mut Verdict, checks: &mut Checks) {
+    match &policy.vtpm {
+        Rule::Check(kinds) if kinds.contains(&kind) => {
+            checks.pass("vtpm-kind", Class::Policy, format!("{kind}, which the policy accepts"));
+        }
+        Rule::Check(kinds) => {
+            let kinds = kinds.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(", ");
+            let detail = format!("{kind}, and the policy accepts {kinds}");
+            checks.fail("vtpm-kind", Class::Policy, detail, FIX);
+        }
+        Rule::Unchecked(reason) => {
+            verdict.leaves_unchecked(Unchecked { field: "vtpm".into(), reason: reason.clone() });
+        }
     }
 }
 
@@ -148,7 +165,7 @@ fn platform(report: &Verified<Report<'_>>, policy: &Policy, checks: &mut Checks)
         ),
         wrong_bit(&rules.alias_check, bits.alias_check(), no_alias_check, "the memory alias check was made"),
         wrong_bit(&rules.iommu_write_safe, bits.iommu_write_safe(), "bit 6 is not set", "bit 6 is set"),
-        wrong_bit(&rules.tio, bits.tio(), "trusted I/O is off", "trusted I/O is on"),
+        wrong_bit(&rules.tio, bits.trusted_io(), "trusted I/O is off", "trusted I/O is on"),
     ];
     let PlatformRules { smt, tsme, ecc, rapl_off, ciphertext_hiding, alias_check, iommu_write_safe, tio } = rules;
     let asked = [smt, tsme, ecc, rapl_off, ciphertext_hiding, alias_check, iommu_write_safe, tio];

@@ -19,7 +19,7 @@ pub struct About {
 
 /// A field of one policy.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Field<'a> {
+pub struct PolicyField<'a> {
     /// Its path, such as `firmware.milan.min_reported_tcb`.
     pub path: String,
     /// What it is for.
@@ -208,6 +208,43 @@ impl About {
             "A host's TPM says whatever the host wants.",
         ),
         about(
+            "events.secure_boot",
+            "whether Secure Boot was on, by PCR 7 before its separator",
+            "Without it the firmware starts any program.",
+        ),
+        about(
+            "events.programs",
+            "Authenticode digests of all that was started, PCR 4",
+            "Whoever is started first decides what is measured after it.",
+        ),
+        about(
+            "events.uki",
+            "sections of a unified kernel image, PCR 11",
+            "They are kernel, initrd and command line in one signed file.",
+        ),
+        about("events.kernel", "digest of the kernel", "The kernel decides everything above it."),
+        about("events.initrd", "digest of the initrd", "The initrd decides which system is mounted and run."),
+        about(
+            "events.cmdline",
+            "the kernel's command line",
+            "One word in it can change which code runs, or pins the disk's contents.",
+        ),
+        about(
+            "events.binary",
+            "the gateway's executable, in the register where an image measures it",
+            "It is the program that answers you.",
+        ),
+        about(
+            "events.loader_files",
+            "files of the boot loader that are allowed beside kernel and initrd",
+            "An event that no list has fails its row.",
+        ),
+        about(
+            "events.loader_commands",
+            "commands of the boot loader that are allowed beside the command line",
+            "An event that no list has fails its row.",
+        ),
+        about(
             "code",
             "the grade of the code identity of a bundle or proof; a bare report has none",
             "It says on whose word you believe which program runs.",
@@ -282,7 +319,7 @@ const fn about(path: &'static str, checks: &'static str, matters: &'static str) 
 
 impl Policy {
     /// Every field with what it asks.
-    pub fn fields(&self) -> Vec<Field<'_>> {
+    pub fn fields(&self) -> Vec<PolicyField<'_>> {
         // Taken apart by name, so that a new field cannot be forgotten here.
         let Self {
             products,
@@ -358,7 +395,7 @@ impl Policy {
     }
 }
 
-fn of_firmware(product: Product, rules: &FirmwareRules) -> [Field<'_>; 7] {
+fn of_firmware(product: Product, rules: &FirmwareRules) -> [PolicyField<'_>; 7] {
     let FirmwareRules {
         min_reported_tcb,
         min_committed_tcb,
@@ -381,7 +418,7 @@ fn of_firmware(product: Product, rules: &FirmwareRules) -> [Field<'_>; 7] {
     ]
 }
 
-fn of_platform(rules: &PlatformRules) -> [Field<'_>; 8] {
+fn of_platform(rules: &PlatformRules) -> [PolicyField<'_>; 8] {
     let PlatformRules { smt, tsme, ecc, rapl_off, ciphertext_hiding, alias_check, iommu_write_safe, tio } = rules;
     [
         bit("platform.smt", smt),
@@ -395,7 +432,7 @@ fn of_platform(rules: &PlatformRules) -> [Field<'_>; 8] {
     ]
 }
 
-fn of_events(rules: &EventPolicy) -> [Field<'_>; 9] {
+fn of_events(rules: &EventPolicy) -> [PolicyField<'_>; 9] {
     let EventPolicy { secure_boot, programs, uki, kernel, initrd, cmdline, binary, loader_files, loader_commands } =
         rules;
     let beside = |list: &[[u8; 32]]| if list.is_empty() { "none".to_owned() } else { hexes(list) };
@@ -418,7 +455,7 @@ fn of_events(rules: &EventPolicy) -> [Field<'_>; 9] {
     ]
 }
 
-fn of_guest(rules: &GuestRules) -> [Field<'_>; 10] {
+fn of_guest(rules: &GuestRules) -> [PolicyField<'_>; 10] {
     let GuestRules {
         min_abi,
         smt,
@@ -445,19 +482,19 @@ fn of_guest(rules: &GuestRules) -> [Field<'_>; 10] {
     ]
 }
 
-fn field<'a, T>(path: &str, rule: &'a Rule<T>, words: impl FnOnce(&T) -> String) -> Field<'a> {
+fn field<'a, T>(path: &str, rule: &'a Rule<T>, words: impl FnOnce(&T) -> String) -> PolicyField<'a> {
     let rule = match rule {
         Rule::Check(rule) => Ok(words(rule)),
         Rule::Unchecked(reason) => Err(reason.as_str()),
     };
-    Field { path: path.to_owned(), about: About::of(path), rule }
+    PolicyField { path: path.to_owned(), about: About::of(path), rule }
 }
 
-fn said(path: &str, words: String) -> Field<'static> {
-    Field { path: path.to_owned(), about: About::of(path), rule: Ok(words) }
+fn said(path: &str, words: String) -> PolicyField<'static> {
+    PolicyField { path: path.to_owned(), about: About::of(path), rule: Ok(words) }
 }
 
-fn bit<'a>(path: &str, rule: &'a Rule<Bit>) -> Field<'a> {
+fn bit<'a>(path: &str, rule: &'a Rule<Bit>) -> PolicyField<'a> {
     field(path, rule, |bit| {
         match bit {
             Bit::Require => "must be set",

@@ -2,6 +2,7 @@
 //! Leaving a field out is an error and never switches a check off; a rule that is not wanted says
 //! `{ unchecked = "reason" }`, and the reason stands in the verdict. docs/POLICY.md describes every field.
 
+mod about_checks;
 pub(crate) mod advisories;
 mod advisory_table;
 pub(crate) mod checks;
@@ -16,9 +17,9 @@ mod silicon;
 use crate::{EventPolicy, FirmwareVersion, Grade, Product, Tcb, VekKind, VtpmKind};
 
 pub use advisories::{ADVISORIES, ADVISORIES_DATE, Advisory, AdvisoryStatus, KnownAttack};
-pub use diagnosis::Diagnosis;
+pub use diagnosis::{Attack, Cause, Diagnosis, NotAVerdict};
 pub use entry::PolicyError;
-pub use field::{About, Field};
+pub use field::{About, PolicyField};
 pub use preset::PRESETS;
 pub use rule::{AcceptedAdvisory, Bit, Need, OnAdvisory, ReportData, Rule, StaleCrl};
 

@@ -90,12 +90,12 @@ impl PlatformInfo {
     pub fn alias_check(self) -> bool {
         self.bit(5)
     }
-    /// Bit 6: set by real Turins; tinfoil's verifier names it IOMMU_WRITE_SAFE.
+    /// Bit 6: set by real Turins; others name it IOMMU_WRITE_SAFE. No check rests on it.
     pub fn iommu_write_safe(self) -> bool {
         self.bit(6)
     }
     /// Bit 7: trusted I/O is on; since version 5.
-    pub fn tio(self) -> bool {
+    pub fn trusted_io(self) -> bool {
         self.bit(7)
     }
 

@@ -12,7 +12,8 @@ pub struct Collateral {
     pub intermediate: Option<Vec<u8>>,
     /// Lists the caller named. One that cannot be used rejects.
     pub crls: Vec<Vec<u8>>,
-    /// A list from the host's table. It may revoke; it cannot clear, and one that cannot be used is ignored.
+    /// A list from the host's table. It counts only as far as the root's signature carries it: it may revoke, and clear
+    /// while it is current; one that cannot be used is ignored, so that a host cannot make anybody reject.
     pub host_crl: Option<Vec<u8>>,
 }
 

@@ -5,19 +5,41 @@ use evidence::UnixSeconds;
 
 use crate::{
     BadSignature, Certificate, CertificateError, Crypto, Unverified, Verified,
-    snp::{signed_object::SignedObject, x509::ListBody},
+    der::{Tlv, tag},
+    snp::{
+        signed_object::SignedObject,
+        x509::{Entry, ListBody},
+    },
 };
 
 /// Largest list looked at. AMD's have less than 1,000 bytes.
 const LONGEST: usize = 256 * 1024;
 const CRL_NUMBER: &str = "2.5.29.20";
 const AUTHORITY_KEY_ID: &str = "2.5.29.35";
+const DELTA_INDICATOR: &str = "2.5.29.27";
+const DISTRIBUTION_POINT: &str = "2.5.29.28";
+const REASON: &str = "2.5.29.21";
+const INVALIDITY_DATE: &str = "2.5.29.24";
+const CERTIFICATE_ISSUER: &str = "2.5.29.29";
 
 /// A revocation list.
 #[derive(Clone, Debug)]
 pub struct Crl<'a> {
     outer: SignedObject<'a>,
     body: ListBody<'a>,
+}
+
+/// What a list says of a certificate that it revokes.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Revocation {
+    /// Serial number, big-endian, without leading zeros.
+    pub serial: Vec<u8>,
+    /// Since when.
+    pub since: UnixSeconds,
+    /// Why, in the words of RFC 5280, section 5.3.1; `None` if the list gives no reason.
+    pub reason: Option<&'static str>,
+    /// Number of the list.
+    pub list: Option<u64>,
 }
 
 /// Where a list stands in time.
@@ -45,6 +67,22 @@ impl<'a> Crl<'a> {
         Ok(Self { outer, body })
     }
 
+    /// Issuer common name, empty if there is not exactly one.
+    pub fn issuer(&self) -> &'a str {
+        self.body.issuer.common
+    }
+
+    /// Serial numbers of what it revokes, big-endian, as encoded.
+    pub fn serials(&self) -> impl Iterator<Item = &'a [u8]> {
+        self.body.revoked.iter().map(|entry| entry.serial)
+    }
+
+    /// Its number, which grows from list to list.
+    pub fn number(&self) -> Option<u64> {
+        let extension = self.body.extensions.iter().find(|extension| extension.oid == CRL_NUMBER)?;
+        number(extension.value)
+    }
+
     /// thisUpdate and nextUpdate.
     pub fn updates(&self) -> (UnixSeconds, Option<UnixSeconds>) {
         (UnixSeconds(self.body.this_update), self.body.next_update.map(UnixSeconds))
@@ -60,15 +98,68 @@ impl<'a> Crl<'a> {
         self.outer
             .check(root.rsa_key().map_err(CrlError::Root)?, crypto)
             .map_err(|BadSignature| CrlError::Signature { root: root.subject().to_owned() })?;
-        // An indirect, partial or delta list leaves out certificates that are revoked.
-        for extension in &self.body.extensions {
+        self.check_extensions()?;
+        self.body.revoked.iter().try_for_each(check_entry)
+    }
+
+    /// An indirect, partial or delta list leaves out certificates that are revoked. Whatever else a list may say about
+    /// itself is none of AMD's.
+    fn check_extensions(&self) -> Result<(), CrlError> {
+        let extensions = &self.body.extensions;
+        for (at, extension) in extensions.iter().enumerate() {
+            if extensions.iter().skip(at + 1).any(|later| later.oid == extension.oid) {
+                return Err(CrlError::Twice { oid: extension.oid.clone() });
+            }
             match extension.oid.as_str() {
-                AUTHORITY_KEY_ID | CRL_NUMBER => {}
+                AUTHORITY_KEY_ID if !extension.critical => {}
+                CRL_NUMBER if !extension.critical && number(extension.value).is_some() => {}
+                DELTA_INDICATOR => return Err(CrlError::Delta),
+                DISTRIBUTION_POINT => return Err(CrlError::Partial),
                 _ => return Err(CrlError::Extension { oid: extension.oid.clone() }),
             }
         }
         Ok(())
     }
+}
+
+/// An entry of an indirect list is about another issuer's certificate; a critical extension that is not known may say
+/// anything.
+fn check_entry(entry: &Entry<'_>) -> Result<(), CrlError> {
+    for extension in &entry.extensions {
+        match extension.oid.as_str() {
+            CERTIFICATE_ISSUER => return Err(CrlError::Partial),
+            REASON | INVALIDITY_DATE => {}
+            _ if extension.critical => return Err(CrlError::Extension { oid: extension.oid.clone() }),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// A CRL number of at most 64 bits; RFC 5280 allows 20 bytes, AMD's have counted to single digits so far.
+fn number(value: &[u8]) -> Option<u64> {
+    let natural = Tlv::only(value, tag::INTEGER)?.natural()?;
+    let digits = significant(natural);
+    (digits.len() <= 8).then(|| digits.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)))
+}
+
+/// A reason, by its number.
+fn reason(entry: &Entry<'_>) -> Option<&'static str> {
+    const ENUMERATED: u8 = 0x0A;
+    let value = entry.extensions.iter().find(|extension| extension.oid == REASON)?.value;
+    Some(match Tlv::only(value, ENUMERATED)?.content {
+        [0] => "unspecified",
+        [1] => "keyCompromise",
+        [2] => "cACompromise",
+        [3] => "affiliationChanged",
+        [4] => "superseded",
+        [5] => "cessationOfOperation",
+        [6] => "certificateHold",
+        [8] => "removeFromCRL",
+        [9] => "privilegeWithdrawn",
+        [10] => "aACompromise",
+        _ => "a reason that RFC 5280 does not have",
+    })
 }
 
 impl<'a> Unverified<Crl<'a>> {
@@ -83,11 +174,17 @@ impl<'a> Unverified<Crl<'a>> {
 }
 
 impl Verified<Crl<'_>> {
-    /// Does the list name this certificate? A revocation counts at every time: neither a list's age nor the date of
-    /// its entry makes a revoked intermediate good again, for AMD's lists give no reason.
-    pub fn revokes(&self, certificate: &Certificate<'_>) -> bool {
+    /// What the list says of this certificate, if it revokes it. A revocation counts at every time and for every reason:
+    /// neither a list's age nor the date of its entry makes a revoked intermediate good again.
+    pub fn revokes(&self, certificate: &Certificate<'_>) -> Option<Revocation> {
         let serial = significant(certificate.serial());
-        self.body.revoked.iter().any(|entry| significant(entry.serial) == serial)
+        let entry = self.body.revoked.iter().find(|entry| significant(entry.serial) == serial)?;
+        Some(Revocation {
+            serial: serial.to_vec(),
+            since: UnixSeconds(entry.revoked_at),
+            reason: reason(entry),
+            list: self.number(),
+        })
     }
 
     /// May the list be used to say that a certificate is *not* revoked at `at`?
@@ -139,6 +236,18 @@ pub enum CrlError {
         /// Object identifier.
         oid: String,
     },
+    /// The same extension twice.
+    #[error("extension {oid} stands twice")]
+    Twice {
+        /// Object identifier.
+        oid: String,
+    },
+    /// Only what has changed since another list.
+    #[error("a delta list: it leaves out what was revoked before")]
+    Delta,
+    /// Only for some certificates, or for those of others.
+    #[error("an indirect or partial list: it is not about every certificate of the root")]
+    Partial,
     /// The root has no key for this.
     #[error("root: {0}")]
     Root(CertificateError),

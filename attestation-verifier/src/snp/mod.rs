@@ -24,7 +24,7 @@ pub use certificate::{Authority, Certificate, CertificateError};
 pub use chain::{Chain, ChainError, Link};
 pub use collateral::{Collateral, CollateralError, one_certificate};
 pub use container::{Container, ContainerError};
-pub use crl::{Crl, CrlError, Freshness};
+pub use crl::{Crl, CrlError, Freshness, Revocation};
 pub use firmware::FirmwareVersion;
 pub use host_table::{HostTable, HostTableError};
 pub use pem::PemError;

@@ -12,8 +12,9 @@ use super::{
     quote::{Quote, QuoteError, Registers, SignedQuote, list},
 };
 use crate::{
-    Class, Crypto, Finding, NotProven, Outcome, Policy, Question, Unverified, Verdict, Verified,
+    Class, Crypto, Finding, NotProven, Outcome, Policy, Question, Unverified, Verdict, Verified, VtpmKind,
     appraisal::{Checks, LAST, appraise_report},
+    policy::checks as policy_checks,
 };
 
 /// A quote and what came along.
@@ -46,6 +47,36 @@ pub struct AzureQuestion<'a> {
 
 /// Appraises Azure's evidence: the report as [`appraise_report`] does; the claims that REPORT_DATA names; the quote by
 /// the key that the claims name. `vtpm` says whether all of that hangs together.
+///
+/// ```
+/// use attestation_verifier::{
+///     AzureQuestion, Collateral, EventPolicy, Policy, Question, QuoteQuestion, Ring, SignatureForm, SignedQuote,
+///     TrustAnchor, appraise_azure, clock,
+/// };
+///
+/// let at = clock::parse("2026-03-01T00:00:00Z").ok_or("time")?;
+/// let (blob, attest, signature) = (b"index 0x01400001", b"TPMS_ATTEST", b"TPMT_SIGNATURE");
+/// let question = AzureQuestion {
+///     report: Question {
+///         evidence: blob,
+///         collateral: &Collateral::default(),
+///         anchor: &TrustAnchor::Amd,
+///         report_data: None,
+///     },
+///     claims: None,
+///     user_data: Some(&[0x5E; 64]),
+///     quote: Some(QuoteQuestion {
+///         quote: SignedQuote { attest, signature, form: SignatureForm::Tpm },
+///         registers: None,
+///         event_log: None,
+///         nonce: Some(b"what you asked for"),
+///         events: &EventPolicy::unchecked("nothing is known of what it starts"),
+///     }),
+/// };
+/// let verdict = appraise_azure(question, &Policy::strict(), at, &Ring);
+/// assert_eq!((verdict.word(), verdict.exit_code()), ("rejected", 2));
+/// # Ok::<(), &str>(())
+/// ```
 pub fn appraise_azure(question: AzureQuestion<'_>, policy: &Policy, at: UnixSeconds, crypto: &impl Crypto) -> Verdict {
     let appraisal = appraise_report(question.report, policy, at, crypto);
     let (report, mut verdict) = (appraisal.report, appraisal.verdict);
@@ -88,10 +119,11 @@ pub fn appraise_azure(question: AzureQuestion<'_>, policy: &Policy, at: UnixSeco
             }
             quoted.is_some_and(|quoted| quoted.nonce)
         }
-        (Some(_), None) => {
-            for row in ["quote", "pcrs", "vtpm"] {
+        (Some(quote), None) => {
+            for row in ["quote", "quote-nonce", "pcrs", "vtpm"] {
                 checks.open(row, LAST, "no attestation key that a verified report speaks for");
             }
+            check_events(*quote, None, &mut checks);
             false
         }
         (None, Some(_)) => {
@@ -107,6 +139,13 @@ pub fn appraise_azure(question: AzureQuestion<'_>, policy: &Policy, at: UnixSeco
             false
         }
     };
+    if question.quote.is_none() && policy.events.asks() {
+        // No quote, no registers: what the policy asks of the boot stays open, and rejects.
+        events::check(&mut checks, None, None, &policy.events);
+    }
+    if claims.is_some() {
+        policy_checks::vtpm_kind(VtpmKind::Paravisor, policy, &mut verdict, &mut checks);
+    }
     if user_data || nonce {
         answered(&mut verdict, &mut checks, user_data);
     }
@@ -116,6 +155,29 @@ pub fn appraise_azure(question: AzureQuestion<'_>, policy: &Policy, at: UnixSeco
 
 /// Appraises a quote by a key that the caller names. No processor is asked, so this is no verdict: it says what the
 /// holder of that key said.
+///
+/// ```
+/// use attestation_verifier::{
+///     EventPolicy, GivenKey, QuoteQuestion, Ring, SignatureForm, SignedQuote, appraise_quote,
+/// };
+///
+/// // SubjectPublicKeyInfo of a P-256 key.
+/// let key = hex::decode(concat!(
+///     "3059301306072a8648ce3d020106082a8648ce3d030107034200046b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0",
+///     "f4a13945d898c2964fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5"
+/// ))?;
+/// let signature = [&[0, 0x18, 0, 0x0B, 0, 32][..], &[1; 32], &[0, 32], &[1; 32]].concat();
+/// let question = QuoteQuestion {
+///     quote: SignedQuote { attest: b"TPMS_ATTEST", signature: &signature, form: SignatureForm::Tpm },
+///     registers: None,
+///     event_log: None,
+///     nonce: None,
+///     events: &EventPolicy::unchecked("an example"),
+/// };
+/// let finding = appraise_quote(question, &GivenKey::read(&key)?, &Ring);
+/// assert_eq!((finding.word(), finding.exit_code()), ("does not hold", 3));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn appraise_quote(question: QuoteQuestion<'_>, given: &GivenKey, crypto: &impl Crypto) -> Finding {
     let mut checks = Checks::default();
     let quoted = check_quote(question, given.key(), &mut checks, crypto);

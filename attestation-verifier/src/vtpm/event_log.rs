@@ -74,6 +74,15 @@ pub fn check_event_log(verdict: &mut Verdict, log: &[u8], registers: &PcrSet, po
 }
 
 /// Appraises a log by registers that the caller vouches for, and explains its events one by one.
+///
+/// ```
+/// use attestation_verifier::{EventPolicy, appraise_event_log, registers};
+///
+/// let registers = registers(br#"{"sha256":{"4":"0000000000000000000000000000000000000000000000000000000000000000"}}"#)?;
+/// let finding = appraise_event_log(b"no log", &registers, &EventPolicy::unchecked("an example"));
+/// assert_eq!((finding.word(), finding.exit_code()), ("does not hold", 2));
+/// # Ok::<(), attestation_verifier::RegistersError>(())
+/// ```
 pub fn appraise_event_log(log: &[u8], registers: &PcrSet, policy: &EventPolicy) -> Finding {
     let mut checks = Checks::default();
     let replayed = events::replay(&mut checks, log, registers, Word::Caller);

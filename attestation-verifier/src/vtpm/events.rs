@@ -228,6 +228,14 @@ fn after_phases(from: &PcrValue, to: &PcrValue) -> Option<usize> {
     (value == *to).then_some(PHASES.len())
 }
 
+/// Who started the kernel.
+enum Loader<'a> {
+    /// systemd's boot stub in a unified kernel image, which measured these sections.
+    Stub(BTreeMap<&'static str, &'a Digest>),
+    /// Nothing was measured into PCR 11: GRUB, or a loader that measures files and texts as GRUB does.
+    Grub,
+}
+
 struct Rows<'a> {
     replayed: Option<&'a Replayed<'a>>,
     policy: &'a EventPolicy,
@@ -249,12 +257,14 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// The sections of a unified kernel image: PCR 11 as names and contents by turns, no name twice. `Err` is what is
-    /// wrong with it.
-    fn sections(&self) -> Result<BTreeMap<&'static str, &'a Digest>, String> {
-        let events = self.events(11).ok_or("PCR 11 is not among the explained registers")?;
+    /// How the kernel was started, as PCR 11 has it. `Err` is why that cannot be told. Whoever could choose which of the
+    /// two is looked at would choose the one that he can make up: only an empty PCR 11 means that no boot stub ran.
+    fn loader(&self) -> Result<Loader<'a>, String> {
+        let events = self
+            .events(11)
+            .ok_or("PCR 11, which shows who started the kernel, is not among the explained registers")?;
         if events.is_empty() {
-            return Err("nothing was measured into PCR 11: no unified kernel image was started".to_owned());
+            return Ok(Loader::Grub);
         }
         let mut sections = BTreeMap::new();
         for pair in events.chunks(2) {
@@ -265,7 +275,7 @@ impl<'a> Rows<'a> {
                 return Err(format!("PCR 11 holds section {section} twice"));
             }
         }
-        Ok(sections)
+        Ok(Loader::Stub(sections))
     }
 
     fn secure_boot(&self, checks: &mut Checks) {
@@ -328,8 +338,12 @@ impl<'a> Rows<'a> {
             Ok(listed) => listed,
             Err(reason) => return note(checks, ROW, format!("unchecked: {reason}")),
         };
-        let sections = match self.sections() {
-            Ok(sections) => sections,
+        let sections = match self.loader() {
+            Ok(Loader::Stub(sections)) => sections,
+            Ok(Loader::Grub) => {
+                let detail = "nothing was measured into PCR 11: no unified kernel image was started".to_owned();
+                return checks.fail(ROW, Class::Policy, detail, LIST);
+            }
             Err(why) => return self.open(checks, ROW, &why),
         };
         for (name, digest) in &sections {
@@ -352,25 +366,25 @@ impl<'a> Rows<'a> {
             Ok(digests) => digests,
             Err(reason) => return note(checks, row, format!("unchecked: {reason}")),
         };
-        if let Ok(sections) = self.sections() {
-            match sections.get(section) {
+        let sections = match self.loader() {
+            Ok(loader) => loader,
+            Err(why) => return self.open(checks, row, &why),
+        };
+        if let Loader::Stub(sections) = sections {
+            return match sections.get(section) {
                 Some(digest) if among(digests, digest) => {
-                    checks.pass(
-                        row,
-                        Class::Policy,
-                        format!("section {section} of PCR 11 is {digest}, as listed{}", self.by_whom()),
-                    );
+                    let detail = format!("section {section} of PCR 11 is {digest}, as listed{}", self.by_whom());
+                    checks.pass(row, Class::Policy, detail);
                 }
                 Some(digest) => {
                     let detail = format!("section {section} of PCR 11 is {digest}, which the policy does not list");
                     checks.fail(row, Class::Policy, detail, LIST);
                 }
                 None => self.open(checks, row, &format!("PCR 11 has no section {section}")),
-            }
-            return;
+            };
         }
         let Some(events) = self.events(9) else {
-            return self.open(checks, row, "neither PCR 11 nor PCR 9 is explained");
+            return self.open(checks, row, "PCR 9 is not among the explained registers");
         };
         if !events.iter().any(|event| among(digests, event.digest())) {
             let detail = format!("none of the {} files of PCR 9 is listed for it", events.len());
@@ -396,7 +410,11 @@ impl<'a> Rows<'a> {
             Ok(texts) => texts,
             Err(reason) => return note(checks, ROW, format!("unchecked: {reason}")),
         };
-        if let Ok(sections) = self.sections() {
+        let loader = match self.loader() {
+            Ok(loader) => loader,
+            Err(why) => return self.open(checks, ROW, &why),
+        };
+        if let Loader::Stub(sections) = loader {
             let Some(replacing) = self.events(12) else {
                 return self.open(
                     checks,
@@ -426,7 +444,7 @@ impl<'a> Rows<'a> {
             };
         }
         let Some(events) = self.events(8) else {
-            return self.open(checks, ROW, "neither PCR 11 nor PCR 8 is explained");
+            return self.open(checks, ROW, "PCR 8 is not among the explained registers");
         };
         if !events.iter().any(|event| spelt(texts, event.digest())) {
             let detail = format!("none of the {} texts of PCR 8 is listed", events.len());
@@ -518,4 +536,348 @@ fn on_or_off(on: bool) -> &'static str {
 
 fn is_separator(event: &BelievedEvent<'_, '_>) -> bool {
     is_digest_of(event.digest(), &SEPARATOR)
+}
+
+#[cfg(test)]
+mod tests {
+    use sha2::{Digest as _, Sha256};
+
+    use super::*;
+    use crate::{Outcome, registers};
+
+    const LOG: &[u8] = include_bytes!("../../../tests/vectors/tpm/boot.bin");
+    const REGISTERS: &[u8] = include_bytes!("../../../tests/vectors/tpm/pcrs.txt");
+    const CMDLINE: &str = "root=/dev/mapper/root ro quiet";
+
+    fn sha(data: &[u8]) -> [u8; 32] {
+        Sha256::digest(data).into()
+    }
+
+    /// The log with these events behind it: register, what was measured, what the log says.
+    fn with(log: &[u8], events: &[(u32, &[u8], &[u8])]) -> Vec<u8> {
+        let mut log = log.to_vec();
+        for (register, measured, stated) in events {
+            for word in [*register, 0xD, 1] {
+                log.extend(word.to_le_bytes());
+            }
+            log.extend(0xB_u16.to_le_bytes());
+            log.extend(sha(measured));
+            log.extend(u32::try_from(stated.len()).unwrap().to_le_bytes());
+            log.extend(*stated);
+        }
+        log
+    }
+
+    /// The header alone.
+    fn empty() -> Vec<u8> {
+        let length = usize::from(LOG[28]);
+        LOG[..32 + length].to_vec()
+    }
+
+    /// What registers a machine has on which all of this was measured; 11 in any case.
+    fn left_by(log: &[u8]) -> PcrSet {
+        let mut set = Unreplayed::parse(log).unwrap().claimed_pcrs(Bank::Sha256).unwrap();
+        let _ = set.insert(measured_boot::PcrIndex::new(11).unwrap(), PcrValue::zero(Bank::Sha256));
+        set
+    }
+
+    fn good() -> EventPolicy {
+        let check = |data: &[u8]| EventRule::Check(vec![sha(data)]);
+        let section = |name: &str, data: &[u8]| (name.to_owned(), vec![sha(data)]);
+        let sections = [
+            section(".linux", b"a kernel"),
+            section(".osrel", b"NAME=Sealgate\n"),
+            section(".cmdline", &[CMDLINE.as_bytes(), &[0]].concat()),
+            section(".initrd", b"an initial file system"),
+        ];
+        EventPolicy {
+            secure_boot: EventRule::Check(true),
+            programs: check(b"Authenticode content of the unified kernel image"),
+            uki: EventRule::Check(sections.into()),
+            kernel: check(b"a kernel"),
+            initrd: check(b"an initial file system"),
+            cmdline: EventRule::Check(vec![CMDLINE.to_owned()]),
+            ..EventPolicy::unchecked("a test")
+        }
+    }
+
+    struct Judged(Vec<crate::Check>);
+
+    impl Judged {
+        fn by(log: &[u8], registers: &PcrSet, policy: &EventPolicy) -> Self {
+            let mut checks = Checks::default();
+            let replayed = replay(&mut checks, log, registers, Word::Quote);
+            judge(&mut checks, replayed.as_ref(), policy);
+            Self(checks.into_inner())
+        }
+
+        fn row(&self, name: &str) -> (Outcome, &str) {
+            let check = self.0.iter().find(|check| check.name == name).unwrap();
+            (check.outcome, &check.detail)
+        }
+
+        fn outcome(&self, name: &str) -> Outcome {
+            self.row(name).0
+        }
+
+        /// The only row that fails, and its words.
+        fn fails(&self, name: &str, says: &str) {
+            let failed: Vec<_> = self.0.iter().filter(|check| check.outcome == Outcome::Fail).collect();
+            assert_eq!(failed.iter().map(|check| check.name).collect::<Vec<_>>(), [name], "{failed:?}");
+            assert!(failed[0].detail.contains(says), "{}", failed[0].detail);
+            assert!(failed[0].fix.is_some());
+        }
+
+        fn required_and_open(&self, name: &str) {
+            let check = self.0.iter().find(|check| check.name == name).unwrap();
+            assert_eq!((check.outcome, check.required), (Outcome::NotChecked, true), "{check:?}");
+        }
+    }
+
+    fn booted() -> PcrSet {
+        registers(REGISTERS).unwrap()
+    }
+
+    #[test]
+    fn a_boot_as_listed_passes_row_by_row() {
+        let judged = Judged::by(LOG, &booted(), &good());
+        for row in [
+            "event-log",
+            "event-secure-boot",
+            "event-programs",
+            "event-uki",
+            "event-kernel",
+            "event-initrd",
+            "event-cmdline",
+        ] {
+            assert_eq!(judged.outcome(row), Outcome::Pass, "{row}: {}", judged.row(row).1);
+        }
+        assert!(judged.row("event-log").1.contains("phase leave-initrd"));
+        assert!(judged.row("event-log").1.contains("not in it: 15"));
+        assert_eq!(judged.row("event-binary"), (Outcome::NotChecked, "unchecked: a test"));
+    }
+
+    #[test]
+    fn each_row_fails_by_itself() {
+        let other = || EventRule::Check(vec![[9; 32]]);
+        for (policy, row, says) in [
+            (EventPolicy { secure_boot: EventRule::Check(false), ..good() }, "event-secure-boot", "was on"),
+            (EventPolicy { programs: other(), ..good() }, "event-programs", "PCR 4 holds"),
+            (EventPolicy { uki: EventRule::Check(BTreeMap::new()), ..good() }, "event-uki", "section .cmdline"),
+            (EventPolicy { kernel: other(), ..good() }, "event-kernel", "section .linux"),
+            (EventPolicy { initrd: other(), ..good() }, "event-initrd", "section .initrd"),
+            (EventPolicy { cmdline: EventRule::Check(vec!["ro".into()]), ..good() }, "event-cmdline", "no text"),
+        ] {
+            Judged::by(LOG, &booted(), &policy).fails(row, says);
+        }
+        let mut listed = good();
+        if let EventRule::Check(sections) = &mut listed.uki {
+            sections.insert(".dtb".into(), vec![[1; 32]]);
+        }
+        Judged::by(LOG, &booted(), &listed).fails("event-uki", ".dtb was not measured");
+    }
+
+    #[test]
+    fn registers_that_the_log_does_not_give_leave_every_question_open() {
+        let mut registers = left_by(LOG);
+        let four = measured_boot::PcrIndex::new(4).unwrap();
+        registers = registers.iter().filter(|(index, _)| *index != four).fold(
+            PcrSet::new(Bank::Sha256),
+            |mut set, (index, value)| {
+                set.insert(index, value.clone()).unwrap();
+                set
+            },
+        );
+        // Not quoted: open.
+        let judged = Judged::by(LOG, &registers, &good());
+        judged.required_and_open("event-programs");
+        assert_eq!(judged.outcome("event-kernel"), Outcome::Pass);
+        // Another value: nothing is believed.
+        registers.insert(four, PcrValue::zero(Bank::Sha256)).unwrap();
+        let judged = Judged::by(LOG, &registers, &good());
+        judged.fails("event-log", "PCR 4");
+        for row in ["event-secure-boot", "event-programs", "event-uki", "event-kernel", "event-initrd", "event-cmdline"]
+        {
+            judged.required_and_open(row);
+        }
+        let mut checks = Checks::default();
+        check(&mut checks, None, None, &good());
+        Judged(checks.into_inner()).required_and_open("event-kernel");
+        let mut checks = Checks::default();
+        check(&mut checks, Some(LOG), None, &EventPolicy::unchecked("a test"));
+        assert_eq!(Judged(checks.into_inner()).outcome("event-log"), Outcome::NotChecked);
+    }
+
+    /// What another kernel can do: extend more, and call it what it likes.
+    #[test]
+    fn a_running_system_cannot_talk_its_own_kernel_away() {
+        let good_kernel: [(u32, &[u8], &[u8]); 2] = [(11, b".linux\0", b".linux"), (11, b"a kernel", b".linux")];
+        let evil = with(LOG, &good_kernel);
+        let judged = Judged::by(&evil, &left_by(&evil), &good());
+        for row in ["event-uki", "event-kernel", "event-initrd", "event-cmdline"] {
+            assert_ne!(judged.outcome(row), Outcome::Pass, "{row}: a section that is there twice says nothing");
+        }
+        // Nor by spoiling PCR 11 and then measuring as GRUB would have.
+        let spoilt = with(
+            LOG,
+            &[
+                (11, b"spoilt", b""),
+                (9, b"a kernel", b""),
+                (9, b"an initial file system", b""),
+                (8, CMDLINE.as_bytes(), b""),
+            ],
+        );
+        let registers = left_by(&spoilt);
+        let without_11 = registers.iter().filter(|(index, _)| index.number() != 11).fold(
+            PcrSet::new(Bank::Sha256),
+            |mut set, (index, value)| {
+                set.insert(index, value.clone()).unwrap();
+                set
+            },
+        );
+        for registers in [registers, without_11] {
+            let judged = Judged::by(&spoilt, &registers, &good());
+            for row in ["event-uki", "event-kernel", "event-initrd", "event-cmdline"] {
+                judged.required_and_open(row);
+            }
+        }
+        // Under GRUB the kernel that runs is in PCR 9 before whatever it adds.
+        let grub = with(&empty(), &[(9, b"another kernel", b"/vmlinuz"), (9, b"a kernel", b"/vmlinuz")]);
+        let policy = EventPolicy { kernel: good().kernel, ..EventPolicy::unchecked("a test") };
+        Judged::by(&grub, &left_by(&grub), &policy).fails("event-kernel", "the log calls it \"/vmlinuz\"");
+        // And calling it a remark takes it out of the replay.
+        let mut renamed = grub.clone();
+        let at = empty().len() + 4;
+        renamed[at] = 3;
+        let judged = Judged::by(&renamed, &left_by(&grub), &policy);
+        assert_eq!((judged.outcome("event-log"), judged.outcome("event-kernel")), (Outcome::Fail, Outcome::NotChecked));
+        // A program that is not listed comes after one that is.
+        let twice = with(LOG, &[(4, b"an evil loader", b"")]);
+        let judged = Judged::by(&twice, &left_by(&twice), &good());
+        judged.fails("event-programs", "PCR 4 holds");
+    }
+
+    fn secure_boot(on: u8) -> Vec<u8> {
+        let data = Unreplayed::parse(LOG).unwrap().replay(&left_by(LOG)).unwrap();
+        let event = data.events().find_map(|event| {
+            let data = event.measured_data()?;
+            Variable::parse(data)?.secure_boot()?.ok().map(|_| data.to_vec())
+        });
+        let mut data = event.unwrap();
+        *data.last_mut().unwrap() = on;
+        data
+    }
+
+    #[test]
+    fn secure_boot_is_what_the_firmware_said_before_its_separator() {
+        let (on, off, separator) = (secure_boot(1), secure_boot(0), [0; 4]);
+        let policy = EventPolicy { secure_boot: EventRule::Check(true), ..EventPolicy::unchecked("a test") };
+        let row = |events: &[(u32, &[u8], &[u8])]| {
+            let log = with(&empty(), events);
+            let judged = Judged::by(&log, &left_by(&log), &policy);
+            judged.outcome("event-secure-boot")
+        };
+        assert_eq!(row(&[(7, &on, &on), (7, &separator, &separator)]), Outcome::Pass);
+        assert_eq!(row(&[(7, &off, &off), (7, &separator, &separator)]), Outcome::Fail);
+        // The true event in disguise, a made-up one by the running system behind the separator.
+        assert_eq!(row(&[(7, &off, b"?"), (7, &separator, &separator), (7, &on, &on)]), Outcome::NotChecked);
+        assert_eq!(row(&[(7, &off, &off), (7, &separator, &separator), (7, &on, &on)]), Outcome::Fail);
+        assert_eq!(row(&[(7, &off, &on), (7, &separator, &separator)]), Outcome::NotChecked);
+        assert_eq!(row(&[(7, &on, &on), (7, &off, &off), (7, &separator, &separator)]), Outcome::NotChecked);
+        assert_eq!(row(&[(7, &on, &on)]), Outcome::NotChecked, "no separator");
+        assert_eq!(row(&[(7, &secure_boot(2), &secure_boot(2)), (7, &separator, &separator)]), Outcome::NotChecked);
+    }
+
+    #[test]
+    fn what_replaces_the_command_line_is_the_command_line() {
+        let zeros = |log: &[u8]| {
+            let mut set = left_by(log);
+            let twelve = measured_boot::PcrIndex::new(12).unwrap();
+            if set.value(twelve).is_none() {
+                set.insert(twelve, PcrValue::zero(Bank::Sha256)).unwrap();
+            }
+            set
+        };
+        assert_eq!(Judged::by(LOG, &zeros(LOG), &good()).outcome("event-cmdline"), Outcome::Pass);
+        // Without PCR 12 nobody knows.
+        Judged::by(LOG, &left_by(LOG), &good()).required_and_open("event-cmdline");
+        let wide: Vec<u8> = CMDLINE.encode_utf16().chain([0]).flat_map(u16::to_le_bytes).collect();
+        let same = with(LOG, &[(12, &wide, &wide)]);
+        assert_eq!(Judged::by(&same, &zeros(&same), &good()).outcome("event-cmdline"), Outcome::Pass);
+        let other = with(LOG, &[(12, &wide, &wide), (12, b"init=/bin/sh", b"root=/dev/mapper/root ro quiet")]);
+        Judged::by(&other, &zeros(&other), &good()).fails("event-cmdline", "PCR 12 holds");
+    }
+
+    #[test]
+    fn under_grub_every_file_and_every_text_has_to_be_listed() {
+        let options: Vec<u8> = format!("BOOT_IMAGE={CMDLINE}").encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let log = with(
+            &empty(),
+            &[
+                (8, b"set default=0", b"grub_cmd: set default=0\0"),
+                (8, CMDLINE.as_bytes(), b"kernel_cmdline: root=/dev/mapper/root ro quiet\0"),
+                (9, b"menu", b"grub.cfg\0"),
+                (9, b"a kernel", b"/vmlinuz\0"),
+                (9, b"an initial file system", b"/initrd\0"),
+                (9, &options, b"LOADED_IMAGE::LoadOptions\0"),
+            ],
+        );
+        let whole = EventPolicy {
+            kernel: good().kernel,
+            initrd: good().initrd,
+            cmdline: good().cmdline,
+            loader_files: vec![sha(b"menu")],
+            loader_commands: vec![sha(b"set default=0")],
+            ..EventPolicy::unchecked("a test")
+        };
+        let judged = Judged::by(&log, &left_by(&log), &whole);
+        for row in ["event-kernel", "event-initrd", "event-cmdline"] {
+            assert_eq!(judged.outcome(row), Outcome::Pass, "{row}: {}", judged.row(row).1);
+            assert!(judged.row(row).1.contains("which program measured it is not checked"));
+        }
+        let policy = EventPolicy { loader_commands: vec![], ..whole.clone() };
+        Judged::by(&log, &left_by(&log), &policy)
+            .fails("event-cmdline", "the log calls it \"grub_cmd: set default=0\"");
+        let policy = EventPolicy { loader_files: vec![], initrd: EventRule::Unchecked(String::new()), ..whole };
+        Judged::by(&log, &left_by(&log), &policy).fails("event-kernel", "grub.cfg");
+    }
+
+    #[test]
+    fn a_binary_is_all_that_its_register_holds() {
+        let log = with(&empty(), &[(13, b"the gateway", b"gateway")]);
+        let rule = |digest| EventPolicy {
+            binary: EventRule::Check(MeasuredBinary { register: 13, digests: vec![digest] }),
+            ..EventPolicy::unchecked("a test")
+        };
+        assert_eq!(Judged::by(&log, &left_by(&log), &rule(sha(b"the gateway"))).outcome("event-binary"), Outcome::Pass);
+        Judged::by(&log, &left_by(&log), &rule([1; 32])).fails("event-binary", "PCR 13 holds");
+        let more = with(&log, &[(13, b"something else", b"gateway")]);
+        Judged::by(&more, &left_by(&more), &rule(sha(b"the gateway"))).fails("event-binary", "PCR 13 holds");
+        Judged::by(LOG, &left_by(LOG), &rule([1; 32])).required_and_open("event-binary");
+    }
+
+    #[test]
+    fn systemd_goes_on_in_its_own_order_and_nobody_else_does() {
+        let stub = left_by(LOG);
+        let eleven = measured_boot::PcrIndex::new(11).unwrap();
+        let after = |phases: &[&str]| {
+            let value = phases.iter().fold(stub.value(eleven).unwrap().clone(), |value, phase| {
+                value.extend(&Bank::Sha256.hash(phase.as_bytes())).unwrap()
+            });
+            let mut set = PcrSet::new(Bank::Sha256);
+            set.insert(eleven, value).unwrap();
+            set
+        };
+        for count in 0..=PHASES.len() {
+            assert_eq!(
+                Judged::by(LOG, &after(&PHASES[..count]), &good()).outcome("event-kernel"),
+                Outcome::Pass,
+                "{count}"
+            );
+        }
+        for phases in [&["leave-initrd", "enter-initrd"][..], &["shutdown"], &["enter-initrd", "evil"]] {
+            let judged = Judged::by(LOG, &after(phases), &good());
+            judged.required_and_open("event-kernel");
+        }
+    }
 }

@@ -13,6 +13,7 @@ mod kind;
 mod public_area;
 mod quote;
 mod reader;
+mod service_module;
 mod signature;
 mod svsm;
 
@@ -29,5 +30,6 @@ pub use kind::VtpmKind;
 pub use public_area::{PublicArea, PublicAreaError};
 pub use quote::{Quote, QuoteError, Registers, SignedQuote};
 pub use reader::{MarshalError, MarshalProblem};
+pub use service_module::appraise_svsm;
 pub use signature::SignatureForm;
 pub use svsm::{SvsmError, SvsmManifest};

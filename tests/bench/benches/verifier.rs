@@ -17,7 +17,7 @@ use std::{
 };
 
 use attestation_verifier::{
-    BundleQuestion, Certificate, Chain, Collateral, Crypto, Policy, Product, ProofQuestion, Question, Ring,
+    BundleQuestion, Certificate, Chain, Collateral, Crypto, Policy, Product, ProofQuestion, Question, Ring, RustCrypto,
     SignedReport, TrustAnchor, Unverified, appraise_bundle, appraise_proof, appraise_report, clock, roots,
 };
 use criterion::{Criterion, criterion_group, criterion_main};
@@ -45,13 +45,14 @@ fn report(bench: Bench<'_>) {
     let evidence = vector("registry/sev-8.0.0/report_milan.bin");
     let collateral = Collateral { vek: Some(vector("registry/sev-8.0.0/vcek_milan.der")), ..Collateral::default() };
     let (policy, at) = (Policy::strict(), at("2026-01-01T00:00:00Z"));
-    let judge = || {
-        let question =
-            Question { evidence: &evidence, collateral: &collateral, anchor: &TrustAnchor::Amd, report_data: None };
-        appraise_report(question, &policy, at, &Ring).verdict
-    };
+    let question =
+        Question { evidence: &evidence, collateral: &collateral, anchor: &TrustAnchor::Amd, report_data: None };
+    let judge = || appraise_report(question, &policy, at, &Ring).verdict;
     assert_eq!(judge().word(), "accepted");
     bench.bench_function("report", |b| b.iter(judge));
+    let judge = || appraise_report(question, &policy, at, &RustCrypto).verdict;
+    assert_eq!(judge().word(), "accepted");
+    bench.bench_function("report-rustcrypto", |b| b.iter(judge));
 }
 
 /// The same under a test root, where no certificate is known beforehand: ARK, ASK, VCEK and report are four signatures.
@@ -81,6 +82,9 @@ fn bundle(bench: Bench<'_>) {
     let judge = || appraise_bundle(question, &policy, at, &Ring).verdict;
     assert_eq!(judge().word(), "accepted (test root)", "{:?}", judge().reason());
     bench.bench_function("bundle", |b| b.iter(judge));
+    let judge = || appraise_bundle(question, &policy, at, &RustCrypto).verdict;
+    assert_eq!(judge().word(), "accepted (test root)");
+    bench.bench_function("bundle-rustcrypto", |b| b.iter(judge));
 
     let question = ProofQuestion {
         envelope: &envelope,

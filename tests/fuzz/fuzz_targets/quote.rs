@@ -97,7 +97,8 @@ fuzz_target!(|bytes: &[u8]| {
         // What no key of ours signed is refused before a field of it is read.
         let real = Unverified(SignedQuote { attest, signature, form }).verify(key, &Ring);
         assert!(
-            attest == RECORDED[at].1 || matches!(real, Err(QuoteError::Signature { .. } | QuoteError::SignatureForm(_))),
+            attest == RECORDED[at].1
+                || matches!(real, Err(QuoteError::Signature { .. } | QuoteError::SignatureForm(_))),
             "believed without a signature"
         );
     }
