@@ -93,9 +93,15 @@ fn the_quote_of_a_boot_names_its_core_and_the_tools_of_the_tpm_agree() {
     );
     let (key, attest) = (put("ak.pem", pem.as_bytes()), put("quote.msg", &decoded(&bundle["quote"]["attest"])));
     let signature = put("quote.sig", &decoded(&bundle["quote"]["signature"]));
+    // What the quote was asked with: magic, type, the signer's name, then it, each behind its length.
+    let bytes = decoded(&bundle["quote"]["attest"]);
+    let length = |at: usize| usize::from(u16::from_be_bytes([bytes[at], bytes[at + 1]]));
+    let asked = 6 + 2 + length(6);
+    let qualifying = hex::encode(&bytes[asked + 2..asked + 2 + length(asked)]);
+    assert_eq!(qualifying.len(), 64, "Q has 32 bytes");
     let check = |message: &str| {
         std::process::Command::new("tpm2_checkquote")
-            .args(["-u", &key, "-m", message, "-s", &signature, "-g", "sha256"])
+            .args(["-u", &key, "-m", message, "-s", &signature, "-g", "sha256", "-q", &qualifying])
             .output()
             .expect("tpm2-tools are here")
     };

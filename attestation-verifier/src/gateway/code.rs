@@ -191,3 +191,219 @@ fn agreeing<'r>(found: &[&'r Release], core: &Core) -> Result<&'r Release, Strin
     }
     Err(first.unwrap_or_default())
 }
+
+#[cfg(test)]
+mod tests {
+    use evidence::UnixSeconds;
+
+    use super::*;
+    use crate::{Outcome, Paravisor, RegisterSet, malformed};
+
+    fn core_of(platform: Platform, boot: &'static str) -> Core {
+        Core {
+            instance: [0; 32],
+            lineage: [0; 32],
+            platform,
+            boot,
+            vtpm: evidence::core::Vtpm { kind: "none", ak_name: None, ak_spki: None, ek_name: None },
+            claims: evidence::core::Claims::default(),
+            proof_key: evidence::Ed25519Public::new([3; 32]).unwrap(),
+            peer_key: [0; 32],
+            hmac_anchor: [0; 32],
+            hmac_length: evidence::hmac_chain::LENGTH,
+            release_keys: vec![],
+            recovery: evidence::core::Recovery { kind: "none", keys: vec![] },
+            sealing_pcrs: vec![],
+            sealing_floor: 0,
+        }
+    }
+
+    /// Lists [`Guest::sample`] with registers of zeros, however it was booted.
+    fn release() -> Release {
+        let registers = |boot| RegisterSet { name: "zeros".to_owned(), boot, values: [[0; 32]; 6], grub: None };
+        Release {
+            name: "1.0".to_owned(),
+            code_hash: [0xc0; 32],
+            git_commit: [0x91; 20],
+            launch_digests: vec![[0; 48]],
+            svsm_digests: vec![[0; 48]],
+            paravisors: vec![Paravisor { id_key: [0; 48], family_id: [0; 16], image_id: [0; 16], min_guest_svn: 0 }],
+            registers: BootKind::ALL.map(registers).to_vec(),
+        }
+    }
+
+    fn quotes() -> Vec<Vec<(u8, Digest)>> {
+        vec![[4, 7, 11, 12, 13, 14, 15].map(|register| (register, [0; 32])).to_vec()]
+    }
+
+    struct Scene {
+        core: Core,
+        guest: Option<Guest>,
+        quotes: Vec<Vec<(u8, Digest)>>,
+        holds: bool,
+        releases: Vec<Release>,
+        trust: Option<Trust>,
+        wanted: Grade,
+    }
+
+    impl Scene {
+        /// Genuine hardware, and a list that names what it measured.
+        fn of(platform: Platform, boot: &'static str) -> Self {
+            Self {
+                core: core_of(platform, boot),
+                guest: Some(Guest::sample()),
+                quotes: quotes(),
+                holds: true,
+                releases: vec![release()],
+                trust: Some(Trust::Amd),
+                wanted: Grade::None,
+            }
+        }
+
+        /// What the claim `code` makes of a verdict that is otherwise good.
+        fn judge(&self) -> Verdict {
+            let at = UnixSeconds(0);
+            let mut verdict = Verdict { trust: self.trust, checks: vec![], ..malformed("x", String::new(), "", at) };
+            let mut checks = Checks::default();
+            let identity =
+                Identity { core: &self.core, guest: self.guest.as_ref(), quotes: &self.quotes, vtpm_holds: self.holds };
+            let policy = Policy { code: self.wanted, ..Policy::strict() };
+            check_code(&identity, &self.releases, &policy, &mut verdict, &mut checks);
+            verdict.checks = checks.into_inner();
+            verdict
+        }
+    }
+
+    fn row(verdict: &Verdict) -> (Outcome, &str) {
+        let check = verdict.check("code").unwrap();
+        (check.outcome, &check.detail)
+    }
+
+    const KINDS: [(Platform, &str, Grade, Outcome); 5] = [
+        (Platform::Baremetal, "launch", Grade::Hardware, Outcome::Pass),
+        (Platform::Azure, "paravisor", Grade::Vendor, Outcome::Pass),
+        (Platform::Gcp, "host", Grade::Host, Outcome::NotChecked),
+        (Platform::Baremetal, "svsm", Grade::None, Outcome::NotChecked),
+        (Platform::Simulated, "launch", Grade::None, Outcome::NotChecked),
+    ];
+
+    #[test]
+    fn each_way_to_boot_has_its_grade_and_the_host_never_passes() {
+        for (platform, boot, grade, outcome) in KINDS {
+            let verdict = Scene::of(platform, boot).judge();
+            assert_eq!((verdict.grade, row(&verdict).0), (grade, outcome), "{boot}");
+            assert_eq!(verdict.exit_code(), 0, "{boot}");
+            assert_eq!(verdict.not_proven.contains(&NotProven::CodeUnknown), grade == Grade::None, "{boot}");
+        }
+        let host = Scene::of(Platform::Gcp, "host").judge();
+        assert!(row(&host).1.contains("vouched for by the host's vTPM"));
+        assert_eq!(host.headline(), "accepted (code vouched for by the host's vTPM)");
+        assert_eq!(host.word(), "accepted");
+        assert_eq!(Scene::of(Platform::Azure, "paravisor").judge().headline(), "accepted");
+    }
+
+    #[test]
+    fn a_policy_takes_its_grade_and_better_ones() {
+        for (platform, boot, grade, _) in KINDS {
+            for wanted in [Grade::None, Grade::Host, Grade::Vendor, Grade::Hardware] {
+                let verdict = Scene { wanted, ..Scene::of(platform, boot) }.judge();
+                let exit = if grade >= wanted { 0 } else { 5 };
+                assert_eq!(verdict.exit_code(), exit, "{boot} under {}", wanted.name());
+                assert_eq!(verdict.grade, grade);
+                if grade == Grade::Host {
+                    assert_eq!(row(&verdict).0, Outcome::NotChecked, "under {}", wanted.name());
+                }
+            }
+        }
+        assert!(Policy::strict().code > Grade::Host, "the strict policy wants to know the code");
+    }
+
+    #[test]
+    fn a_named_test_root_waives_the_grade_and_has_none() {
+        for (platform, boot, _, _) in KINDS {
+            let scene = Scene { trust: Some(Trust::Test), wanted: Grade::Hardware, ..Scene::of(platform, boot) };
+            let verdict = scene.judge();
+            assert_eq!((verdict.word(), verdict.grade), ("accepted (test root)", Grade::None), "{boot}");
+            assert_ne!(row(&verdict).0, Outcome::Pass);
+        }
+        let nobody = Scene { trust: None, ..Scene::of(Platform::Baremetal, "launch") }.judge();
+        assert_eq!((nobody.word(), nobody.grade), ("rejected", Grade::None));
+    }
+
+    #[test]
+    fn without_a_list_or_a_quote_nothing_says_which_code_runs() {
+        for (platform, boot, ..) in KINDS {
+            let no_list = Scene { releases: vec![], ..Scene::of(platform, boot) };
+            let verdict = no_list.judge();
+            assert_eq!((verdict.grade, row(&verdict).0), (Grade::None, Outcome::NotChecked), "{boot}");
+            assert!(verdict.not_proven.contains(&NotProven::CodeUnknown));
+            assert_eq!(Scene { wanted: Grade::Host, ..no_list }.judge().exit_code(), 5);
+            if boot != "launch" {
+                let verdict = Scene { quotes: vec![], ..Scene::of(platform, boot) }.judge();
+                assert_eq!((verdict.grade, row(&verdict).0), (Grade::None, Outcome::NotChecked), "{boot}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_in_no_list_fails_even_under_a_policy_that_asks_for_nothing() {
+        for (platform, boot, ..) in KINDS {
+            let mut scene = Scene::of(platform, boot);
+            if boot == "launch" {
+                scene.releases[0].launch_digests = vec![[9; 48]];
+            } else {
+                scene.quotes[0][2].1 = [9; 32];
+            }
+            let verdict = scene.judge();
+            assert_eq!(
+                (verdict.exit_code(), verdict.grade, row(&verdict).0),
+                (5, Grade::None, Outcome::Fail),
+                "{boot}"
+            );
+            assert!(verdict.not_proven.contains(&NotProven::CodeUnknown));
+        }
+        let software = Scene::of(Platform::Baremetal, "software").judge();
+        assert_eq!((software.exit_code(), row(&software).0), (5, Outcome::Fail));
+    }
+
+    #[test]
+    fn other_code_than_the_core_says_is_refused() {
+        for (platform, boot, ..) in KINDS {
+            let mut scene = Scene::of(platform, boot);
+            scene.core.claims.code_hash = Some([0xc0; 32]);
+            scene.core.claims.git_commit = Some([0x91; 20]);
+            assert_eq!(scene.judge().exit_code(), 0, "{boot}");
+            scene.core.claims.git_commit = Some([0x92; 20]);
+            let verdict = scene.judge();
+            assert_eq!(
+                (verdict.exit_code(), verdict.grade, row(&verdict).0),
+                (6, Grade::None, Outcome::Fail),
+                "{boot}"
+            );
+            assert!(row(&verdict).1.contains("core.claims.gitCommit"));
+        }
+    }
+
+    #[test]
+    fn a_guest_that_others_may_enter_has_no_grade() {
+        for door in ["the host may debug this guest", "an agent may move this guest"] {
+            let mut scene = Scene::of(Platform::Baremetal, "launch");
+            scene.guest.as_mut().unwrap().open_door = Some(door);
+            let verdict = scene.judge();
+            assert_eq!((verdict.grade, row(&verdict).0), (Grade::None, Outcome::NotChecked));
+            assert!(row(&verdict).1.contains(door));
+        }
+    }
+
+    #[test]
+    fn what_does_not_hold_is_not_looked_up() {
+        for scene in [
+            Scene { guest: None, ..Scene::of(Platform::Azure, "paravisor") },
+            Scene { holds: false, ..Scene::of(Platform::Azure, "paravisor") },
+        ] {
+            let verdict = scene.judge();
+            assert_eq!((verdict.grade, row(&verdict).0), (Grade::None, Outcome::NotChecked));
+            assert_ne!(verdict.exit_code(), 0);
+        }
+    }
+}

@@ -107,3 +107,31 @@ impl Signer {
         }
     }
 }
+
+#[cfg(test)]
+impl Guest {
+    /// A guest of a chip, all of whose fields are zero.
+    pub(crate) fn sample() -> Self {
+        let tcb = Tcb { fmc: None, bootloader: 0, tee: 0, snp: 0, microcode: 0 };
+        Self {
+            report_id: [0; 32],
+            chip_id: [0; 64],
+            policy: 0x3_0000,
+            host_data: [0; 32],
+            measurement: [0; 48],
+            id_key: [0; 48],
+            family_id: [0; 16],
+            image_id: [0; 16],
+            guest_svn: 0,
+            open_door: None,
+            signer: Signer {
+                kind: VekKind::Vcek,
+                root: vec![],
+                point: [0; 97],
+                tcb,
+                hwid: Some(vec![0; 64]),
+                csp_id: None,
+            },
+        }
+    }
+}

@@ -7,7 +7,6 @@ use evidence::{
     core::{Core, Platform},
     report_data::{core_register, quote_data},
 };
-use measured_boot::{Bank, PcrSet, ReplayError, Unreplayed};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
@@ -15,7 +14,10 @@ use crate::{
     SignedQuote, SvsmManifest, TpmKey, Unverified, VtpmKind,
     appraisal::{Checks, LAST},
     gateway::bundle::short,
-    vtpm::AttestError,
+    vtpm::{
+        AttestError,
+        explained_log::{self, Word},
+    },
 };
 
 /// Registers that every quote of ours selects.
@@ -24,8 +26,6 @@ const ALWAYS: [u8; 7] = [4, 7, 11, 12, 13, 14, 15];
 const WITH_GRUB: [u8; 9] = [4, 7, 8, 9, 11, 12, 13, 14, 15];
 /// Holds C.
 const CORE_REGISTER: u8 = 15;
-/// Measured by systemd after the firmware's log has ended.
-const PHASES_REGISTER: u8 = 11;
 /// TPM_RH_ENDORSEMENT, TPM_RH_OWNER, TPM_RH_PLATFORM.
 const HIERARCHIES: [u32; 3] = [0x4000_000B, 0x4000_0001, 0x4000_000C];
 
@@ -298,47 +298,17 @@ impl<C: Crypto> Vtpm<'_, C> {
     /// Row `event-log`: whatever it says, it decides nothing.
     pub(crate) fn check_event_log(&self, registers: Option<&Registers>, checks: &mut Checks) {
         let Some(log) = &self.bundle.event_log else { return };
-        let detail = match registers.map(|registers| explained(log, registers)) {
+        let explained = registers.map(|registers| explained_log::explain(log, &registers.to_set(), Word::Quote));
+        let detail = match explained {
             None => "no quote signs the registers that it would explain: nothing in it is believed".to_owned(),
-            Some(Err(error)) => format!("nothing in it is believed: {error}"),
-            Some(Ok(detail)) => {
+            Some(Err(refused)) => format!("nothing in it is believed: {}", refused.detail),
+            Some(Ok((_, detail))) => {
                 checks.pass("event-log", Class::Binding, detail);
                 return;
             }
         };
         checks.note("event-log", Class::Binding, &detail);
     }
-}
-
-/// What the replay explains, or why it explains nothing.
-fn explained(log: &[u8], registers: &Registers) -> Result<String, String> {
-    let without = |left_out: &[u8]| {
-        let mut set = PcrSet::new(Bank::Sha256);
-        for (index, value) in registers.to_set().iter().filter(|(index, _)| !left_out.contains(&index.number())) {
-            let _ = set.insert(index, value.clone());
-        }
-        set
-    };
-    let replay = |set: &PcrSet| {
-        let log = Unreplayed::parse(log).map_err(|error| error.to_string())?;
-        Ok::<_, String>(log.replay(set).map(|replayed| replayed.events().count()))
-    };
-    let mut rest = "11 and later";
-    let mut set = without(&[CORE_REGISTER]);
-    let mut replayed: Result<usize, ReplayError> = replay(&set)?;
-    if replayed.is_ok() {
-        rest = "later";
-    } else {
-        // What systemd and we measure comes after the firmware's log has ended.
-        set = without(&[CORE_REGISTER, PHASES_REGISTER]);
-        replayed = replay(&set)?;
-    }
-    let count = replayed.map_err(|error| error.to_string())?;
-    let numbers: Vec<String> = set.iter().map(|(index, _)| index.number().to_string()).collect();
-    Ok(format!(
-        "replaying {count} events gives the quoted PCRs {}; {rest} measurements are not in it",
-        numbers.join(" ")
-    ))
 }
 
 /// Is this the qualified name of a primary key of that Name (TPM 2.0 part 1, section 16)?

@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use attestation_verifier::{Hcl, HclError, RuntimeClaims};
 use sha2::{Digest as _, Sha256};
 
 pub use self::{
@@ -18,8 +19,7 @@ pub use self::{
     vtpm::{AzureVtpm, Vtpm},
 };
 use crate::{
-    AkChoice, Chain, Collateral, Evidence, EvidenceError, EvidenceSource, LiveEvidence, TpmError,
-    hcl::{Hcl, HclFault},
+    AkChoice, Chain, Collateral, Evidence, EvidenceError, EvidenceSource, LiveEvidence, Tpm, TpmError,
     source::signing_key,
 };
 
@@ -98,11 +98,7 @@ impl<V: Vtpm> EvidenceSource for Azure<V> {
         let (blob, fit) = refreshed(&mut *vtpm, report_data, self.patience)?;
         let in_tpm = vtpm.attestation_key().map_err(AzureError::Tpm)?.spki;
         drop(vtpm);
-        if in_tpm != fit.key {
-            let fingerprint = |spki: &[u8]| hex::encode(Sha256::digest(spki));
-            let (in_tpm, in_claims) = (fingerprint(&in_tpm), fingerprint(&fit.key));
-            return Err(AzureError::OtherKey { in_tpm, in_claims }.into());
-        }
+        same_key(&in_tpm, &fit.key)?;
         let report = fit.report;
         let vek_kind = signing_key(&report)?;
         let Chain { vek, intermediate, root, crls } = self.collateral.endorse(&report)?;
@@ -146,23 +142,61 @@ struct Fit {
 /// Why a blob is not the one we wait for.
 enum Unfit {
     /// Another read may bring it.
-    Yet(&'static str),
+    Yet(String),
     /// No other read will.
     Final(AzureError),
 }
 
-fn judge(blob: &[u8], user_data: &[u8; 64]) -> Result<Fit, Unfit> {
-    let hcl = Hcl::parse(blob).map_err(|fault| match fault {
-        HclFault::Frame(what) => Unfit::Yet(what),
-        HclFault::Torn => Unfit::Yet("its REPORT_DATA is not the hash of its claims"),
-        HclFault::NotSnp(found) => Unfit::Final(AzureError::NotSnp { found }),
+/// Reads the blob as verifiers do.
+fn read(blob: &[u8]) -> Result<(&[u8], RuntimeClaims), Unfit> {
+    let hcl = Hcl::parse(blob).map_err(|error| match error {
+        HclError::Kind { found } => Unfit::Final(AzureError::NotSnp { found }),
+        // Empty, half written, or none.
+        error => Unfit::Yet(error.to_string()),
     })?;
-    let claims = hcl.claims().map_err(|what| Unfit::Final(AzureError::Claims { what }))?;
-    match claims.user_data {
-        Some(found) if found == *user_data => Ok(Fit { report: hcl.report.to_vec(), key: claims.key }),
-        Some(_) => Err(Unfit::Yet("its claims repeat other user-data")),
-        None => Err(Unfit::Final(AzureError::NoUserData)),
+    let report = hcl.report().bytes();
+    let claims = report.get(0x50..).and_then(|rest| rest.first_chunk()).and_then(|data| hcl.claims(data));
+    // Half of it older than the other half, while somebody else has it made anew.
+    let claims = claims.ok_or_else(|| Unfit::Yet("its REPORT_DATA is not the hash of its claims".into()))?;
+    let claims =
+        RuntimeClaims::parse(claims).map_err(|error| Unfit::Final(AzureError::Claims { what: error.to_string() }))?;
+    if claims.user_data().is_none() {
+        return Err(Unfit::Final(AzureError::NoUserData));
     }
+    Ok((report, claims))
+}
+
+fn judge(blob: &[u8], user_data: &[u8; 64]) -> Result<Fit, Unfit> {
+    let (report, claims) = read(blob)?;
+    if claims.user_data() != Some(user_data) {
+        return Err(Unfit::Yet("its claims repeat other user-data".into()));
+    }
+    Ok(Fit { report: report.to_vec(), key: claims.ak().spki().to_vec() })
+}
+
+/// The key in the TPM must be the one in the claims.
+fn same_key(in_tpm: &[u8], in_claims: &[u8]) -> Result<(), AzureError> {
+    if in_tpm == in_claims {
+        return Ok(());
+    }
+    let fingerprint = |spki: &[u8]| hex::encode(Sha256::digest(spki));
+    Err(AzureError::OtherKey { in_tpm: fingerprint(in_tpm), in_claims: fingerprint(in_claims) })
+}
+
+/// What is there, for `enclave doctor`: one read, nothing written.
+pub(crate) fn look(tpm: &mut Tpm) -> Result<String, AzureError> {
+    let blob = tpm.read_nv(REPORT)?.ok_or(AzureError::NoReport)?;
+    let (_, claims) = read(&blob).map_err(|unfit| match unfit {
+        Unfit::Yet(last) => AzureError::NotRefreshed { attempts: 1, last },
+        Unfit::Final(error) => error,
+    })?;
+    same_key(&tpm.attestation_key(Azure::KEY)?.spki, claims.ak().spki())?;
+    let asked = if tpm.has_nv_index(USER_DATA)? { "is there" } else { "is defined by who asks first" };
+    let length = blob.len();
+    Ok(format!(
+        "NV index 0x01400001 ({length} bytes) holds an SEV-SNP report that names the key at 0x81000003; 0x01400002, \
+         which takes user-data, {asked}"
+    ))
 }
 
 /// Writes what the next blob shall repeat. The guest defines the index, as the owner, where nobody has asked before.

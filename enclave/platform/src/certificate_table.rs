@@ -4,7 +4,7 @@
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 
-use crate::{Der, EvidenceError, VekKind};
+use crate::{Der, EvidenceError, VekKind, collateral::Issuers};
 
 /// Longest table we look at; a real one with three PEM certificates has 6.5 KiB.
 const LIMIT: usize = 64 * 1024;
@@ -49,6 +49,11 @@ impl HostTable {
             root: certificate(ARK)?,
             crl: find(CRL)?.map(|bytes| Der::new(bytes.to_vec())),
         })
+    }
+
+    /// Intermediate and root, if both are there.
+    pub(crate) fn issuers(&self) -> Option<Issuers> {
+        Some(Issuers { intermediate: self.intermediate.clone()?, root: self.root.clone()? })
     }
 
     /// The endorsement certificate of that kind.

@@ -7,11 +7,12 @@ use std::{
 };
 
 use attestation_verifier::{Product, VekKind as Kind};
+use evidence::UnixSeconds;
 
 use crate::{
     Chain, CollateralError, Der, Evidence, EvidenceError, EvidenceSource, Kds, Tsm, VekKind,
     certificate_table::HostTable,
-    collateral::{Issuers, Subject, is_current_list},
+    collateral::{Issuers, Subject, is_current_list, machine_now},
     cpu,
     device::DeviceAnswer,
     sev_guest::{KernelDevice, SevGuest},
@@ -80,6 +81,7 @@ pub struct Hardware {
     kds: Option<Kds>,
     /// Of this machine, for reports that do not name theirs.
     product: Option<Product>,
+    now: fn() -> UnixSeconds,
 }
 
 /// Gives reports.
@@ -118,7 +120,7 @@ impl Hardware {
             Box::new(SevGuest::over(KernelDevice::at(&config.sev_guest_path), &config.sev_guest_path))
         };
         let kds = config.kds_enabled.then(|| Kds::open(&config.kds_base, &config.state_dir, config.crl_age));
-        Ok(Self { kind, device, kds, product: cpu::product(Path::new("/proc/cpuinfo")) })
+        Ok(Self { kind, device, kds, product: cpu::product(Path::new("/proc/cpuinfo")), now: machine_now })
     }
 
     /// Certificates for a report: the host's where they fit, AMD's service for what is missing.
@@ -145,13 +147,7 @@ impl Hardware {
     /// What the host gave, if its endorsement certificate fits; issuers that it left out come from AMD's service.
     fn by_host(&self, subject: &Subject, table: &HostTable) -> Result<Option<(Der, Issuers)>, EvidenceError> {
         let Some(vek) = table.vek(subject.kind) else { return Ok(None) };
-        let given = match (&table.intermediate, &table.root) {
-            (Some(intermediate), Some(root)) => {
-                Some(Issuers { intermediate: intermediate.clone(), root: root.clone() })
-            }
-            _ => None,
-        };
-        let (given, why) = match given.map(|issuers| (subject.check_issuers(&issuers), issuers)) {
+        let (given, why) = match table.issuers().map(|issuers| (subject.check_issuers(&issuers), issuers)) {
             Some((Ok(()), issuers)) => (Some(issuers), None),
             Some((Err(why), _)) => (None, Some(why)),
             None => (None, None),
@@ -195,7 +191,7 @@ impl Hardware {
         if !fetched.is_empty() {
             return fetched;
         }
-        table.crl.iter().filter(|list| is_current_list(list, root)).cloned().collect()
+        table.crl.iter().filter(|list| is_current_list(list, root, (self.now)())).cloned().collect()
     }
 }
 
@@ -231,3 +227,6 @@ fn refused(why: String) -> CollateralError {
 fn missing_issuer(subject: &Subject, table: &HostTable) -> &'static str {
     if table.intermediate.is_none() { subject.issuer_name() } else { "ARK" }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,14 +1,17 @@
 //! The machine under the gateway: its secure processor, its TPM, and the keys that only exist because of them.
 //!
 //! - [`EvidenceSource`] asks the secure processor for a report over 64 bytes of the caller's choice, with the
-//!   certificates a stranger needs. [`Simulated`] is a processor in software, [`Tsm`] the kernel's configfs interface,
-//!   [`Azure`] a paravisor's vTPM.
+//!   certificates a stranger needs. [`Simulated`] is a processor in software, [`Hardware`] AMD's through [`Tsm`] (the
+//!   kernel's configfs interface) or [`SevGuest`] (the device of older kernels), [`Azure`] a paravisor's vTPM.
+//! - [`Collateral`] finds a report's certificates: [`Kds`] at AMD's key distribution service, [`Imds`] at Azure's
+//!   metadata service, both checked before use, kept on disk, and asked with patience.
 //! - [`TpmQuoter`] has the TPM sign its registers with an attestation key.
 //! - [`Tpm`] and [`keystore`] keep one sealed object: the HMAC seed and the key that wraps all other lasting keys.
 //! - [`keys`] holds what lives in memory. A key leaves this crate as a signature or as a [`Secret`], never as bytes.
 //! - [`doctor`] looks at the machine and says what each finding proves.
 //!
-//! **Invariant.** Nothing here falls back: a missing device, a wrong PCR or a damaged blob is an error with a fix.
+//! **Invariant.** Nothing here falls back to something weaker: a missing device, a wrong PCR or a damaged blob is an
+//! error with a fix. A certificate that the host leaves out may be fetched, for it is judged by who signed it.
 //!
 //! The TPM library prints to standard error on its own; [`silence_tpm_library`] keeps it quiet. Everything it would say
 //! is in the errors here.
@@ -34,7 +37,6 @@ pub mod doctor;
 mod event_log;
 mod genesis;
 mod hardware;
-mod hcl;
 pub mod keys;
 pub mod keystore;
 mod pcrs;

@@ -17,9 +17,8 @@ use std::{
 };
 
 use attestation_verifier::{
-    BundleQuestion, Certificate, Chain, Collateral, Crypto, Policy, Product, ProofQuestion, Question, Ring,
-    SignedReport, TrustAnchor, Unverified, appraise_bundle, appraise_proof, appraise_report, clock, one_certificate,
-    roots,
+    BundleQuestion, Certificate, Chain, Collateral, Crypto, Policy, Product, ProofQuestion, Question, Ring, RustCrypto,
+    SignedReport, TrustAnchor, Unverified, appraise_bundle, appraise_proof, appraise_report, clock, roots,
 };
 use criterion::{Criterion, criterion_group, criterion_main};
 use evidence::UnixSeconds;
@@ -46,13 +45,14 @@ fn report(bench: Bench<'_>) {
     let evidence = vector("registry/sev-8.0.0/report_milan.bin");
     let collateral = Collateral { vek: Some(vector("registry/sev-8.0.0/vcek_milan.der")), ..Collateral::default() };
     let (policy, at) = (Policy::strict(), at("2026-01-01T00:00:00Z"));
-    let judge = || {
-        let question =
-            Question { evidence: &evidence, collateral: &collateral, anchor: &TrustAnchor::Amd, report_data: None };
-        appraise_report(question, &policy, at, &Ring).verdict
-    };
+    let question =
+        Question { evidence: &evidence, collateral: &collateral, anchor: &TrustAnchor::Amd, report_data: None };
+    let judge = || appraise_report(question, &policy, at, &Ring).verdict;
     assert_eq!(judge().word(), "accepted");
     bench.bench_function("report", |b| b.iter(judge));
+    let judge = || appraise_report(question, &policy, at, &RustCrypto).verdict;
+    assert_eq!(judge().word(), "accepted");
+    bench.bench_function("report-rustcrypto", |b| b.iter(judge));
 }
 
 /// The same under a test root, where no certificate is known beforehand: ARK, ASK, VCEK and report are four signatures.
@@ -73,24 +73,26 @@ fn report_of_test_root(bench: Bench<'_>) {
 
 /// A recorded bundle, and a proof of one call with it.
 fn bundle(bench: Bench<'_>) {
-    let (bundle, envelope) = (vector("demo/bundle.json"), vector("demo/proof.json"));
-    let (request, response) = (vector("demo/request.json"), vector("demo/answer.json"));
-    let root = one_certificate(&vector("demo/test-root.pem")).unwrap();
-    let recorded = String::from_utf8(vector("demo/recorded-at")).unwrap();
-    let (policy, at) = (Policy::strict(), at(recorded.trim()));
+    let (bundle, envelope) = (vector("proofs/bundle.json"), vector("proofs/pass_paid_call.json"));
+    let payment = vector("proofs/payment.json");
+    let root = vector("proofs/root.der");
+    let (policy, at) = (Policy::strict(), at("2026-06-01T00:00:00Z"));
     let anchor = TrustAnchor::named(&root).unwrap();
-    let question = BundleQuestion { bundle: &bundle, anchor: &anchor, nonce: None, crls: &[] };
+    let question = BundleQuestion { bundle: &bundle, anchor: &anchor, nonce: None, crls: &[], releases: &[] };
     let judge = || appraise_bundle(question, &policy, at, &Ring).verdict;
     assert_eq!(judge().word(), "accepted (test root)", "{:?}", judge().reason());
     bench.bench_function("bundle", |b| b.iter(judge));
+    let judge = || appraise_bundle(question, &policy, at, &RustCrypto).verdict;
+    assert_eq!(judge().word(), "accepted (test root)");
+    bench.bench_function("bundle-rustcrypto", |b| b.iter(judge));
 
     let question = ProofQuestion {
         envelope: &envelope,
         bundle: question,
-        request: Some(&request),
-        response: Some(&response),
+        request: None,
+        response: None,
         challenge: None,
-        payment: None,
+        payment: Some(&payment),
         tag_key: None,
     };
     let judge = || appraise_proof(question, &policy, at, &Ring);

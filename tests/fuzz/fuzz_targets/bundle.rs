@@ -21,6 +21,10 @@ impl Crypto for Quick {
         Ok(())
     }
 
+    fn rsa_pss_sha256(&self, _: &[u8], _: &[u8], _: &[u8]) -> Result<(), BadSignature> {
+        Ok(())
+    }
+
     fn rsa_pkcs1_sha256(&self, _: &[u8], _: &[u8], _: &[u8]) -> Result<(), BadSignature> {
         Ok(())
     }

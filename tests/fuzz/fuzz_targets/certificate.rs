@@ -2,8 +2,8 @@
 #![no_main]
 
 use attestation_verifier::{
-    Certificate, Collateral, Policy, Product, Question, Ring, TrustAnchor, Vek, VekKind, appraise_report, clock,
-    one_certificate,
+    Authority, Certificate, Collateral, Policy, Product, Question, Ring, TrustAnchor, Vek, VekKind, appraise_report,
+    clock, one_certificate,
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -12,9 +12,13 @@ const VCEK: &[u8] = include_bytes!("../../vectors/registry/sev-8.0.0/vcek_milan.
 
 fuzz_target!(|bytes: &[u8]| {
     let _ = one_certificate(bytes);
+    let _ = attestation_verifier::show(bytes).map(|shown| shown.to_json());
     let _ = TrustAnchor::named(bytes);
     if let Ok(certificate) = Certificate::parse(bytes) {
-        let _ = (certificate.check_authority(), certificate.vek_kind(), certificate.intermediate_kind());
+        for rank in [Authority::Root, Authority::Intermediate] {
+            let _ = certificate.check_authority(rank);
+        }
+        let _ = (certificate.vek_kind(), certificate.intermediate_kind());
         for product in Product::ALL {
             for kind in [VekKind::Vcek, VekKind::Vlek] {
                 let _ = Vek::decode(&certificate, product, kind);

@@ -11,6 +11,7 @@ const GENUINE: &[u8] = include_bytes!("../../vectors/registry/sev-8.0.0/report_m
 const VCEK: &[u8] = include_bytes!("../../vectors/registry/sev-8.0.0/vcek_milan.der");
 
 fuzz_target!(|bytes: &[u8]| {
+    let _ = attestation_verifier::show(bytes).map(|shown| shown.to_json());
     if let Ok(container) = Container::open(bytes) {
         let report = container.report();
         let _ = Report::check_shape(&report);

@@ -223,6 +223,27 @@ impl Authority {
         Ok(draft.sign(&ca.ok_or_else(|| PspError::Encoding("VLEK: no ASVK was made".into()))?.key, rng))
     }
 
+    /// A certificate around any signed part, with any algorithm named beside it and any length of salt, by the root's key
+    /// or, if `by` names one, an intermediate's.
+    ///
+    /// # Errors
+    /// [`PspError::Encoding`] if that intermediate was never made.
+    pub fn forge(
+        &self,
+        by: Option<Intermediate>,
+        to_be_signed: &[u8],
+        algorithm: &[u8],
+        salt: usize,
+        rng: &mut impl CryptoRngCore,
+    ) -> Result<Vec<u8>, PspError> {
+        let ca = match by {
+            None => Some(&self.ark),
+            Some(which) => self.ca(which),
+        };
+        let ca = ca.ok_or_else(|| PspError::Encoding("VLEK: no ASVK was made".into()))?;
+        Ok(certificate::signed_with_salt(to_be_signed, algorithm, &ca.key, salt, rng))
+    }
+
     /// The ASK once more, same key, but without the right to sign certificates: a verifier must refuse it.
     ///
     /// # Errors

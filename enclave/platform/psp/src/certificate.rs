@@ -365,3 +365,15 @@ fn signed(
     };
     der::sequence(&[tbs.to_vec(), algorithm.to_vec(), der::bits(0, &signature)])
 }
+
+/// Any signed part with any algorithm beside it, and a salt of any length.
+pub(crate) fn signed_with_salt(
+    tbs: &[u8],
+    algorithm: &[u8],
+    issuer: &RsaPrivateKey,
+    salt: usize,
+    rng: &mut impl CryptoRngCore,
+) -> Vec<u8> {
+    let signature = SigningKey::<Sha384>::new_with_salt_len(issuer.clone(), salt).sign_with_rng(rng, tbs);
+    der::sequence(&[tbs.to_vec(), algorithm.to_vec(), der::bits(0, &signature.to_vec())])
+}

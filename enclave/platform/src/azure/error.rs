@@ -36,7 +36,7 @@ pub enum AzureError {
         /// How often it was read.
         attempts: u32,
         /// What was wrong with the last one.
-        last: &'static str,
+        last: String,
     },
     /// The key in the claims is not the one that signs quotes.
     OtherKey {

@@ -21,6 +21,8 @@ pub use error::CollateralError;
 pub use imds::Imds;
 pub use kds::Kds;
 
+use evidence::UnixSeconds;
+
 use crate::{Der, EvidenceError};
 
 /// The certificates of one report.
@@ -47,9 +49,14 @@ pub trait Collateral: Send + Sync {
     fn endorse(&self, report: &[u8]) -> Result<Chain, EvidenceError>;
 }
 
-/// A revocation list by that root, in force now?
-pub(crate) fn is_current_list(list: &Der, root: &Der) -> bool {
+/// A revocation list by that root, in force at `now`?
+pub(crate) fn is_current_list(list: &Der, root: &Der, now: UnixSeconds) -> bool {
+    crls::check(list.as_bytes(), root, now).is_ok()
+}
+
+/// The machine's clock.
+pub(crate) fn machine_now() -> UnixSeconds {
     use pace::Pace;
 
-    crls::check(list.as_bytes(), root, pace::MachinePace.now()).is_ok()
+    pace::MachinePace.now()
 }

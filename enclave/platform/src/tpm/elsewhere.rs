@@ -70,6 +70,10 @@ impl Tpm {
         match *self {}
     }
 
+    pub(crate) fn has_key(&mut self, _: u32) -> Result<bool, TpmError> {
+        match *self {}
+    }
+
     pub(crate) fn attestation_key(&mut self, _: AkChoice) -> Result<AttestationKey, TpmError> {
         match *self {}
     }

@@ -52,8 +52,6 @@ pub enum TpmError {
     UnfitKey {
         /// Which key.
         choice: AkChoice,
-        /// Why.
-        what: &'static str,
     },
     /// The attestation key is another than when the gateway started.
     OtherKey,
@@ -101,7 +99,9 @@ impl TpmError {
             }
             Self::NoKey { .. } => "make the key, or let the gateway make its own".into(),
             Self::NoIndex { .. } => "define the index, or run where the platform defines it".into(),
-            Self::UnfitKey { .. } => "use a restricted signing key that is fixed to the TPM".into(),
+            Self::UnfitKey { .. } => {
+                "keep a key there with fixedtpm|fixedparent|sensitivedataorigin|restricted|sign".into()
+            }
             Self::OtherKey => {
                 "the TPM was replaced or its endorsement seed was changed: find out by whom, then restart the gateway"
                     .into()
@@ -127,7 +127,11 @@ impl fmt::Display for TpmError {
             Self::BadSelection { what } => write!(f, "tpm: registers to quote: {what}"),
             Self::NoKey { handle } => write!(f, "tpm: there is no key at {handle:#010x}"),
             Self::NoIndex { index } => write!(f, "tpm: there is no NV index {index:#010x}"),
-            Self::UnfitKey { choice, what } => write!(f, "tpm: {choice}: {what}"),
+            Self::UnfitKey { choice } => write!(
+                f,
+                "tpm: {choice} is not a restricted signing key that was made in this TPM and stays there: its quotes \
+                 are nobody's word"
+            ),
             Self::OtherKey => f.write_str("tpm: the attestation key is not the one of the gateway's start"),
             Self::Wrong { what } => write!(f, "tpm: {what}"),
             Self::Failed { doing, why } => write!(f, "tpm: {doing}: {why}"),

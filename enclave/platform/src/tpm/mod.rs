@@ -9,7 +9,6 @@ mod error;
 mod linux;
 #[cfg(target_os = "linux")]
 mod nv;
-pub(crate) mod public_key;
 mod quoter;
 #[cfg(target_os = "linux")]
 mod sealing;

@@ -1,0 +1,358 @@
+//! Quotes: the ones that a software TPM made (tests/vectors/tpm) through the program, and forgeries of every part.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a test"
+)]
+
+mod common;
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    sync::OnceLock,
+};
+
+use attestation_verifier::{
+    AttestError, GivenKey, PublicArea, Quote, QuoteError, Ring, SignatureForm, SignedQuote, TpmKey, Unverified,
+    Verified, registers,
+};
+use common::{Said, read, vectors};
+use software_psp::{QuoteKey, QuoteRequest};
+
+fn set() -> PathBuf {
+    vectors().join("tpm")
+}
+
+fn nonce() -> String {
+    String::from_utf8(read(set().join("nonce.hex"))).unwrap().trim().to_owned()
+}
+
+/// `attestation-verifier quote` with these arguments.
+fn quote(arguments: &[&Path], more: &[&str]) -> Said {
+    let [ak, quote, signature] = arguments else { panic!("want three files") };
+    let output = Command::new(env!("CARGO_BIN_EXE_attestation-verifier"))
+        .arg("quote")
+        .args([Path::new("--ak"), ak, Path::new("--quote"), quote, Path::new("--signature"), signature])
+        .args(more)
+        .arg("--json")
+        .output()
+        .unwrap();
+    let json = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)));
+    Said { exit: output.status.code().unwrap(), json }
+}
+
+fn finding(said: &Said) -> (&str, i32) {
+    (said.json["finding"].as_str().unwrap(), said.exit)
+}
+
+#[test]
+fn quotes_of_every_kind_of_key_hold_and_their_boot_is_explained() {
+    let (pcrs, log, nonce) = (set().join("pcrs.txt"), set().join("boot.bin"), nonce());
+    let more = ["--pcrs", pcrs.to_str().unwrap(), "--eventlog", log.to_str().unwrap(), "--nonce", &nonce];
+    for (key, scheme) in
+        [("rsassa", "RSASSA with SHA-256"), ("rsapss", "RSAPSS"), ("p256", "SHA-256"), ("p384", "SHA-384")]
+    {
+        let dir = set().join(key);
+        for (ak, row) in [("ak.tpmt", "pass"), ("ak.tpm2b", "pass"), ("ak.pem", "not_checked")] {
+            let said = quote(&[&dir.join(ak), &dir.join("quote.msg"), &dir.join("quote.sig")], &more);
+            assert_eq!(finding(&said), ("holds", 0), "{key} {ak}: {:?}", said.failures());
+            for row in ["quote", "quote-nonce", "pcrs", "event-log"] {
+                assert_eq!(said.outcome(row), "pass", "{key} {ak} {row}");
+            }
+            assert_eq!((said.outcome("attestation-key"), said.outcome("vtpm")), (row, "not_checked"), "{key} {ak}");
+            let text = said.json.to_string();
+            assert!(text.contains(scheme) && text.contains("phase leave-initrd"), "{key}: {text}");
+            assert!(text.contains("named by you"), "{text}");
+        }
+    }
+    // As tools write signatures.
+    for key in ["rsassa", "p256", "p384"] {
+        let dir = set().join(key);
+        let said = quote(&[&dir.join("ak.tpmt"), &dir.join("plain.msg"), &dir.join("plain.sig")], &more);
+        assert_eq!(finding(&said), ("holds", 0), "{key}: {:?}", said.failures());
+    }
+    let dir = set().join("primary");
+    let said = quote(&[&dir.join("ak.tpm2b"), &dir.join("quote.msg"), &dir.join("quote.sig")], &more);
+    assert_eq!(finding(&said), ("holds", 0));
+    assert!(said.json.to_string().contains("a primary key of the endorsement hierarchy"), "{}", said.json);
+}
+
+#[test]
+fn what_a_key_signs_beside_quotes_is_none() {
+    let dir = set().join("p256");
+    for (name, exit, says) in
+        [("certify", 2, "0x8017"), ("sha1", 2, "selects from sha1"), ("two-banks", 2, "selects from sha1, sha256")]
+    {
+        let said =
+            quote(&[&dir.join("ak.pem"), &dir.join(format!("{name}.msg")), &dir.join(format!("{name}.sig"))], &[]);
+        assert_eq!(finding(&said), ("does not hold", exit), "{name}");
+        assert!(said.json.to_string().contains(says), "{name}: {}", said.json);
+    }
+    // The signature is right, and yet no TPM says so.
+    let dir = set().join("fail_unrestricted");
+    let said = quote(&[&dir.join("ak.tpm2b"), &dir.join("quote.msg"), &dir.join("quote.sig")], &[]);
+    assert_eq!(finding(&said), ("does not hold", 6));
+    assert_eq!((said.outcome("quote"), said.outcome("attestation-key")), ("pass", "fail"));
+}
+
+#[test]
+fn another_nonce_other_registers_and_another_key_are_told() {
+    let (dir, pcrs) = (set().join("p256"), set().join("pcrs.txt"));
+    let files = [dir.join("ak.tpmt"), dir.join("quote.msg"), dir.join("quote.sig")];
+    let files: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
+    let said = quote(&files, &["--nonce", &"5a".repeat(32)]);
+    assert_eq!((finding(&said), said.outcome("quote-nonce")), (("does not hold", 6), "fail"));
+    let said = quote(&[&set().join("primary/ak.tpm2b"), files[1], files[2]], &[]);
+    assert_eq!((finding(&said), said.outcome("quote")), (("does not hold", 3), "fail"));
+    let text = String::from_utf8(read(&pcrs)).unwrap();
+    let temporary = tempfile::tempdir().unwrap();
+    let path = temporary.path().join("pcrs.txt");
+    let without_15 = text.lines().filter(|line| !line.contains("15:")).collect::<Vec<_>>().join("\n");
+    for (text, says) in [
+        (without_15.clone(), "given are 0 1 2 3 4 5 6 7 11 12 13 14"),
+        (format!("{text}\n    16: 0x{}", "00".repeat(32)), "given are 0 1 2 3 4 5 6 7 11 12 13 14 15 16"),
+        (text.replacen("0x2593", "0x2594", 1), "the registers given have"),
+    ] {
+        std::fs::write(&path, text).unwrap();
+        let said = quote(&files, &["--pcrs", path.to_str().unwrap()]);
+        assert_eq!((finding(&said), said.outcome("pcrs")), (("does not hold", 6), "fail"));
+        assert!(said.json.to_string().contains(says), "{}", said.json);
+    }
+}
+
+#[test]
+fn the_name_of_a_key_is_what_its_tpm_says() {
+    for key in ["rsassa", "rsapss", "p256", "p384"] {
+        let dir = set().join(key);
+        let area = PublicArea::parse(&read(dir.join("ak.tpmt"))).unwrap();
+        assert_eq!(area.name()[..], read(dir.join("ak.name"))[..], "{key}");
+        assert_eq!(PublicArea::parse(&read(dir.join("ak.tpm2b"))).unwrap(), area);
+        assert!(area.attests());
+        let given = GivenKey::read(&read(dir.join("ak.pem"))).unwrap();
+        assert_eq!(given.key(), area.key());
+    }
+    let endorsement = PublicArea::parse(&read(set().join("ek.tpmt"))).unwrap();
+    assert!(!endorsement.attests(), "an endorsement key decrypts");
+    let area = read(set().join("p256/ak.tpmt"));
+    for length in 0..area.len() {
+        assert!(PublicArea::parse(&area[..length]).is_err(), "{length}");
+    }
+    assert!(PublicArea::parse(&[&area[..], &[0]].concat()).is_err());
+}
+
+/// A key in software, and what it signs.
+struct Forger {
+    key: QuoteKey,
+    spki: TpmKey,
+}
+
+impl Forger {
+    fn new(key: QuoteKey) -> Self {
+        let spki = TpmKey::from_spki(&key.spki().unwrap()).unwrap();
+        Self { key, spki }
+    }
+
+    fn p256() -> &'static Self {
+        static KEY: OnceLock<Forger> = OnceLock::new();
+        KEY.get_or_init(|| Self::new(QuoteKey::p256(&mut rsa::rand_core::OsRng)))
+    }
+
+    /// What a verifier makes of these bytes with a signature of this key that is right.
+    fn signed(&self, attest: &[u8]) -> Result<Verified<Quote>, QuoteError> {
+        self.check(attest, &self.key.sign(attest))
+    }
+
+    fn check(&self, attest: &[u8], signature: &[u8]) -> Result<Verified<Quote>, QuoteError> {
+        Unverified(SignedQuote { attest, signature, form: SignatureForm::Tpm }).verify(&self.spki, &Ring)
+    }
+}
+
+fn request() -> QuoteRequest {
+    QuoteRequest::new([0x51; 32], [0x15; 32])
+}
+
+#[test]
+fn a_quote_is_what_a_tpm_would_have_made_and_nothing_else() {
+    let forger = Forger::p256();
+    let good = request().attest(&forger.key);
+    let quote = forger.signed(&good).unwrap();
+    assert_eq!((quote.extra_data(), quote.selection()), (&[0x51; 32][..], &[4, 7, 11, 12, 13, 14, 15][..]));
+    assert_eq!((quote.clock().reset_count, quote.clock().safe), (7, true));
+
+    let magic = QuoteRequest { magic: 0xFF54_4348, ..request() }.attest(&forger.key);
+    assert_eq!(forger.signed(&magic).unwrap_err(), QuoteError::Attest(AttestError::Magic { found: 0xFF54_4348 }));
+    for kind in [0x8014, 0x8016, 0x8017, 0x8019, 0x801A, 0] {
+        let other = QuoteRequest { kind, ..request() }.attest(&forger.key);
+        assert_eq!(forger.signed(&other).unwrap_err(), QuoteError::Attest(AttestError::Type { found: kind }));
+    }
+    for bank in [0x0004, 0x000C, 0x000D, 0x0012] {
+        let other = QuoteRequest { bank, ..request() }.attest(&forger.key);
+        let error = forger.signed(&other).unwrap_err();
+        assert_eq!(error, QuoteError::Attest(AttestError::Banks { found: vec![bank] }));
+    }
+    let nothing = QuoteRequest { registers: vec![], ..request() }.attest(&forger.key);
+    assert_eq!(forger.signed(&nothing).unwrap_err(), QuoteError::Attest(AttestError::NothingSelected));
+    let longest = QuoteRequest { extra_data: vec![1; 66], ..request() }.attest(&forger.key);
+    assert_eq!(forger.signed(&longest).unwrap().extra_data().len(), 66);
+    let one_past = QuoteRequest { extra_data: vec![1; 67], ..request() }.attest(&forger.key);
+    assert!(matches!(forger.signed(&one_past), Err(QuoteError::Attest(AttestError::Marshal(_)))));
+}
+
+#[test]
+fn a_correctly_signed_quote_of_any_other_length_is_none() {
+    let forger = Forger::p256();
+    let good = request().attest(&forger.key);
+    for length in 0..good.len() {
+        assert!(matches!(forger.signed(&good[..length]), Err(QuoteError::Attest(_))), "{length}");
+    }
+    assert!(matches!(forger.signed(&[&good[..], &[0]].concat()), Err(QuoteError::Attest(_))));
+}
+
+#[test]
+fn every_flipped_bit_of_quote_and_signature_breaks_the_signature_first() {
+    let forger = Forger::p256();
+    let attest = request().attest(&forger.key);
+    let signature = forger.key.sign(&attest);
+    for at in 0..attest.len() {
+        for bit in 0..8 {
+            let mut flipped = attest.clone();
+            flipped[at] ^= 1 << bit;
+            let error = forger.check(&flipped, &signature).unwrap_err();
+            assert!(matches!(error, QuoteError::Signature { .. }), "byte {at}, bit {bit}: {error}");
+        }
+    }
+    for at in 0..signature.len() {
+        for bit in 0..8 {
+            let mut flipped = signature.clone();
+            flipped[at] ^= 1 << bit;
+            assert!(forger.check(&attest, &flipped).is_err(), "byte {at}, bit {bit}");
+        }
+    }
+    for length in 0..signature.len() {
+        let error = forger.check(&attest, &signature[..length]).unwrap_err();
+        assert!(matches!(error, QuoteError::SignatureForm(_)), "{length}: {error}");
+    }
+    assert!(forger.check(&attest, &[&signature[..], &[0]].concat()).is_err());
+}
+
+#[test]
+fn an_unsigned_quote_and_one_by_another_key_show_nothing() {
+    let forger = Forger::p256();
+    let attest = request().attest(&forger.key);
+    let stranger = QuoteKey::p256(&mut rsa::rand_core::OsRng);
+    let others =
+        [vec![], vec![0; 72], stranger.sign(&attest), QuoteKey::p384(&mut rsa::rand_core::OsRng).sign(&attest)];
+    for signature in others {
+        assert!(forger.check(&attest, &signature).is_err());
+    }
+    // R = S = 0, the shape of a signature.
+    let zero = [&[0, 0x18, 0, 0x0B, 0, 32][..], &[0; 32], &[0, 32], &[0; 32]].concat();
+    assert!(matches!(forger.check(&attest, &zero), Err(QuoteError::Signature { .. })));
+    // What tools write is not what bundles carry.
+    let plain = SignedQuote {
+        attest: &read(set().join("p256/plain.msg")),
+        signature: &read(set().join("p256/plain.sig")),
+        form: SignatureForm::Tpm,
+    };
+    let key = GivenKey::read(&read(set().join("p256/ak.pem"))).unwrap();
+    assert!(matches!(Unverified(plain).verify(key.key(), &Ring), Err(QuoteError::SignatureForm(_))));
+}
+
+#[test]
+fn registers_are_the_signed_ones_in_number_place_and_value() {
+    for forger in [Forger::p256(), &Forger::new(QuoteKey::p384(&mut rsa::rand_core::OsRng))] {
+        let request = request();
+        let quote = forger.signed(&request.attest(&forger.key)).unwrap();
+        let given = request.registers.clone();
+        let believed = quote.registers(&given).unwrap();
+        assert_eq!((believed.value(15), believed.value(8), believed.iter().count()), (Some(&[0x15; 32]), None, 7));
+
+        let selection = |given: &[(u8, [u8; 32])]| matches!(quote.registers(given), Err(QuoteError::Selection { .. }));
+        let values = |given: &[(u8, [u8; 32])]| matches!(quote.registers(given), Err(QuoteError::Registers { .. }));
+        assert!(selection(&given[1..]) && selection(&[]));
+        assert!(selection(&[&given[..], &[(8, [8; 32])]].concat()));
+        assert!(selection(&[&given[..], &[given[0]]].concat()));
+        assert!(selection(&[&given[..6], &[(16, given[6].1)]].concat()));
+        let mut exchanged = given.clone();
+        (exchanged[0].1, exchanged[1].1) = (given[1].1, given[0].1);
+        assert!(values(&exchanged));
+        for at in 0..given.len() {
+            let mut other = given.clone();
+            other[at].1[31] ^= 1;
+            assert!(values(&other), "{at}");
+        }
+        // The order in which they are written means nothing.
+        let backwards: Vec<_> = given.iter().rev().copied().collect();
+        assert!(quote.registers(&backwards).is_ok());
+    }
+}
+
+#[test]
+fn a_set_of_registers_as_tpm2_pcrread_prints_them_is_the_one_that_is_signed() {
+    let set = registers(&read(set().join("pcrs.txt"))).unwrap();
+    assert_eq!(set.iter().count(), 13);
+}
+
+/// A policy file that asks something of the boot, and nothing of a report that is not there.
+fn boot_policy(dir: &Path, events: &str) -> PathBuf {
+    let strict = read(Path::new(env!("CARGO_MANIFEST_DIR")).join("policy/strict.toml"));
+    let strict = String::from_utf8(strict).unwrap();
+    let (before, after) = strict.split_once("\nevents = ").unwrap();
+    let (_, after) = after.split_once('\n').unwrap();
+    let path = dir.join("policy.toml");
+    std::fs::write(&path, format!("{before}\n{after}\n[events]\n{events}")).unwrap();
+    path
+}
+
+#[test]
+fn a_policy_of_the_boot_is_asked_through_the_program() {
+    let sha = |data: &[u8]| hex::encode(<sha2::Sha256 as sha2::Digest>::digest(data));
+    let uki = [
+        (".linux", sha(b"a kernel")),
+        (".osrel", sha(b"NAME=Sealgate\n")),
+        (".cmdline", sha(b"root=/dev/mapper/root ro quiet\0")),
+        (".initrd", sha(b"an initial file system")),
+    ];
+    let uki: Vec<String> = uki.iter().map(|(name, digest)| format!("\"{name}\" = [\"{digest}\"]")).collect();
+    let events = |kernel: &str| {
+        format!(
+            r#"secure_boot = "require"
+programs = ["{}"]
+uki = {{ {} }}
+kernel = ["{kernel}"]
+initrd = ["{}"]
+cmdline = ["root=/dev/mapper/root ro quiet"]
+binary = {{ unchecked = "the image holds it" }}
+loader_files = []
+loader_commands = []
+"#,
+            sha(b"Authenticode content of the unified kernel image"),
+            uki.join(", "),
+            sha(b"an initial file system"),
+        )
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let (key, pcrs, log) = (set().join("p256"), set().join("pcrs.txt"), set().join("boot.bin"));
+    let files = [key.join("ak.tpmt"), key.join("quote.msg"), key.join("quote.sig")];
+    let files: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
+    let policy = boot_policy(dir.path(), &events(&sha(b"a kernel")));
+    let more = ["--policy", policy.to_str().unwrap(), "--pcrs", pcrs.to_str().unwrap()];
+    let with_log = [&more[..], &["--eventlog", log.to_str().unwrap()]].concat();
+    let rows = ["event-secure-boot", "event-programs", "event-uki", "event-kernel", "event-initrd", "event-cmdline"];
+
+    let said = quote(&files, &with_log);
+    assert_eq!(finding(&said), ("holds", 0), "{:?}", said.failures());
+    assert!(rows.iter().all(|row| said.outcome(row) == "pass"), "{}", said.json);
+    let said = quote(&files, &more);
+    assert_eq!(finding(&said), ("does not hold", 5), "asked for, and no log");
+    assert!(rows.iter().all(|row| said.outcome(row) == "not_checked"), "{}", said.json);
+    boot_policy(dir.path(), &events(&sha(b"another kernel")));
+    let said = quote(&files, &with_log);
+    assert_eq!((finding(&said), said.outcome("event-kernel")), (("does not hold", 5), "fail"));
+    assert_eq!(said.failures().len(), 1, "{:?}", said.failures());
+}
