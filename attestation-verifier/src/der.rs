@@ -7,6 +7,7 @@ pub(crate) mod tag {
     pub(crate) const INTEGER: u8 = 0x02;
     pub(crate) const BIT_STRING: u8 = 0x03;
     pub(crate) const OCTET_STRING: u8 = 0x04;
+    pub(crate) const NULL: u8 = 0x05;
     pub(crate) const OID: u8 = 0x06;
     pub(crate) const UTC_TIME: u8 = 0x17;
     pub(crate) const GENERALIZED_TIME: u8 = 0x18;
@@ -54,6 +55,24 @@ impl<'a> Tlv<'a> {
     /// The elements inside.
     pub(crate) fn elements(&self) -> Elements<'a> {
         Elements { rest: self.content }
+    }
+
+    /// Is everything inside made of elements, down to the last? Deeper than eight levels nothing of ours is.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.is_whole_to(8)
+    }
+
+    fn is_whole_to(&self, depth: u8) -> bool {
+        const CONSTRUCTED: u8 = 0x20;
+        let Some(below) = depth.checked_sub(1) else { return false };
+        let holds = match self.tag {
+            tag::OID => self.oid().is_some(),
+            tag::BOOLEAN => self.boolean().is_some(),
+            tag::NULL => self.content.is_empty(),
+            _ => true,
+        };
+        let are_members_whole = || self.elements().all(|member| member.is_some_and(|member| member.is_whole_to(below)));
+        holds && (self.tag & CONSTRUCTED == 0 || are_members_whole())
     }
 
     /// The bytes of an INTEGER greater than zero, without its sign byte.
@@ -175,6 +194,21 @@ mod tests {
         }
         let (tlv, rest) = Tlv::read(&[0x04, 0x01, 9, 8]).unwrap();
         assert_eq!((tlv.tag, tlv.content, tlv.whole, rest), (4, &[9][..], &[4, 1, 9][..], &[8][..]));
+    }
+
+    #[test]
+    fn what_is_nested_is_looked_through() {
+        assert!(only(&[0x30, 5, 0x30, 3, 2, 1, 1]).is_whole());
+        for bad in
+            [&[0x30, 3, 2, 2, 1][..], &[0x30, 5, 0x30, 3, 2, 2, 1], &[0x30, 3, 1, 1, 1], &[0x30, 2, 6, 0], &[5, 1, 0]]
+        {
+            assert!(!only(bad).is_whole(), "{bad:?}");
+        }
+        let nested = |depth: u8| {
+            (0..depth).fold(vec![], |inner, _| [&[0x30, u8::try_from(inner.len()).unwrap()], &inner[..]].concat())
+        };
+        assert!(only(&nested(8)).is_whole());
+        assert!(!only(&nested(9)).is_whole());
     }
 
     #[test]

@@ -252,6 +252,29 @@ fn hostile_lengths_and_other_kinds_of_blob_are_named() {
 }
 
 #[test]
+fn what_the_policy_asks_of_the_boot_is_open_without_quote_and_log() {
+    let machine = Machine::new();
+    let strict = String::from_utf8(read(Path::new(env!("CARGO_MANIFEST_DIR")).join("policy/strict.toml"))).unwrap();
+    let head = strict.split("\nevents = ").next().unwrap();
+    let rest = strict.split_once("\nevents = ").unwrap().1.split_once('\n').unwrap().1;
+    let fields = ["programs", "uki", "kernel", "initrd", "cmdline", "binary"]
+        .map(|field| format!("{field} = {{ unchecked = \"x\" }}\n"));
+    let events =
+        format!("\n[events]\nsecure_boot = \"require\"\nloader_files = []\nloader_commands = []\n{}", fields.concat());
+    let policy = machine.file("policy.toml", format!("{head}\n{rest}{events}").as_bytes());
+    let asks = ["--policy", policy.to_str().unwrap()];
+    // With quote and registers, and without a log.
+    let said = machine.judge(&asks);
+    assert_eq!((said.word(), said.exit, said.outcome("event-secure-boot")), ("rejected", 5, "not_checked"));
+    // Without a quote.
+    let mut arguments = machine.arguments();
+    arguments.retain(|word| !word.contains("quote") && !word.contains("pcrs"));
+    accepted(&azure(&arguments, &[]));
+    let said = azure(&arguments, &asks);
+    assert_eq!((said.word(), said.exit, said.outcome("event-secure-boot")), ("rejected", 5, "not_checked"));
+}
+
+#[test]
 fn arguments_that_go_together_are_asked_for_together() {
     let machine = Machine::new();
     let hcl = machine.file("hcl.bin", &machine.blob());

@@ -297,3 +297,62 @@ fn a_set_of_registers_as_tpm2_pcrread_prints_them_is_the_one_that_is_signed() {
     let set = registers(&read(set().join("pcrs.txt"))).unwrap();
     assert_eq!(set.iter().count(), 13);
 }
+
+/// A policy file that asks something of the boot, and nothing of a report that is not there.
+fn boot_policy(dir: &Path, events: &str) -> PathBuf {
+    let strict = read(Path::new(env!("CARGO_MANIFEST_DIR")).join("policy/strict.toml"));
+    let strict = String::from_utf8(strict).unwrap();
+    let (before, after) = strict.split_once("\nevents = ").unwrap();
+    let (_, after) = after.split_once('\n').unwrap();
+    let path = dir.join("policy.toml");
+    std::fs::write(&path, format!("{before}\n{after}\n[events]\n{events}")).unwrap();
+    path
+}
+
+#[test]
+fn a_policy_of_the_boot_is_asked_through_the_program() {
+    let sha = |data: &[u8]| hex::encode(<sha2::Sha256 as sha2::Digest>::digest(data));
+    let uki = [
+        (".linux", sha(b"a kernel")),
+        (".osrel", sha(b"NAME=Sealgate\n")),
+        (".cmdline", sha(b"root=/dev/mapper/root ro quiet\0")),
+        (".initrd", sha(b"an initial file system")),
+    ];
+    let uki: Vec<String> = uki.iter().map(|(name, digest)| format!("\"{name}\" = [\"{digest}\"]")).collect();
+    let events = |kernel: &str| {
+        format!(
+            r#"secure_boot = "require"
+programs = ["{}"]
+uki = {{ {} }}
+kernel = ["{kernel}"]
+initrd = ["{}"]
+cmdline = ["root=/dev/mapper/root ro quiet"]
+binary = {{ unchecked = "the image holds it" }}
+loader_files = []
+loader_commands = []
+"#,
+            sha(b"Authenticode content of the unified kernel image"),
+            uki.join(", "),
+            sha(b"an initial file system"),
+        )
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let (key, pcrs, log) = (set().join("p256"), set().join("pcrs.txt"), set().join("boot.bin"));
+    let files = [key.join("ak.tpmt"), key.join("quote.msg"), key.join("quote.sig")];
+    let files: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
+    let policy = boot_policy(dir.path(), &events(&sha(b"a kernel")));
+    let more = ["--policy", policy.to_str().unwrap(), "--pcrs", pcrs.to_str().unwrap()];
+    let with_log = [&more[..], &["--eventlog", log.to_str().unwrap()]].concat();
+    let rows = ["event-secure-boot", "event-programs", "event-uki", "event-kernel", "event-initrd", "event-cmdline"];
+
+    let said = quote(&files, &with_log);
+    assert_eq!(finding(&said), ("holds", 0), "{:?}", said.failures());
+    assert!(rows.iter().all(|row| said.outcome(row) == "pass"), "{}", said.json);
+    let said = quote(&files, &more);
+    assert_eq!(finding(&said), ("does not hold", 5), "asked for, and no log");
+    assert!(rows.iter().all(|row| said.outcome(row) == "not_checked"), "{}", said.json);
+    boot_policy(dir.path(), &events(&sha(b"another kernel")));
+    let said = quote(&files, &with_log);
+    assert_eq!((finding(&said), said.outcome("event-kernel")), (("does not hold", 5), "fail"));
+    assert_eq!(said.failures().len(), 1, "{:?}", said.failures());
+}

@@ -10,8 +10,8 @@ import { load } from "./verifier.mjs";
 const vectors = new URL("../../tests/vectors/", import.meta.url).pathname;
 const cli = process.env.CLI;
 const verdict = await load(readFileSync(process.env.WASM));
-/** A verification with one RSA and one P-384 signature has to stay below this many milliseconds. */
-const limitMs = 10;
+/** One RSA-4096 and one P-384 signature have to take less than this, on a machine that is not busy otherwise. */
+const limitMs = Number(process.env.WASM_LIMIT_MS ?? 10);
 
 const part = (path) => path && { name: path, base64: readFileSync(path).toString("base64") };
 const present = (object) => Object.fromEntries(Object.entries(object).filter(([, value]) => value != null));

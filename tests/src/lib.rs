@@ -13,6 +13,7 @@ pub mod clients;
 mod docker;
 mod gateway;
 mod liar;
+pub mod paravisor;
 pub mod paying;
 mod program;
 mod saved;

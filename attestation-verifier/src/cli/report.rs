@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use attestation_verifier::{Collateral, CollateralError, Question, Ring, Verdict, appraise_report, check_event_log};
+use attestation_verifier::{
+    Collateral, CollateralError, Question, Ring, Verdict, appraise_report, appraise_svsm, check_event_log,
+};
 use clap::Args;
 
 use super::{Common, Setting, Usage, files, vtpm};
@@ -17,6 +19,12 @@ pub(crate) struct ReportArgs {
     /// REPORT_DATA as it must be: 128 hexadecimal digits.
     #[arg(long, value_name = "HEX", value_parser = bytes_64)]
     report_data: Option<[u8; 64]>,
+    /// SVSM: the services manifest (manifestblob) that REPORT_DATA covers together with --services-nonce.
+    #[arg(long, value_name = "FILE", requires = "services_nonce", conflicts_with = "report_data")]
+    services_manifest: Option<PathBuf>,
+    /// SVSM: the nonce that the guest gave it, 128 hexadecimal digits.
+    #[arg(long, value_name = "HEX", value_parser = bytes_64, requires = "services_manifest")]
+    services_nonce: Option<[u8; 64]>,
     /// Firmware event log of the machine: does it explain the registers of --pcrs?
     #[arg(long, value_name = "FILE", requires = "pcrs")]
     eventlog: Option<PathBuf>,
@@ -65,7 +73,11 @@ pub(crate) fn run(arguments: ReportArgs) -> Result<(Verdict, Setting), Usage> {
     if let Some(rejection) = arguments.endorsements.take(&mut collateral, &setting)? {
         return Ok((rejection, setting));
     }
-    let mut verdict = appraise(&setting, &evidence, &collateral, arguments.report_data.as_ref(), &arguments.report)?;
+    let manifest =
+        arguments.services_manifest.as_ref().map(|path| files::read("--services-manifest", path)).transpose()?;
+    let module = manifest.as_deref().zip(arguments.services_nonce.as_ref());
+    let question = (&evidence[..], &collateral, arguments.report_data.as_ref());
+    let mut verdict = appraise(&setting, question, module, &arguments.report)?;
     if let (Some(log), Some(pcrs)) = (&arguments.eventlog, &arguments.pcrs) {
         let registers = vtpm::pcrs(pcrs)?;
         check_event_log(&mut verdict, &files::read("--eventlog", log)?, &registers, &setting.events());
@@ -94,14 +106,17 @@ impl Endorsements {
 
 fn appraise(
     setting: &Setting,
-    evidence: &[u8],
-    collateral: &Collateral,
-    report_data: Option<&[u8; 64]>,
+    (evidence, collateral, report_data): (&[u8], &Collateral, Option<&[u8; 64]>),
+    module: Option<(&[u8], &[u8; 64])>,
     path: &Path,
 ) -> Result<Verdict, Usage> {
     let anchor = setting.anchor()?;
     let question = Question { evidence, collateral, anchor: &anchor, report_data };
-    let mut verdict = appraise_report(question, &setting.policy, setting.moment.at, &Ring).verdict;
+    let (policy, at) = (&setting.policy, setting.moment.at);
+    let mut verdict = match module {
+        Some((manifest, nonce)) => appraise_svsm(question, manifest, nonce, policy, at, &Ring),
+        None => appraise_report(question, policy, at, &Ring).verdict,
+    };
     // The library does not know names of files.
     if let Some(form) = verdict.checks.iter_mut().find(|check| check.name == "form") {
         form.detail = format!("{}: {}", path.display(), form.detail);

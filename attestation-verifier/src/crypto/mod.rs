@@ -1,6 +1,8 @@
 //! The signature schemes of the evidence, behind a trait: `ring` natively, RustCrypto for WebAssembly. Both accept the
 //! same signatures (tests/wycheproof.rs).
 
+#[cfg(feature = "rustcrypto")]
+mod p384_verify;
 #[cfg(feature = "ring")]
 mod ring;
 #[cfg(feature = "rustcrypto")]

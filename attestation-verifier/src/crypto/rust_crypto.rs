@@ -5,7 +5,7 @@ use p256::ecdsa::signature::Verifier as _;
 use rsa::{BigUint, Pkcs1v15Sign, Pss, RsaPublicKey};
 use sha2::{Digest as _, Sha256, Sha384};
 
-use super::{BadSignature, Crypto};
+use super::{BadSignature, Crypto, p384_verify};
 use crate::der::{Tlv, tag};
 
 /// [`Crypto`] by the RustCrypto crates `rsa`, `p384`, `p256` and `ed25519-dalek`.
@@ -30,9 +30,9 @@ impl Crypto for RustCrypto {
 
     fn ecdsa_p384_sha384(&self, key: &[u8], message: &[u8], signature: &[u8; 96]) -> Result<(), BadSignature> {
         let point = uncompressed::<97>(key)?;
-        let key = p384::ecdsa::VerifyingKey::from_sec1_bytes(point).map_err(|_| BadSignature)?;
+        let key = p384::PublicKey::from_sec1_bytes(point).map_err(|_| BadSignature)?;
         let signature = p384::ecdsa::Signature::from_slice(signature).map_err(|_| BadSignature)?;
-        key.verify(message, &signature).map_err(|_| BadSignature)
+        if p384_verify::holds(&key, &Sha384::digest(message), &signature) { Ok(()) } else { Err(BadSignature) }
     }
 
     fn ecdsa_p256_sha256(&self, key: &[u8], message: &[u8], signature: &[u8; 64]) -> Result<(), BadSignature> {

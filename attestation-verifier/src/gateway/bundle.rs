@@ -12,7 +12,7 @@ use sha2::Digest as _;
 
 use crate::{
     Certificate, Class, Collateral, Crl, Crypto, EvidenceId, NotProven, Outcome, Policy, Question, Registers, Release,
-    SignedReport, Trust, TrustAnchor, Verdict,
+    SignedReport, Trust, TrustAnchor, Unchecked, Verdict,
     appraisal::{Checks, LAST, appraise_report, malformed},
     gateway::{
         code::{Identity, check_code},
@@ -202,6 +202,12 @@ impl<C: Crypto> Judge<'_, C> {
             "no log is kept yet: nothing shows when this boot was, or that it was the only one",
         );
         leave_open(core, &mut verdict);
+        for field in self.policy.fields() {
+            let Err(reason) = field.rule else { continue };
+            if field.path == "vtpm" || field.path.starts_with("events.") {
+                verdict.leaves_unchecked(Unchecked { field: field.path, reason: reason.to_owned() });
+            }
+        }
         verdict.checks = checks.into_inner();
         verdict
     }

@@ -208,6 +208,43 @@ impl About {
             "A host's TPM says whatever the host wants.",
         ),
         about(
+            "events.secure_boot",
+            "whether Secure Boot was on, by PCR 7 before its separator",
+            "Without it the firmware starts any program.",
+        ),
+        about(
+            "events.programs",
+            "Authenticode digests of all that was started, PCR 4",
+            "Whoever is started first decides what is measured after it.",
+        ),
+        about(
+            "events.uki",
+            "sections of a unified kernel image, PCR 11",
+            "They are kernel, initrd and command line in one signed file.",
+        ),
+        about("events.kernel", "digest of the kernel", "The kernel decides everything above it."),
+        about("events.initrd", "digest of the initrd", "The initrd decides which system is mounted and run."),
+        about(
+            "events.cmdline",
+            "the kernel's command line",
+            "One word in it can change which code runs, or pins the disk's contents.",
+        ),
+        about(
+            "events.binary",
+            "the gateway's executable, in the register where an image measures it",
+            "It is the program that answers you.",
+        ),
+        about(
+            "events.loader_files",
+            "files of the boot loader that are allowed beside kernel and initrd",
+            "An event that no list has fails its row.",
+        ),
+        about(
+            "events.loader_commands",
+            "commands of the boot loader that are allowed beside the command line",
+            "An event that no list has fails its row.",
+        ),
+        about(
             "code",
             "the grade of the code identity of a bundle or proof; a bare report has none",
             "It says on whose word you believe which program runs.",

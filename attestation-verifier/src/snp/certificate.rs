@@ -240,7 +240,7 @@ impl<'a> Certificate<'a> {
     }
 
     /// (object identifier, critical, raw content) of each extension.
-    pub(crate) fn extensions(&self) -> impl Iterator<Item = (String, bool, &'a [u8])> {
+    pub fn extensions(&self) -> impl Iterator<Item = (String, bool, &'a [u8])> {
         self.body.extensions.iter().map(|e| (e.oid.clone(), e.critical, e.value))
     }
 }

@@ -38,7 +38,10 @@ impl<'a> SignedObject<'a> {
         let tags = [outer.tag, to_be_signed.tag, algorithm.tag, signature.tag];
         // No bits left over in the last byte.
         let (unused, signature) = signature.content.split_first()?;
-        (tags == [tag::SEQUENCE, tag::SEQUENCE, tag::SEQUENCE, tag::BIT_STRING]
+        // The algorithm's own form.
+        let is_whole = algorithm.is_whole();
+        (is_whole
+            && tags == [tag::SEQUENCE, tag::SEQUENCE, tag::SEQUENCE, tag::BIT_STRING]
             && *unused == 0
             && rest.is_empty()
             && end.is_empty())

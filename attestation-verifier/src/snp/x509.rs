@@ -57,13 +57,13 @@ impl<'a> Body<'a> {
             next = fields.next()??;
         }
         let serial = next.natural()?;
-        sequence(&mut fields)?;
+        algorithm(&mut fields)?;
         let issuer = Name::parse(sequence(&mut fields)?)?;
         let mut validity = sequence(&mut fields)?.elements();
         let (not_before, not_after) = (validity.next()??.time()?, validity.next()??.time()?);
         let subject = Name::parse(sequence(&mut fields)?)?;
         let mut key = sequence(&mut fields)?.elements();
-        let (algorithm, bits) = (sequence(&mut key)?.whole, key.next()??.whole_bits()?);
+        let (algorithm, bits) = (algorithm(&mut key)?.whole, key.next()??.whole_bits()?);
         if validity.next().is_some() || key.next().is_some() {
             return None;
         }
@@ -120,7 +120,7 @@ impl<'a> ListBody<'a> {
         if fields.next()??.natural()? != [1] {
             return None;
         }
-        sequence(&mut fields)?;
+        algorithm(&mut fields)?;
         let issuer = Name::parse(sequence(&mut fields)?)?;
         let this_update = fields.next()??.time()?;
         let mut list = Self { issuer, this_update, next_update: None, revoked: vec![], extensions: vec![] };
@@ -235,6 +235,15 @@ fn sequence<'a>(fields: &mut impl Iterator<Item = Option<Tlv<'a>>>) -> Option<Tl
     fields.next()?.filter(|field| field.tag == tag::SEQUENCE)
 }
 
+/// AlgorithmIdentifier. Which one is compared elsewhere, byte for byte.
+fn algorithm<'a>(fields: &mut impl Iterator<Item = Option<Tlv<'a>>>) -> Option<Tlv<'a>> {
+    let algorithm = sequence(fields)?;
+    let mut parts = algorithm.elements();
+    let is_named = parts.next()??.oid().is_some();
+    parts.next();
+    (is_named && parts.next().is_none() && algorithm.is_whole()).then_some(algorithm)
+}
+
 /// `SEQUENCE OF Extension`, not empty.
 fn extensions(der: &[u8]) -> Option<Vec<Extension<'_>>> {
     let list: Elements<'_> = Tlv::only(der, tag::SEQUENCE)?.elements();
@@ -252,9 +261,9 @@ fn extension(one: Tlv<'_>) -> Option<Extension<'_>> {
         value.boolean().filter(|critical| *critical)?;
         value = parts.next()??;
     }
-    (value.tag == tag::OCTET_STRING && parts.next().is_none()).then_some(Extension {
-        oid,
-        critical,
-        value: value.content,
-    })
+    // Those of RFC 5280 hold one element each. AMD's are read one by one: the chip id is no DER.
+    let is_whole = |content| Tlv::read(content).is_some_and(|(inner, rest)| rest.is_empty() && inner.is_whole());
+    let is_known = !oid.starts_with("2.5.29.") || is_whole(value.content);
+    let is_octets = value.tag == tag::OCTET_STRING && parts.next().is_none();
+    (is_octets && is_known).then_some(Extension { oid, critical, value: value.content })
 }

@@ -29,6 +29,13 @@ impl RuntimeClaims {
     /// Reads the claims: no name twice in any object after unescaping, exactly one key `HCLAkPub`, at most one
     /// `HCLEkPub`, both RSA with exponent 65537 and 2048 to 4096 bits in canonical base64url.
     ///
+    /// ```
+    /// use attestation_verifier::{ClaimsError, RuntimeClaims};
+    ///
+    /// assert_eq!(RuntimeClaims::parse(br#"{"keys":[]}"#), Err(ClaimsError::NoAttestationKey));
+    /// assert!(matches!(RuntimeClaims::parse(br#"{"keys":[],"k\u0065ys":[]}"#), Err(ClaimsError::Json(_))));
+    /// ```
+    ///
     /// # Errors
     /// [`ClaimsError`].
     pub fn parse(bytes: &[u8]) -> Result<Self, ClaimsError> {

@@ -9,107 +9,21 @@
 
 use std::collections::BTreeMap;
 
-use measured_boot::{Bank, BelievedEvent, Digest, PcrSet, PcrValue, Replayed, Unreplayed};
+use measured_boot::{BelievedEvent, Digest, Replayed};
 
 use super::{
+    event_policy::EventPolicy,
     explain::{Variable, is_digest_of, section_named},
-    quote::{Registers, list},
+    explained_log::{Word, replay},
+    quote::Registers,
 };
-use crate::{Class, appraisal::Checks};
+use crate::{Class, Rule, appraisal::Checks};
 
-/// Registers that the running system extends, of which no firmware log tells: measured files, the gateway's core, and
-/// two that any program may reset. They are explained only if the log extends them.
-const OF_THE_SYSTEM: [u8; 4] = [10, 15, 16, 23];
-/// What systemd extends into PCR 11 while it starts, in this order.
-const PHASES: [&str; 4] = ["enter-initrd", "leave-initrd", "sysinit", "ready"];
 /// The firmware's border, in every register it uses.
 const SEPARATOR: [u8; 4] = [0; 4];
 /// What the firmware remarks in PCR 4 about the programs it starts; it starts none by that.
 const REMARKS: [&[u8]; 2] =
     [b"Calling EFI Application from Boot Option", b"Returning from EFI Application from Boot Option"];
-
-/// Something asked of a log, or the reason why nothing is.
-pub use crate::Rule as EventRule;
-
-/// The events of a register, all of which must be listed.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct MeasuredBinary {
-    /// The register it is measured into, 8 to 14.
-    pub register: u8,
-    /// SHA-256 digests, as extended.
-    pub digests: Vec<[u8; 32]>,
-}
-
-/// What a relying party asks of the events of a boot. All digests are SHA-256.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct EventPolicy {
-    /// Row `event-secure-boot`, PCR 7: was Secure Boot on?
-    pub secure_boot: EventRule<bool>,
-    /// Row `event-programs`, PCR 4: Authenticode digests of everything that the firmware and what it started may start
-    /// (boot loaders, unified kernel images, kernels).
-    pub programs: EventRule<Vec<[u8; 32]>>,
-    /// Row `event-uki`, PCR 11: sections of a unified kernel image by name (`.linux`) with the digests of their
-    /// contents. A section that is measured and not listed fails.
-    pub uki: EventRule<BTreeMap<String, Vec<[u8; 32]>>>,
-    /// Row `event-kernel`: digests of the kernel file, as section `.linux` (PCR 11) or as a file that GRUB read (PCR 9).
-    pub kernel: EventRule<Vec<[u8; 32]>>,
-    /// Row `event-initrd`: the same for `.initrd`.
-    pub initrd: EventRule<Vec<[u8; 32]>>,
-    /// Row `event-cmdline`: texts of the kernel's command line, without the `BOOT_IMAGE=` that GRUB puts before it, as
-    /// section `.cmdline` (PCR 11), as what replaces it (PCR 12), or as what GRUB passed (PCR 8).
-    pub cmdline: EventRule<Vec<String>>,
-    /// Row `event-binary`: the gateway's executable, where an image measures it.
-    pub binary: EventRule<MeasuredBinary>,
-    /// Other files that GRUB reads into PCR 9 (its configuration and modules): allowed beside kernel and initrd.
-    pub loader_files: Vec<[u8; 32]>,
-    /// Commands that GRUB measures into PCR 8: allowed beside the command line.
-    pub loader_commands: Vec<[u8; 32]>,
-}
-
-impl EventPolicy {
-    /// Asks nothing, for this reason.
-    pub fn unchecked(reason: &str) -> Self {
-        fn because<T>(reason: &str) -> EventRule<T> {
-            EventRule::Unchecked(reason.to_owned())
-        }
-        Self {
-            secure_boot: because(reason),
-            programs: because(reason),
-            uki: because(reason),
-            kernel: because(reason),
-            initrd: because(reason),
-            cmdline: because(reason),
-            binary: because(reason),
-            loader_files: Vec::new(),
-            loader_commands: Vec::new(),
-        }
-    }
-
-    /// Is anything asked at all?
-    pub fn asks(&self) -> bool {
-        fn open<T>(rule: &EventRule<T>) -> bool {
-            matches!(rule, EventRule::Unchecked(_))
-        }
-        let Self { secure_boot, programs, uki, kernel, initrd, cmdline, binary, loader_files: _, loader_commands: _ } =
-            self;
-        !(open(secure_boot)
-            && open(programs)
-            && open(uki)
-            && open(kernel)
-            && open(initrd)
-            && open(cmdline)
-            && open(binary))
-    }
-}
-
-/// Whose word the registers are.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Word {
-    /// A verified quote's.
-    Quote,
-    /// The caller's.
-    Caller,
-}
 
 /// Adds the row `event-log`, does the log explain the registers that the quote signs?, and the rows of the policy.
 /// Without a log, or where it explains nothing, rules that ask something stay open and reject.
@@ -148,84 +62,12 @@ pub(crate) fn judge(checks: &mut Checks, replayed: Option<&Replayed<'_>>, policy
     rows.binary(checks);
 }
 
-/// Adds the row `event-log`: the log, believed as far as these registers go.
-pub(crate) fn replay<'a>(checks: &mut Checks, log: &'a [u8], registers: &PcrSet, word: Word) -> Option<Replayed<'a>> {
-    match explain(log, registers, word) {
-        Ok((replayed, detail)) => {
-            checks.pass("event-log", Class::Binding, detail);
-            Some(replayed)
-        }
-        Err(refused) => {
-            checks.fail("event-log", refused.class, refused.detail, refused.fix);
-            None
-        }
-    }
-}
-
-/// A log that is not believed.
-pub(crate) struct Refused {
-    pub(crate) class: Class,
-    pub(crate) detail: String,
-    pub(crate) fix: &'static str,
-}
-
-/// The log, believed as far as these registers go, and what it explains in words.
-pub(crate) fn explain<'a>(log: &'a [u8], registers: &PcrSet, word: Word) -> Result<(Replayed<'a>, String), Refused> {
-    let malformed = |detail, fix| Refused { class: Class::Malformed, detail, fix };
-    let log = Unreplayed::parse(log).map_err(|error| malformed(error.to_string(), error.fix()))?;
-    let claimed = log.claimed_pcrs(Bank::Sha256).map_err(|error| malformed(error.to_string(), error.fix()))?;
-    let (mut left_out, mut phases) = (Vec::new(), None);
-    let mut compared = PcrSet::new(Bank::Sha256);
-    for (index, quoted) in registers.iter() {
-        let value = match (index.number(), claimed.value(index)) {
-            (number, None) if OF_THE_SYSTEM.contains(&number) => {
-                left_out.push(number);
-                continue;
-            }
-            // systemd goes on where the boot stub ended: what the log leads to is then on the way to the quoted value.
-            (11, Some(said)) => match after_phases(said, quoted) {
-                Some(count) => {
-                    phases = count.checked_sub(1);
-                    said.clone()
-                }
-                None => {
-                    left_out.push(11);
-                    continue;
-                }
-            },
-            _ => quoted.clone(),
-        };
-        // Every index comes once.
-        let _ = compared.insert(index, value);
-    }
-    let given: Vec<u8> = compared.iter().map(|(index, _)| index.number()).collect();
-    let replayed = log.replay(&compared);
-    let replayed =
-        replayed.map_err(|error| Refused { class: Class::Binding, detail: error.to_string(), fix: error.fix() })?;
-    let whose = match word {
-        Word::Quote => ", which the quote signs",
-        Word::Caller => "; that these are the machine's is your word: no quote signs them",
-    };
-    let mut detail = format!("{} events explain PCRs {}{whose}", replayed.events().count(), list(&given));
-    if let Some(phase) = phases.and_then(|last| PHASES.get(last)) {
-        detail.push_str(&format!("; PCR 11 after systemd's phase {phase}"));
-    }
-    if !left_out.is_empty() {
-        detail.push_str(&format!("; what the system measured later is not in it: {}", list(&left_out)));
-    }
-    Ok((replayed, detail))
-}
-
-/// How many of systemd's phases lead from one value to the other.
-fn after_phases(from: &PcrValue, to: &PcrValue) -> Option<usize> {
-    let mut value = from.clone();
-    for (count, phase) in PHASES.iter().enumerate() {
-        if value == *to {
-            return Some(count);
-        }
-        value = value.extend(&Bank::Sha256.hash(phase.as_bytes())).ok()?;
-    }
-    (value == *to).then_some(PHASES.len())
+/// Who started the kernel.
+enum Loader<'a> {
+    /// systemd's boot stub in a unified kernel image, which measured these sections.
+    Stub(BTreeMap<&'static str, &'a Digest>),
+    /// Nothing was measured into PCR 11: GRUB, or a loader that measures files and texts as GRUB does.
+    Grub,
 }
 
 struct Rows<'a> {
@@ -244,17 +86,19 @@ impl<'a> Rows<'a> {
     /// Sections, files and texts are measured by a program that PCR 4 names: who that was is a row of its own.
     fn by_whom(&self) -> &'static str {
         match self.policy.programs {
-            EventRule::Check(_) => "",
-            EventRule::Unchecked(_) => "; which program measured it is not checked",
+            Rule::Check(_) => "",
+            Rule::Unchecked(_) => "; which program measured it is not checked",
         }
     }
 
-    /// The sections of a unified kernel image: PCR 11 as names and contents by turns, no name twice. `Err` is what is
-    /// wrong with it.
-    fn sections(&self) -> Result<BTreeMap<&'static str, &'a Digest>, String> {
-        let events = self.events(11).ok_or("PCR 11 is not among the explained registers")?;
+    /// How the kernel was started, as PCR 11 has it. `Err` is why that cannot be told. Whoever could choose which of the
+    /// two is looked at would choose the one that he can make up: only an empty PCR 11 means that no boot stub ran.
+    fn loader(&self) -> Result<Loader<'a>, String> {
+        let events = self
+            .events(11)
+            .ok_or("PCR 11, which shows who started the kernel, is not among the explained registers")?;
         if events.is_empty() {
-            return Err("nothing was measured into PCR 11: no unified kernel image was started".to_owned());
+            return Ok(Loader::Grub);
         }
         let mut sections = BTreeMap::new();
         for pair in events.chunks(2) {
@@ -265,21 +109,17 @@ impl<'a> Rows<'a> {
                 return Err(format!("PCR 11 holds section {section} twice"));
             }
         }
-        Ok(sections)
+        Ok(Loader::Stub(sections))
     }
 
     fn secure_boot(&self, checks: &mut Checks) {
         const ROW: &str = "event-secure-boot";
         let found = self.secure_boot_state();
         match (&self.policy.secure_boot, found) {
-            (EventRule::Unchecked(reason), Ok(on)) => {
-                note(checks, ROW, format!("{}; unchecked: {reason}", on_or_off(on)))
-            }
-            (EventRule::Unchecked(reason), Err(_)) => note(checks, ROW, format!("unchecked: {reason}")),
-            (EventRule::Check(wanted), Ok(on)) if *wanted == on => {
-                checks.pass(ROW, Class::Policy, on_or_off(on).to_owned())
-            }
-            (EventRule::Check(wanted), Ok(on)) => {
+            (Rule::Unchecked(reason), Ok(on)) => note(checks, ROW, format!("{}; unchecked: {reason}", on_or_off(on))),
+            (Rule::Unchecked(reason), Err(_)) => note(checks, ROW, format!("unchecked: {reason}")),
+            (Rule::Check(wanted), Ok(on)) if *wanted == on => checks.pass(ROW, Class::Policy, on_or_off(on).to_owned()),
+            (Rule::Check(wanted), Ok(on)) => {
                 let detail = format!("Secure Boot was {}, the policy wants it {}", on_or_off(on), on_or_off(*wanted));
                 checks.fail(
                     ROW,
@@ -288,7 +128,7 @@ impl<'a> Rows<'a> {
                     "boot the machine as the policy wants, or accept it in the policy file",
                 );
             }
-            (EventRule::Check(_), Err(why)) => self.open(checks, ROW, &why),
+            (Rule::Check(_), Err(why)) => self.open(checks, ROW, &why),
         }
     }
 
@@ -328,8 +168,12 @@ impl<'a> Rows<'a> {
             Ok(listed) => listed,
             Err(reason) => return note(checks, ROW, format!("unchecked: {reason}")),
         };
-        let sections = match self.sections() {
-            Ok(sections) => sections,
+        let sections = match self.loader() {
+            Ok(Loader::Stub(sections)) => sections,
+            Ok(Loader::Grub) => {
+                let detail = "nothing was measured into PCR 11: no unified kernel image was started".to_owned();
+                return checks.fail(ROW, Class::Policy, detail, LIST);
+            }
             Err(why) => return self.open(checks, ROW, &why),
         };
         for (name, digest) in &sections {
@@ -347,30 +191,30 @@ impl<'a> Rows<'a> {
     }
 
     /// Kernel or initrd: a section of a unified kernel image, or a file that GRUB read.
-    fn file(&self, checks: &mut Checks, row: &'static str, section: &'static str, rule_of: &EventRule<Vec<[u8; 32]>>) {
+    fn file(&self, checks: &mut Checks, row: &'static str, section: &'static str, rule_of: &Rule<Vec<[u8; 32]>>) {
         let digests = match rule(rule_of) {
             Ok(digests) => digests,
             Err(reason) => return note(checks, row, format!("unchecked: {reason}")),
         };
-        if let Ok(sections) = self.sections() {
-            match sections.get(section) {
+        let sections = match self.loader() {
+            Ok(loader) => loader,
+            Err(why) => return self.open(checks, row, &why),
+        };
+        if let Loader::Stub(sections) = sections {
+            return match sections.get(section) {
                 Some(digest) if among(digests, digest) => {
-                    checks.pass(
-                        row,
-                        Class::Policy,
-                        format!("section {section} of PCR 11 is {digest}, as listed{}", self.by_whom()),
-                    );
+                    let detail = format!("section {section} of PCR 11 is {digest}, as listed{}", self.by_whom());
+                    checks.pass(row, Class::Policy, detail);
                 }
                 Some(digest) => {
                     let detail = format!("section {section} of PCR 11 is {digest}, which the policy does not list");
                     checks.fail(row, Class::Policy, detail, LIST);
                 }
                 None => self.open(checks, row, &format!("PCR 11 has no section {section}")),
-            }
-            return;
+            };
         }
         let Some(events) = self.events(9) else {
-            return self.open(checks, row, "neither PCR 11 nor PCR 9 is explained");
+            return self.open(checks, row, "PCR 9 is not among the explained registers");
         };
         if !events.iter().any(|event| among(digests, event.digest())) {
             let detail = format!("none of the {} files of PCR 9 is listed for it", events.len());
@@ -382,7 +226,7 @@ impl<'a> Rows<'a> {
     /// Files that a boot loader may have read, by all lists of the policy.
     fn may_be_read(&self, digest: &Digest) -> bool {
         let EventPolicy { kernel, initrd, cmdline, loader_files, .. } = self.policy;
-        let file = |listed: &EventRule<Vec<[u8; 32]>>| rule(listed).is_ok_and(|digests| among(digests, digest));
+        let file = |listed: &Rule<Vec<[u8; 32]>>| rule(listed).is_ok_and(|digests| among(digests, digest));
         // The kernel measures the options that it was started with into PCR 9 itself.
         file(kernel)
             || file(initrd)
@@ -396,7 +240,11 @@ impl<'a> Rows<'a> {
             Ok(texts) => texts,
             Err(reason) => return note(checks, ROW, format!("unchecked: {reason}")),
         };
-        if let Ok(sections) = self.sections() {
+        let loader = match self.loader() {
+            Ok(loader) => loader,
+            Err(why) => return self.open(checks, ROW, &why),
+        };
+        if let Loader::Stub(sections) = loader {
             let Some(replacing) = self.events(12) else {
                 return self.open(
                     checks,
@@ -426,7 +274,7 @@ impl<'a> Rows<'a> {
             };
         }
         let Some(events) = self.events(8) else {
-            return self.open(checks, ROW, "neither PCR 11 nor PCR 8 is explained");
+            return self.open(checks, ROW, "PCR 8 is not among the explained registers");
         };
         if !events.iter().any(|event| spelt(texts, event.digest())) {
             let detail = format!("none of the {} texts of PCR 8 is listed", events.len());
@@ -483,10 +331,10 @@ fn closed(
     }
 }
 
-fn rule<T>(rule: &EventRule<T>) -> Result<&T, &str> {
+fn rule<T>(rule: &Rule<T>) -> Result<&T, &str> {
     match rule {
-        EventRule::Check(asked) => Ok(asked),
-        EventRule::Unchecked(reason) => Err(reason),
+        Rule::Check(asked) => Ok(asked),
+        Rule::Unchecked(reason) => Err(reason),
     }
 }
 
@@ -518,4 +366,353 @@ fn on_or_off(on: bool) -> &'static str {
 
 fn is_separator(event: &BelievedEvent<'_, '_>) -> bool {
     is_digest_of(event.digest(), &SEPARATOR)
+}
+
+#[cfg(test)]
+mod tests {
+    use sha2::{Digest as _, Sha256};
+
+    use measured_boot::{Bank, PcrSet, PcrValue, Unreplayed};
+
+    use super::{
+        super::{event_policy::MeasuredBinary, explained_log::PHASES},
+        *,
+    };
+    use crate::{Outcome, registers};
+
+    const LOG: &[u8] = include_bytes!("../../../tests/vectors/tpm/boot.bin");
+    const REGISTERS: &[u8] = include_bytes!("../../../tests/vectors/tpm/pcrs.txt");
+    const CMDLINE: &str = "root=/dev/mapper/root ro quiet";
+
+    fn sha(data: &[u8]) -> [u8; 32] {
+        Sha256::digest(data).into()
+    }
+
+    /// The log with these events behind it: register, what was measured, what the log says.
+    fn with(log: &[u8], events: &[(u32, &[u8], &[u8])]) -> Vec<u8> {
+        let mut log = log.to_vec();
+        for (register, measured, stated) in events {
+            for word in [*register, 0xD, 1] {
+                log.extend(word.to_le_bytes());
+            }
+            log.extend(0xB_u16.to_le_bytes());
+            log.extend(sha(measured));
+            log.extend(u32::try_from(stated.len()).unwrap().to_le_bytes());
+            log.extend(*stated);
+        }
+        log
+    }
+
+    /// The header alone.
+    fn empty() -> Vec<u8> {
+        let length = usize::from(LOG[28]);
+        LOG[..32 + length].to_vec()
+    }
+
+    /// What registers a machine has on which all of this was measured; 11 in any case.
+    fn left_by(log: &[u8]) -> PcrSet {
+        let mut set = Unreplayed::parse(log).unwrap().claimed_pcrs(Bank::Sha256).unwrap();
+        let _ = set.insert(measured_boot::PcrIndex::new(11).unwrap(), PcrValue::zero(Bank::Sha256));
+        set
+    }
+
+    fn good() -> EventPolicy {
+        let check = |data: &[u8]| Rule::Check(vec![sha(data)]);
+        let section = |name: &str, data: &[u8]| (name.to_owned(), vec![sha(data)]);
+        let sections = [
+            section(".linux", b"a kernel"),
+            section(".osrel", b"NAME=Sealgate\n"),
+            section(".cmdline", &[CMDLINE.as_bytes(), &[0]].concat()),
+            section(".initrd", b"an initial file system"),
+        ];
+        EventPolicy {
+            secure_boot: Rule::Check(true),
+            programs: check(b"Authenticode content of the unified kernel image"),
+            uki: Rule::Check(sections.into()),
+            kernel: check(b"a kernel"),
+            initrd: check(b"an initial file system"),
+            cmdline: Rule::Check(vec![CMDLINE.to_owned()]),
+            ..EventPolicy::unchecked("a test")
+        }
+    }
+
+    struct Judged(Vec<crate::Check>);
+
+    impl Judged {
+        fn by(log: &[u8], registers: &PcrSet, policy: &EventPolicy) -> Self {
+            let mut checks = Checks::default();
+            let replayed = replay(&mut checks, log, registers, Word::Quote);
+            judge(&mut checks, replayed.as_ref(), policy);
+            Self(checks.into_inner())
+        }
+
+        fn row(&self, name: &str) -> (Outcome, &str) {
+            let check = self.0.iter().find(|check| check.name == name).unwrap();
+            (check.outcome, &check.detail)
+        }
+
+        fn outcome(&self, name: &str) -> Outcome {
+            self.row(name).0
+        }
+
+        /// The only row that fails, and its words.
+        fn fails(&self, name: &str, says: &str) {
+            let failed: Vec<_> = self.0.iter().filter(|check| check.outcome == Outcome::Fail).collect();
+            assert_eq!(failed.iter().map(|check| check.name).collect::<Vec<_>>(), [name], "{failed:?}");
+            assert!(failed[0].detail.contains(says), "{}", failed[0].detail);
+            assert!(failed[0].fix.is_some());
+        }
+
+        fn required_and_open(&self, name: &str) {
+            let check = self.0.iter().find(|check| check.name == name).unwrap();
+            assert_eq!((check.outcome, check.required), (Outcome::NotChecked, true), "{check:?}");
+        }
+    }
+
+    fn booted() -> PcrSet {
+        registers(REGISTERS).unwrap()
+    }
+
+    #[test]
+    fn a_boot_as_listed_passes_row_by_row() {
+        let judged = Judged::by(LOG, &booted(), &good());
+        for row in [
+            "event-log",
+            "event-secure-boot",
+            "event-programs",
+            "event-uki",
+            "event-kernel",
+            "event-initrd",
+            "event-cmdline",
+        ] {
+            assert_eq!(judged.outcome(row), Outcome::Pass, "{row}: {}", judged.row(row).1);
+        }
+        assert!(judged.row("event-log").1.contains("phase leave-initrd"));
+        assert!(judged.row("event-log").1.contains("not in it: 15"));
+        assert_eq!(judged.row("event-binary"), (Outcome::NotChecked, "unchecked: a test"));
+    }
+
+    #[test]
+    fn each_row_fails_by_itself() {
+        let other = || Rule::Check(vec![[9; 32]]);
+        for (policy, row, says) in [
+            (EventPolicy { secure_boot: Rule::Check(false), ..good() }, "event-secure-boot", "was on"),
+            (EventPolicy { programs: other(), ..good() }, "event-programs", "PCR 4 holds"),
+            (EventPolicy { uki: Rule::Check(BTreeMap::new()), ..good() }, "event-uki", "section .cmdline"),
+            (EventPolicy { kernel: other(), ..good() }, "event-kernel", "section .linux"),
+            (EventPolicy { initrd: other(), ..good() }, "event-initrd", "section .initrd"),
+            (EventPolicy { cmdline: Rule::Check(vec!["ro".into()]), ..good() }, "event-cmdline", "no text"),
+        ] {
+            Judged::by(LOG, &booted(), &policy).fails(row, says);
+        }
+        let mut listed = good();
+        if let Rule::Check(sections) = &mut listed.uki {
+            sections.insert(".dtb".into(), vec![[1; 32]]);
+        }
+        Judged::by(LOG, &booted(), &listed).fails("event-uki", ".dtb was not measured");
+    }
+
+    #[test]
+    fn registers_that_the_log_does_not_give_leave_every_question_open() {
+        let mut registers = left_by(LOG);
+        let four = measured_boot::PcrIndex::new(4).unwrap();
+        registers = registers.iter().filter(|(index, _)| *index != four).fold(
+            PcrSet::new(Bank::Sha256),
+            |mut set, (index, value)| {
+                set.insert(index, value.clone()).unwrap();
+                set
+            },
+        );
+        // Not quoted: open.
+        let judged = Judged::by(LOG, &registers, &good());
+        judged.required_and_open("event-programs");
+        assert_eq!(judged.outcome("event-kernel"), Outcome::Pass);
+        // Another value: nothing is believed.
+        registers.insert(four, PcrValue::zero(Bank::Sha256)).unwrap();
+        let judged = Judged::by(LOG, &registers, &good());
+        judged.fails("event-log", "PCR 4");
+        for row in ["event-secure-boot", "event-programs", "event-uki", "event-kernel", "event-initrd", "event-cmdline"]
+        {
+            judged.required_and_open(row);
+        }
+        let mut checks = Checks::default();
+        check(&mut checks, None, None, &good());
+        Judged(checks.into_inner()).required_and_open("event-kernel");
+        let mut checks = Checks::default();
+        check(&mut checks, Some(LOG), None, &EventPolicy::unchecked("a test"));
+        assert_eq!(Judged(checks.into_inner()).outcome("event-log"), Outcome::NotChecked);
+    }
+
+    /// What another kernel can do: extend more, and call it what it likes.
+    #[test]
+    fn a_running_system_cannot_talk_its_own_kernel_away() {
+        let good_kernel: [(u32, &[u8], &[u8]); 2] = [(11, b".linux\0", b".linux"), (11, b"a kernel", b".linux")];
+        let evil = with(LOG, &good_kernel);
+        let judged = Judged::by(&evil, &left_by(&evil), &good());
+        for row in ["event-uki", "event-kernel", "event-initrd", "event-cmdline"] {
+            assert_ne!(judged.outcome(row), Outcome::Pass, "{row}: a section that is there twice says nothing");
+        }
+        // Nor by spoiling PCR 11 and then measuring as GRUB would have.
+        let spoilt = with(
+            LOG,
+            &[
+                (11, b"spoilt", b""),
+                (9, b"a kernel", b""),
+                (9, b"an initial file system", b""),
+                (8, CMDLINE.as_bytes(), b""),
+            ],
+        );
+        let registers = left_by(&spoilt);
+        let without_11 = registers.iter().filter(|(index, _)| index.number() != 11).fold(
+            PcrSet::new(Bank::Sha256),
+            |mut set, (index, value)| {
+                set.insert(index, value.clone()).unwrap();
+                set
+            },
+        );
+        for registers in [registers, without_11] {
+            let judged = Judged::by(&spoilt, &registers, &good());
+            for row in ["event-uki", "event-kernel", "event-initrd", "event-cmdline"] {
+                judged.required_and_open(row);
+            }
+        }
+        // Under GRUB the kernel that runs is in PCR 9 before whatever it adds.
+        let grub = with(&empty(), &[(9, b"another kernel", b"/vmlinuz"), (9, b"a kernel", b"/vmlinuz")]);
+        let policy = EventPolicy { kernel: good().kernel, ..EventPolicy::unchecked("a test") };
+        Judged::by(&grub, &left_by(&grub), &policy).fails("event-kernel", "the log calls it \"/vmlinuz\"");
+        // And calling it a remark takes it out of the replay.
+        let mut renamed = grub.clone();
+        let at = empty().len() + 4;
+        renamed[at] = 3;
+        let judged = Judged::by(&renamed, &left_by(&grub), &policy);
+        assert_eq!((judged.outcome("event-log"), judged.outcome("event-kernel")), (Outcome::Fail, Outcome::NotChecked));
+        // A program that is not listed comes after one that is.
+        let twice = with(LOG, &[(4, b"an evil loader", b"")]);
+        let judged = Judged::by(&twice, &left_by(&twice), &good());
+        judged.fails("event-programs", "PCR 4 holds");
+    }
+
+    fn secure_boot(on: u8) -> Vec<u8> {
+        let data = Unreplayed::parse(LOG).unwrap().replay(&left_by(LOG)).unwrap();
+        let event = data.events().find_map(|event| {
+            let data = event.measured_data()?;
+            Variable::parse(data)?.secure_boot()?.ok().map(|_| data.to_vec())
+        });
+        let mut data = event.unwrap();
+        *data.last_mut().unwrap() = on;
+        data
+    }
+
+    #[test]
+    fn secure_boot_is_what_the_firmware_said_before_its_separator() {
+        let (on, off, separator) = (secure_boot(1), secure_boot(0), [0; 4]);
+        let policy = EventPolicy { secure_boot: Rule::Check(true), ..EventPolicy::unchecked("a test") };
+        let row = |events: &[(u32, &[u8], &[u8])]| {
+            let log = with(&empty(), events);
+            let judged = Judged::by(&log, &left_by(&log), &policy);
+            judged.outcome("event-secure-boot")
+        };
+        assert_eq!(row(&[(7, &on, &on), (7, &separator, &separator)]), Outcome::Pass);
+        assert_eq!(row(&[(7, &off, &off), (7, &separator, &separator)]), Outcome::Fail);
+        // The true event in disguise, a made-up one by the running system behind the separator.
+        assert_eq!(row(&[(7, &off, b"?"), (7, &separator, &separator), (7, &on, &on)]), Outcome::NotChecked);
+        assert_eq!(row(&[(7, &off, &off), (7, &separator, &separator), (7, &on, &on)]), Outcome::Fail);
+        assert_eq!(row(&[(7, &off, &on), (7, &separator, &separator)]), Outcome::NotChecked);
+        assert_eq!(row(&[(7, &on, &on), (7, &off, &off), (7, &separator, &separator)]), Outcome::NotChecked);
+        assert_eq!(row(&[(7, &on, &on)]), Outcome::NotChecked, "no separator");
+        assert_eq!(row(&[(7, &secure_boot(2), &secure_boot(2)), (7, &separator, &separator)]), Outcome::NotChecked);
+    }
+
+    #[test]
+    fn what_replaces_the_command_line_is_the_command_line() {
+        let zeros = |log: &[u8]| {
+            let mut set = left_by(log);
+            let twelve = measured_boot::PcrIndex::new(12).unwrap();
+            if set.value(twelve).is_none() {
+                set.insert(twelve, PcrValue::zero(Bank::Sha256)).unwrap();
+            }
+            set
+        };
+        assert_eq!(Judged::by(LOG, &zeros(LOG), &good()).outcome("event-cmdline"), Outcome::Pass);
+        // Without PCR 12 nobody knows.
+        Judged::by(LOG, &left_by(LOG), &good()).required_and_open("event-cmdline");
+        let wide: Vec<u8> = CMDLINE.encode_utf16().chain([0]).flat_map(u16::to_le_bytes).collect();
+        let same = with(LOG, &[(12, &wide, &wide)]);
+        assert_eq!(Judged::by(&same, &zeros(&same), &good()).outcome("event-cmdline"), Outcome::Pass);
+        let other = with(LOG, &[(12, &wide, &wide), (12, b"init=/bin/sh", b"root=/dev/mapper/root ro quiet")]);
+        Judged::by(&other, &zeros(&other), &good()).fails("event-cmdline", "PCR 12 holds");
+    }
+
+    #[test]
+    fn under_grub_every_file_and_every_text_has_to_be_listed() {
+        let options: Vec<u8> = format!("BOOT_IMAGE={CMDLINE}").encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let log = with(
+            &empty(),
+            &[
+                (8, b"set default=0", b"grub_cmd: set default=0\0"),
+                (8, CMDLINE.as_bytes(), b"kernel_cmdline: root=/dev/mapper/root ro quiet\0"),
+                (9, b"menu", b"grub.cfg\0"),
+                (9, b"a kernel", b"/vmlinuz\0"),
+                (9, b"an initial file system", b"/initrd\0"),
+                (9, &options, b"LOADED_IMAGE::LoadOptions\0"),
+            ],
+        );
+        let whole = EventPolicy {
+            kernel: good().kernel,
+            initrd: good().initrd,
+            cmdline: good().cmdline,
+            loader_files: vec![sha(b"menu")],
+            loader_commands: vec![sha(b"set default=0")],
+            ..EventPolicy::unchecked("a test")
+        };
+        let judged = Judged::by(&log, &left_by(&log), &whole);
+        for row in ["event-kernel", "event-initrd", "event-cmdline"] {
+            assert_eq!(judged.outcome(row), Outcome::Pass, "{row}: {}", judged.row(row).1);
+            assert!(judged.row(row).1.contains("which program measured it is not checked"));
+        }
+        let policy = EventPolicy { loader_commands: vec![], ..whole.clone() };
+        Judged::by(&log, &left_by(&log), &policy)
+            .fails("event-cmdline", "the log calls it \"grub_cmd: set default=0\"");
+        let policy = EventPolicy { loader_files: vec![], initrd: Rule::Unchecked(String::new()), ..whole };
+        Judged::by(&log, &left_by(&log), &policy).fails("event-kernel", "grub.cfg");
+    }
+
+    #[test]
+    fn a_binary_is_all_that_its_register_holds() {
+        let log = with(&empty(), &[(13, b"the gateway", b"gateway")]);
+        let rule = |digest| EventPolicy {
+            binary: Rule::Check(MeasuredBinary { register: 13, digests: vec![digest] }),
+            ..EventPolicy::unchecked("a test")
+        };
+        assert_eq!(Judged::by(&log, &left_by(&log), &rule(sha(b"the gateway"))).outcome("event-binary"), Outcome::Pass);
+        Judged::by(&log, &left_by(&log), &rule([1; 32])).fails("event-binary", "PCR 13 holds");
+        let more = with(&log, &[(13, b"something else", b"gateway")]);
+        Judged::by(&more, &left_by(&more), &rule(sha(b"the gateway"))).fails("event-binary", "PCR 13 holds");
+        Judged::by(LOG, &left_by(LOG), &rule([1; 32])).required_and_open("event-binary");
+    }
+
+    #[test]
+    fn systemd_goes_on_in_its_own_order_and_nobody_else_does() {
+        let stub = left_by(LOG);
+        let eleven = measured_boot::PcrIndex::new(11).unwrap();
+        let after = |phases: &[&str]| {
+            let value = phases.iter().fold(stub.value(eleven).unwrap().clone(), |value, phase| {
+                value.extend(&Bank::Sha256.hash(phase.as_bytes())).unwrap()
+            });
+            let mut set = PcrSet::new(Bank::Sha256);
+            set.insert(eleven, value).unwrap();
+            set
+        };
+        for count in 0..=PHASES.len() {
+            assert_eq!(
+                Judged::by(LOG, &after(&PHASES[..count]), &good()).outcome("event-kernel"),
+                Outcome::Pass,
+                "{count}"
+            );
+        }
+        for phases in [&["leave-initrd", "enter-initrd"][..], &["shutdown"], &["enter-initrd", "evil"]] {
+            let judged = Judged::by(LOG, &after(phases), &good());
+            judged.required_and_open("event-kernel");
+        }
+    }
 }

@@ -37,7 +37,8 @@ impl<'a> Variable<'a> {
     /// The value of `SecureBoot`: on, off, or something else; `None` if it is another variable.
     pub(super) fn secure_boot(&self) -> Option<Result<bool, ()>> {
         (self.vendor == GLOBAL && self.text() == "SecureBoot").then_some(match self.value {
-            [0] => Ok(false),
+            // A firmware without the variable measures it empty.
+            [] | [0] => Ok(false),
             [1] => Ok(true),
             _ => Err(()),
         })
@@ -116,7 +117,7 @@ fn text(data: &[u8]) -> Option<String> {
         data.chunks_exact(2).filter_map(|unit| Some(u16::from_le_bytes(*unit.first_chunk()?))).collect();
     let text = String::from_utf16(&units).ok()?;
     let text = text.strip_suffix('\0').unwrap_or(&text);
-    (data.len() % 2 == 0 && printable(text)).then(|| text.to_owned())
+    (data.len().is_multiple_of(2) && printable(text)).then(|| text.to_owned())
 }
 
 fn stated_text(data: &[u8]) -> Option<&str> {
@@ -132,4 +133,41 @@ fn printable(text: &str) -> bool {
 fn short(text: &str) -> String {
     let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST).collect();
     if text.chars().nth(LONGEST).is_some() { format!("{line}…") } else { line }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variable_is_read_whole_or_not_at_all() {
+        let data = |value: &[u8]| {
+            let name: Vec<u8> = "SecureBoot".encode_utf16().flat_map(u16::to_le_bytes).collect();
+            [&GLOBAL[..], &10_u64.to_le_bytes(), &(value.len() as u64).to_le_bytes(), &name, value].concat()
+        };
+        let state = |data: &[u8]| Variable::parse(data).and_then(|variable| variable.secure_boot());
+        assert_eq!(state(&data(&[1])), Some(Ok(true)));
+        assert_eq!((state(&data(&[0])), state(&data(&[]))), (Some(Ok(false)), Some(Ok(false))));
+        assert_eq!((state(&data(&[2])), state(&data(&[1, 0]))), (Some(Err(())), Some(Err(()))));
+        let good = data(&[1]);
+        for length in 0..good.len() {
+            assert_eq!(Variable::parse(&good[..length]), None, "{length}");
+        }
+        assert_eq!(Variable::parse(&[&good[..], &[0]].concat()), None);
+        let mut other = good.clone();
+        other[0] ^= 1;
+        assert_eq!(state(&other), None, "another vendor's variable of that name");
+        other[16..24].fill(0xFF);
+        assert_eq!(Variable::parse(&other), None);
+    }
+
+    #[test]
+    fn texts_of_strangers_are_one_short_line() {
+        assert_eq!(text(b"a\0"), Some("a".to_owned()));
+        assert_eq!(text(&[b'a', 0, b'b', 0, 0, 0]), Some("ab".to_owned()));
+        assert_eq!((text(b"\x1b[2J"), text(&[0xFF]), text(b"")), (None, None, None));
+        assert_eq!(short("a\nb"), "a b");
+        assert_eq!(short(&"x".repeat(201)).chars().count(), 201);
+        assert!(short(&"x".repeat(201)).ends_with('…') && !short(&"x".repeat(200)).ends_with('…'));
+    }
 }

@@ -136,7 +136,7 @@ mod tests {
     fn lengths_end_where_the_bytes_do_and_nothing_is_left_over() {
         let mut reader = Reader::new(&[0, 3, 1, 2, 3, 9]);
         assert_eq!(reader.sized("x", 3), Ok(&[1, 2, 3][..]));
-        assert!(reader.clone().finish("x").is_err_and(|error| error.problem == MarshalProblem::Trailing(1)));
+        assert!(reader.finish("x").is_err_and(|error| error.problem == MarshalProblem::Trailing(1)));
         assert_eq!(reader.u8("y"), Ok(9));
         assert!(reader.finish("x").is_ok());
         let one_past = Reader::new(&[0, 4, 1, 2, 3, 9]).sized("x", 3).unwrap_err();

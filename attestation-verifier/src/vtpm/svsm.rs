@@ -40,6 +40,12 @@ impl<'a> SvsmManifest<'a> {
     /// Reads the frame: the length is the whole of it, data lies behind the entries, no service is there twice, no two
     /// share a byte.
     ///
+    /// ```
+    /// use attestation_verifier::{SvsmError, SvsmManifest};
+    ///
+    /// assert_eq!(SvsmManifest::parse(b"").err(), Some(SvsmError::Length { found: 0 }));
+    /// ```
+    ///
     /// # Errors
     /// [`SvsmError`].
     pub fn parse(bytes: &'a [u8]) -> Result<Self, SvsmError> {
@@ -135,5 +141,87 @@ impl SvsmError {
                 "the SVSM that the report speaks for wrote this manifest: do not believe it"
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rsa::rand_core::OsRng;
+    use software_psp::{QuoteKey, manifest_report_data, services_manifest};
+
+    use super::*;
+
+    fn manifest() -> (Vec<u8>, [u8; 34]) {
+        let key = QuoteKey::p384(&mut OsRng);
+        (services_manifest(&key), key.name())
+    }
+
+    /// A manifest of these services: GUID, offset, length.
+    fn made(entries: &[(u8, u32, u32)], data: usize) -> Vec<u8> {
+        let length = HEADER + entries.len() * ENTRY + data;
+        let count = u32::try_from(entries.len()).unwrap();
+        let mut bytes = [&MANIFEST[..], &u32::try_from(length).unwrap().to_le_bytes(), &count.to_le_bytes()].concat();
+        for (guid, offset, length) in entries {
+            bytes.extend([&[*guid; 16][..], &offset.to_le_bytes(), &length.to_le_bytes()].concat());
+        }
+        bytes.resize(length, 0);
+        bytes
+    }
+
+    #[test]
+    fn a_manifest_names_the_endorsement_key_and_the_report_names_the_manifest() {
+        let (bytes, name) = manifest();
+        let read = SvsmManifest::parse(&bytes).unwrap();
+        assert_eq!(read.endorsement_key().unwrap().name(), &name);
+        assert_eq!(read.report_data(&[7; 64]), manifest_report_data(&[7; 64], &bytes));
+        assert_ne!(read.report_data(&[7; 64]), read.report_data(&[8; 64]));
+    }
+
+    #[test]
+    fn a_manifest_of_any_other_length_is_none() {
+        let (bytes, _) = manifest();
+        for length in 0..bytes.len() {
+            assert!(SvsmManifest::parse(&bytes[..length]).is_err(), "{length}");
+        }
+        let longer = [&bytes[..], &[0]].concat();
+        assert_eq!(SvsmManifest::parse(&longer).unwrap_err(), SvsmError::Length { found: longer.len() });
+        assert!(SvsmManifest::parse(&vec![0; LONGEST + 1]).is_err());
+    }
+
+    #[test]
+    fn no_bit_of_the_frame_can_be_another_one_without_notice() {
+        let (bytes, name) = manifest();
+        for at in 0..HEADER + ENTRY {
+            for bit in 0..8 {
+                let mut other = bytes.clone();
+                other[at] ^= 1 << bit;
+                let key = SvsmManifest::parse(&other).and_then(|manifest| manifest.endorsement_key());
+                assert!(!key.is_ok_and(|key| *key.name() == name), "byte {at}, bit {bit}");
+            }
+        }
+    }
+
+    #[test]
+    fn entries_stay_in_their_places() {
+        let parse = |bytes: &[u8]| SvsmManifest::parse(bytes).map(|_| ());
+        assert_eq!(parse(&made(&[(1, 72, 8), (2, 80, 8)], 16)), Ok(()));
+        assert_eq!(parse(&made(&[], 0)), Ok(()));
+        for (entries, at) in [
+            (vec![(1, 71, 8), (2, 80, 8)], 0),
+            (vec![(1, 72, 8), (2, 79, 9)], 1),
+            (vec![(1, 72, 8), (1, 80, 8)], 1),
+            (vec![(1, 72, 8), (2, 81, 8)], 1),
+            (vec![(1, u32::MAX, 8), (2, 80, 8)], 0),
+            (vec![(1, 72, u32::MAX), (2, 80, 8)], 0),
+            (vec![(1, 0, 8), (2, 80, 8)], 0),
+        ] {
+            assert_eq!(parse(&made(&entries, 16)), Err(SvsmError::Entry { at }), "{entries:?}");
+        }
+        let many =
+            |count: u8| -> Vec<(u8, u32, u32)> { (0..count).map(|at| (at, 24 + 24 * u32::from(count), 0)).collect() };
+        assert_eq!(parse(&made(&many(16), 0)), Ok(()));
+        assert_eq!(parse(&made(&many(17), 0)), Err(SvsmError::TooManyServices));
+        let no_vtpm = made(&[(1, 48, 8)], 8);
+        assert_eq!(SvsmManifest::parse(&no_vtpm).unwrap().endorsement_key(), Err(SvsmError::NoVtpm));
     }
 }

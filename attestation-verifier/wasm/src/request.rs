@@ -15,7 +15,7 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 struct Request {
     /// Time at which dates and revocation are judged, RFC 3339.
     at: String,
-    /// `strict`, or the text of a policy file.
+    /// The name of a preset, or the text of a policy file. Without it: `strict`.
     #[serde(default = "strict")]
     policy: String,
     /// A root other than AMD's, DER or PEM.
@@ -122,9 +122,9 @@ pub fn answer(request: &[u8]) -> String {
 
 fn judge(request: Request) -> Result<Verdict, String> {
     let at = clock::parse(&request.at).ok_or("at: want a time such as 2026-03-01T00:00:00Z")?;
-    let policy = match request.policy.as_str() {
-        "strict" => Policy::strict(),
-        text => Policy::from_toml(text).map_err(|error| format!("policy: {error}"))?,
+    let policy = match Policy::preset(&request.policy) {
+        Some(preset) => preset,
+        None => Policy::from_toml(&request.policy).map_err(|error| format!("policy: {error}"))?,
     };
     let root = request.trust_root.as_ref().map(|root| one_certificate(&root.bytes)).transpose();
     let root = root.map_err(|error| format!("trustRoot: {error}"))?;
@@ -222,7 +222,7 @@ fn bundle_question<'a>(
     anchor: &'a TrustAnchor<'a>,
     crls: &'a [Vec<u8>],
 ) -> BundleQuestion<'a> {
-    BundleQuestion { bundle: &bundle.bytes, anchor, nonce: nonce.map(|nonce| nonce.0.as_slice()), crls }
+    BundleQuestion { bundle: &bundle.bytes, anchor, nonce: nonce.map(|nonce| nonce.0.as_slice()), crls, releases: &[] }
 }
 
 fn unreadable(check: &'static str, member: &str, error: &CollateralError, at: UnixSeconds) -> Verdict {

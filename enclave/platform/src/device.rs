@@ -1,6 +1,6 @@
 //! The two ways to the secure processor of an SEV-SNP guest, behind one answer.
 
-use sha2::{Digest, Sha512};
+use attestation_verifier::{SvsmError, SvsmManifest};
 
 use crate::{EvidenceError, VekKind, source::expect_report};
 
@@ -18,8 +18,8 @@ pub struct DeviceAnswer {
 }
 
 impl DeviceAnswer {
-    /// Checks length, REPORT_DATA and SIGNING_KEY. With a manifest, REPORT_DATA is SHA-512(report_data ‖ manifest) (AMD
-    /// 58019, attestation protocol).
+    /// Checks length, REPORT_DATA and SIGNING_KEY. With a manifest, which has to name a vTPM, REPORT_DATA is the
+    /// manifest's with our bytes as its nonce.
     pub(crate) fn check(
         report: Vec<u8>,
         table: Vec<u8>,
@@ -28,7 +28,13 @@ impl DeviceAnswer {
     ) -> Result<Self, EvidenceError> {
         let expected = match &svsm_manifest {
             None => *report_data,
-            Some(manifest) => Sha512::new().chain_update(report_data).chain_update(manifest).finalize().into(),
+            Some(bytes) => {
+                let manifest = SvsmManifest::parse(bytes).map_err(EvidenceError::SvsmManifest)?;
+                if let Err(error @ SvsmError::NoVtpm) = manifest.endorsement_key() {
+                    return Err(EvidenceError::SvsmManifest(error));
+                }
+                manifest.report_data(report_data)
+            }
         };
         let vek_kind = expect_report(&report, &expected)?;
         Ok(Self { report, vek_kind, table, svsm_manifest })

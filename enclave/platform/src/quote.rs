@@ -1,7 +1,5 @@
 //! What the vTPM signs: the attestation key and quotes of registers.
 
-use sha2::{Digest as _, Sha256};
-
 use crate::TpmError;
 
 /// The key that signs quotes, as the core names it.
@@ -24,17 +22,6 @@ pub struct TpmQuote {
     pub signature: Vec<u8>,
     /// Register and value, SHA-256 bank, ascending: read until they agree with the quote's digest.
     pub pcrs: Vec<(u8, [u8; 32])>,
-}
-
-impl TpmQuote {
-    /// What the TPM hashes: the values in ascending order of their registers.
-    pub(crate) fn digest_of(pcrs: &[(u8, [u8; 32])]) -> Vec<u8> {
-        let mut hash = Sha256::new();
-        for (_, value) in pcrs {
-            hash.update(value);
-        }
-        hash.finalize().to_vec()
-    }
 }
 
 /// Refuses what is no ascending list of registers 0 to 23.

@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, fmt, io, path::PathBuf};
 
+use attestation_verifier::SvsmError;
 use base64::{Engine, prelude::BASE64_STANDARD};
 pub use software_psp::VekKind;
 use software_psp::{PspError, REPORT_LENGTH};
@@ -144,6 +145,8 @@ pub enum EvidenceError {
     KeyGone,
     /// SVSM services were asked for, and there are none.
     NoSvsm,
+    /// The SVSM's list of services cannot be read, or has no vTPM in it.
+    SvsmManifest(SvsmError),
     /// Others used the interface at the same time, at every attempt.
     Busy {
         /// How often we tried.
@@ -186,6 +189,7 @@ impl EvidenceError {
             Self::Host { .. } => "ask whoever runs the host: its hypervisor does not pass attestation requests on",
             Self::KeyGone => "reboot this guest: its key to the secure processor is gone until then",
             Self::NoSvsm => "run below an SVSM with Linux 6.11 or later, or take the SVSM out of the configuration",
+            Self::SvsmManifest(_) => "start the guest below an SVSM with a vTPM, COCONUT-SVSM for example",
             Self::Busy { .. } => "end the other program that asks for reports, or try again",
             Self::WrongReport { .. } => "do not trust this machine: what answers is not an SEV-SNP processor",
             Self::BadTable { .. } => "the host's certificate table is broken: on the host, load the certificates again",
@@ -206,6 +210,7 @@ impl fmt::Display for EvidenceError {
             Self::Host { code } => write!(f, "evidence: the host refused the request with code {code}"),
             Self::KeyGone => f.write_str("evidence: the kernel has destroyed its key to the secure processor"),
             Self::NoSvsm => f.write_str("evidence: the kernel offers no services of an SVSM"),
+            Self::SvsmManifest(error) => write!(f, "evidence: {error}"),
             Self::Busy { attempts } => write!(f, "evidence: the interface was in use at all of {attempts} attempts"),
             Self::WrongReport { what } => write!(f, "evidence: the report is not the one asked for: {what}"),
             Self::BadTable { what } => write!(f, "evidence: the host's certificate table: {what}"),

@@ -246,12 +246,10 @@ fn is_busy(source: &io::Error) -> bool {
 mod tests {
     use std::collections::VecDeque;
 
-    use sha2::{Digest, Sha512};
-    use software_psp::{ChipId, Product, ReportRequest};
+    use attestation_verifier::SvsmError;
+    use software_psp::{ChipId, Product, QuoteKey, ReportRequest, manifest_report_data, services_manifest};
 
     use super::*;
-
-    const MANIFEST: &[u8] = b"services manifest";
 
     /// A double of the kernel's files: reports are well formed and unsigned.
     struct DoubleFiles {
@@ -262,13 +260,17 @@ mod tests {
         table: Option<Vec<u8>>,
         /// Whether the guest runs below an SVSM, and whether its report was asked for.
         svsm: Option<bool>,
+        /// What `manifestblob` holds, and what the report covers.
         manifest: Option<Vec<u8>>,
+        covered: Vec<u8>,
         /// Kernels before 6.10 have none.
         floor: Option<&'static str>,
         privlevel: Vec<u8>,
         /// What happens when `outblob` is read, in turn; afterwards all goes well.
         outblob: VecDeque<Trouble>,
         auxblob: VecDeque<io::ErrorKind>,
+        /// How many of our writes another program follows at once with one of its own.
+        overtaken: u32,
         created: usize,
         removed: usize,
         pauses: u32,
@@ -294,11 +296,13 @@ mod tests {
                 provider: "sev_guest",
                 table: None,
                 svsm: None,
-                manifest: Some(MANIFEST.to_vec()),
+                manifest: None,
+                covered: Vec::new(),
                 floor: Some("0"),
                 privlevel: Vec::new(),
                 outblob: VecDeque::new(),
                 auxblob: VecDeque::new(),
+                overtaken: 0,
                 created: 0,
                 removed: 0,
                 pauses: 0,
@@ -315,6 +319,11 @@ mod tests {
         fn write(&mut self, file: &Path, bytes: &[u8]) -> io::Result<()> {
             self.generation += 1;
             match (file.file_name().and_then(|name| name.to_str()), self.svsm) {
+                (Some("inblob"), _) if self.overtaken > 0 => {
+                    self.overtaken -= 1;
+                    self.generation += 1;
+                    self.inblob = vec![9; 64];
+                }
                 (Some("inblob"), _) => self.inblob = bytes.to_vec(),
                 (Some("privlevel"), _) => self.privlevel = bytes.to_vec(),
                 (Some("service_provider"), Some(_)) => {
@@ -357,7 +366,7 @@ mod tests {
         fn report(&mut self) -> io::Result<Vec<u8>> {
             let mut report_data: [u8; 64] = self.inblob.clone().try_into().expect("64 bytes were written");
             if self.svsm == Some(true) {
-                report_data = Sha512::new().chain_update(report_data).chain_update(MANIFEST).finalize().into();
+                report_data = manifest_report_data(&report_data, &self.covered);
             }
             let mut length = software_psp::REPORT_LENGTH;
             match self.outblob.pop_front() {
@@ -426,6 +435,8 @@ mod tests {
             let always = tsm([trouble; 6]);
             assert!(matches!(always.report(&[7; 64]), Err(EvidenceError::Busy { .. })));
         }
+        let overtaken = Tsm::over(DoubleFiles { overtaken: 2, ..DoubleFiles::default() });
+        assert_eq!(report_data(&overtaken.report(&[7; 64]).expect("third attempt")), [7; 64]);
         // The generation does not show it, the report does.
         let silent = tsm([Trouble::OtherReport]);
         assert!(matches!(silent.report(&[7; 64]), Err(EvidenceError::WrongReport { what: "REPORT_DATA" })));
@@ -469,17 +480,29 @@ mod tests {
         }
     }
 
+    /// A guest below an SVSM that shows one manifest and has the report cover another, or the same.
+    fn below_svsm(shown: &[u8], covered: &[u8]) -> Result<DeviceAnswer, EvidenceError> {
+        let (manifest, covered) = (Some(shown.to_vec()), covered.to_vec());
+        let files = DoubleFiles { svsm: Some(false), manifest, covered, ..DoubleFiles::default() };
+        Tsm::over(files).with_svsm().report(&[7; 64])
+    }
+
     #[test]
     fn an_svsms_report_covers_our_bytes_and_its_manifest() {
-        let tsm = Tsm::over(DoubleFiles { svsm: Some(false), ..DoubleFiles::default() }).with_svsm();
-        let answer = tsm.report(&[7; 64]).expect("report");
-        assert_eq!(answer.svsm_manifest.as_deref(), Some(MANIFEST));
-        let covered: [u8; 64] = Sha512::new().chain_update([7; 64]).chain_update(MANIFEST).finalize().into();
-        assert_eq!(report_data(&answer), covered);
+        let manifest = services_manifest(&QuoteKey::p384(&mut rand_core::OsRng));
+        let answer = below_svsm(&manifest, &manifest).expect("report");
+        assert_eq!(answer.svsm_manifest.as_ref(), Some(&manifest));
+        assert_eq!(report_data(&answer), manifest_report_data(&[7; 64], &manifest));
 
-        let swapped = DoubleFiles { svsm: Some(false), manifest: Some(b"another".to_vec()), ..DoubleFiles::default() };
-        let answer = Tsm::over(swapped).with_svsm().report(&[7; 64]);
-        assert!(matches!(answer, Err(EvidenceError::WrongReport { what: "REPORT_DATA" })), "{answer:?}");
+        let other = services_manifest(&QuoteKey::p384(&mut rand_core::OsRng));
+        let swapped = below_svsm(&other, &manifest);
+        assert!(matches!(swapped, Err(EvidenceError::WrongReport { what: "REPORT_DATA" })), "{swapped:?}");
+        let broken = below_svsm(b"no manifest", b"no manifest");
+        assert!(matches!(broken, Err(EvidenceError::SvsmManifest(_))), "{broken:?}");
+        // Header, and no services.
+        let empty = [&manifest[..16], &24u32.to_le_bytes(), &[0; 4]].concat();
+        let without = below_svsm(&empty, &empty);
+        assert!(matches!(without, Err(EvidenceError::SvsmManifest(SvsmError::NoVtpm))), "{without:?}");
     }
 
     #[test]

@@ -7,8 +7,6 @@
     reason = "a failed expectation is the test's answer"
 )]
 
-mod common;
-
 use std::{
     collections::VecDeque,
     fs,
@@ -21,12 +19,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+use attestation_verifier::{Hcl, Ring, RuntimeClaims, SignatureForm, SignedQuote, Unverified};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use platform::{
     AkChoice, AttestationKey, Azure, AzureError, Chain, Collateral, CollateralError, Der, Evidence, EvidenceError,
     EvidenceSource, LiveEvidence, Patience, Quoter, Tpm, TpmError, TpmQuoter, VekKind, Vtpm, doctor,
 };
-use sealgate_tests::{Swtpm, opened_processor};
+use sealgate_tests::{Swtpm, opened_processor, paravisor};
 use sha2::{Digest, Sha256};
 use software_psp::SoftwarePsp;
 
@@ -80,7 +79,7 @@ impl Paravisor {
         Self {
             show: Box::new(show),
             input: Some(vec![0; 64]),
-            key: common::spki(&AK),
+            key: paravisor::spki(&AK),
             seen: Arc::default(),
             rivals: VecDeque::new(),
             may_define: true,
@@ -132,7 +131,7 @@ impl Vtpm for Paravisor {
 
 /// A blob of full size for these 64 bytes.
 fn genuine(psp: &SoftwarePsp, user_data: &[u8; 64]) -> Vec<u8> {
-    common::blob(psp, &common::claims(&AK, Some(&EK), Some(user_data)), 2600)
+    paravisor::blob(psp, &paravisor::claims(&AK, Some(&EK), Some(user_data)), 2600)
 }
 
 fn collect(paravisor: Paravisor) -> Result<Evidence, EvidenceError> {
@@ -284,7 +283,7 @@ fn machines_that_cannot_do_it_are_told_at_once() {
     assert_eq!(seen.lock().expect("lock").writes, 0, "nothing is written on another machine");
 
     let psp = opened_processor();
-    let paravisor = Paravisor::that(move |_| common::blob(&psp, &common::claims(&AK, None, None), 2048));
+    let paravisor = Paravisor::that(move |_| paravisor::blob(&psp, &paravisor::claims(&AK, None, None), 2048));
     let seen = Arc::clone(&paravisor.seen);
     let error = refused(paravisor);
     assert!(matches!(error, AzureError::NoUserData) && error.fix().contains("deallocate"), "{error}");
@@ -300,9 +299,9 @@ fn machines_that_cannot_do_it_are_told_at_once() {
 
     let psp = opened_processor();
     let error = refused(Paravisor::that(move |asked| {
-        let claims = common::claims(&AK, None, Some(asked));
+        let claims = paravisor::claims(&AK, None, Some(asked));
         let twice = format!("{{\"user-data\":\"{}\",{}", hex::encode(asked), &claims[1..]);
-        common::blob(&psp, &twice, 2600)
+        paravisor::blob(&psp, &twice, 2600)
     }));
     assert!(matches!(error, AzureError::Claims { .. }) && error.to_string().contains("twice"), "{error}");
 }
@@ -313,8 +312,8 @@ fn a_key_that_is_not_in_the_claims_is_named_with_the_one_that_is() {
     let mut paravisor = Paravisor::that(move |asked| genuine(&psp, asked));
     let mut other = AK;
     other[255] ^= 1;
-    paravisor.key = common::spki(&other);
-    let fingerprint = |modulus| hex::encode(Sha256::digest(common::spki(modulus)));
+    paravisor.key = paravisor::spki(&other);
+    let fingerprint = |modulus| hex::encode(Sha256::digest(paravisor::spki(modulus)));
     let (ours, theirs) = (fingerprint(&other), fingerprint(&AK));
     let error = refused(paravisor);
     assert!(matches!(&error, AzureError::OtherKey { in_tpm, in_claims } if *in_tpm == ours && *in_claims == theirs));
@@ -348,7 +347,7 @@ fn genuine_blobs_are_read_as_their_machines_wrote_them() {
         let modulus = BASE64_URL_SAFE_NO_PAD.decode(key["n"].as_str().expect("n")).expect("base64url");
         let shown = blob.clone();
         let mut paravisor = Paravisor::that(move |_| shown.clone());
-        paravisor.key = common::spki(&modulus.try_into().expect("RSA-2048"));
+        paravisor.key = paravisor::spki(&modulus.try_into().expect("RSA-2048"));
         let source = Azure::over(paravisor, folder(), Patience { attempts: 1, ..Patience::USUAL });
         let Some(user_data) = runtime["user-data"].as_str() else {
             let error = source.collect(&[0; 64]).expect_err("the oldest paravisor");
@@ -374,7 +373,7 @@ impl Machine {
     /// With the key where Azure has it, and a blob of the largest size the software TPM takes.
     fn start() -> Self {
         let tpm = Arc::new(Swtpm::start());
-        common::keep_a_key(&tpm, common::FIT, "0x81000003");
+        paravisor::keep_a_key(&tpm, paravisor::FIT, "0x81000003");
         let quoter = TpmQuoter::open(&tpm.tcti(), Azure::KEY).expect("open");
         let mut opened = Tpm::open(&tpm.tcti()).expect("open");
         // libtpms takes 2048 bytes for an index (TPM2_PT_NV_INDEX_MAX); a newer one may take Azure's 2600.
@@ -384,8 +383,8 @@ impl Machine {
     }
 
     fn blob(&self, user_data: &[u8; 64]) -> Vec<u8> {
-        let ak = common::modulus(&self.quoter.key().spki);
-        common::blob(&opened_processor(), &common::claims(&ak, None, Some(user_data)), 2048)
+        let ak = paravisor::modulus(&self.quoter.key().spki);
+        paravisor::blob(&opened_processor(), &paravisor::claims(&ak, None, Some(user_data)), 2048)
     }
 
     fn put(&self, blob: &[u8]) {
@@ -446,7 +445,7 @@ fn a_software_tpm_whose_key_was_replaced_is_refused() {
     machine.put(&machine.blob(&RD));
     machine.tpm.tool("tpm2_evictcontrol", &["-Q", "-C", "o", "-c", "0x81000003"]);
     machine.tpm.tool("tpm2_changeeps", &[]);
-    common::keep_a_key(&machine.tpm, common::FIT, "0x81000003");
+    paravisor::keep_a_key(&machine.tpm, paravisor::FIT, "0x81000003");
     let error = Azure::at(&machine.tpm.tcti(), folder()).collect(&RD).expect_err("another key");
     assert!(matches!(error, EvidenceError::Azure(AzureError::OtherKey { .. })), "{error}");
     machine.tpm.tool("tpm2_evictcontrol", &["-Q", "-C", "o", "-c", "0x81000003"]);
@@ -456,6 +455,32 @@ fn a_software_tpm_whose_key_was_replaced_is_refused() {
         matches!(error, EvidenceError::Azure(AzureError::Tpm(TpmError::NoKey { handle })) if handle == none),
         "{error}"
     );
+}
+
+/// The whole way of a stranger, except that whose report it is stays open: report, claims, key, quote, registers.
+#[test]
+fn a_verifier_walks_from_the_report_to_the_registers() {
+    let tpm = Swtpm::start();
+    paravisor::keep_a_key(&tpm, paravisor::FIT, "0x81000003");
+    let quoter = TpmQuoter::open(&tpm.tcti(), Azure::KEY).expect("open");
+    let ak = paravisor::modulus(&quoter.key().spki);
+    let psp = opened_processor();
+    let mut paravisor =
+        Paravisor::that(move |asked| paravisor::blob(&psp, &paravisor::claims(&ak, Some(&EK), Some(asked)), 2600));
+    paravisor.key = quoter.key().spki.clone();
+    let evidence = collect(paravisor).expect("evidence");
+    let q = [0x51; 32];
+    let quote = quoter.quote(&q, &[4, 7, 11, 12, 13, 14, 15]).expect("quote");
+
+    let hcl = Hcl::parse(evidence.hcl.as_deref().expect("blob")).expect("a blob");
+    assert_eq!(hcl.report().bytes(), &evidence.report[..]);
+    let claims = RuntimeClaims::parse(hcl.claims(&evidence.report_data()).expect("hashed")).expect("claims");
+    assert_eq!(claims.user_data(), Some(&RD));
+    claims.complete().expect("with the endorsement key");
+    let signed = SignedQuote { attest: &quote.attest, signature: &quote.signature, form: SignatureForm::Tpm };
+    let verified = Unverified(signed).verify(claims.ak(), &Ring).expect("by the key in the claims");
+    assert_eq!(verified.extra_data(), q);
+    assert_eq!(verified.registers(&quote.pcrs).expect("those it signs").value(15), Some(&[0; 32]));
 }
 
 #[test]
@@ -474,7 +499,7 @@ fn the_doctor_tells_what_the_paravisor_offers() {
     let key = row(&machine, "attestation key");
     assert!(key.detail.contains("RSA-2048") && key.detail.contains("0x81000003"), "{}", key.detail);
     // Another machine's blob names another machine's key.
-    machine.put(&common::blob(&opened_processor(), &common::claims(&AK, None, Some(&RD)), 2048));
+    machine.put(&paravisor::blob(&opened_processor(), &paravisor::claims(&AK, None, Some(&RD)), 2048));
     let report = row(&machine, "azure report");
     assert_eq!(report.state, doctor::State::Unknown, "{}", report.detail);
     assert!(report.detail.contains("is not HCLAkPub") && report.detail.contains("fix:"), "{}", report.detail);

@@ -6,8 +6,6 @@
     reason = "a failed expectation is the test's answer"
 )]
 
-mod common;
-
 use std::{
     fs,
     io::{Read, Write},
@@ -21,7 +19,10 @@ use std::{
 
 use platform::{AkChoice, Quoter, Tpm, TpmError, TpmQuote, TpmQuoter};
 use ring::signature::{ECDSA_P256_SHA256_FIXED, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
-use sealgate_tests::tpm::{self, Swtpm};
+use sealgate_tests::{
+    paravisor,
+    tpm::{self, Swtpm},
+};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
@@ -162,9 +163,9 @@ fn a_persistent_key_quotes_as_azures_does() {
     let error = TpmQuoter::open(&tpm.tcti(), azure).err().expect("no key yet");
     assert!(matches!(error, TpmError::NoKey { handle: 0x8100_0003 }), "{error}");
     assert!(error.fix().contains("paravisor"), "{}", error.fix());
-    common::keep_a_key(&tpm, common::FIT, "0x81000003");
+    paravisor::keep_a_key(&tpm, paravisor::FIT, "0x81000003");
     // An endorsement key where the convention has it.
-    common::keep_a_key(&tpm, &common::FIT.replace("sign", "decrypt"), "0x81010001");
+    paravisor::keep_a_key(&tpm, &paravisor::FIT.replace("sign", "decrypt"), "0x81010001");
     let quoter = TpmQuoter::open(&tpm.tcti(), azure).expect("open");
     let quote = quoter.quote(&Q, &PCRS).expect("quote");
     let quoted = checked(&quote, &quoter.key().spki);
@@ -179,9 +180,9 @@ fn a_persistent_key_quotes_as_azures_does() {
 
 #[test]
 fn a_key_that_could_sign_anything_is_refused() {
-    for attributes in [common::FIT.replace("|restricted", ""), common::FIT.replace("sign", "decrypt")] {
+    for attributes in [paravisor::FIT.replace("|restricted", ""), paravisor::FIT.replace("sign", "decrypt")] {
         let tpm = Swtpm::start();
-        common::keep_a_key(&tpm, &attributes, "0x81000003");
+        paravisor::keep_a_key(&tpm, &attributes, "0x81000003");
         let error = TpmQuoter::open(&tpm.tcti(), AkChoice::Persistent(0x8100_0003)).err().expect("refused");
         assert!(matches!(error, TpmError::UnfitKey { .. }), "{error}");
         assert!(error.to_string().contains("0x81000003"), "{error}");
@@ -191,7 +192,7 @@ fn a_key_that_could_sign_anything_is_refused() {
 #[test]
 fn a_register_that_changes_between_read_and_quote_is_read_again() {
     let tpm = Swtpm::start();
-    let busy = Busy::before(tpm.port(), 1);
+    let busy = Between::us_and(tpm.port(), Trouble::Extends { times: 1 });
     let quoter = TpmQuoter::open(&busy.tcti(), AkChoice::Ours).expect("open");
     let quote = quoter.quote(&Q, &PCRS).expect("quote");
     assert_eq!(busy.quotes(), 2, "the first did not agree");
@@ -204,7 +205,7 @@ fn a_register_that_changes_between_read_and_quote_is_read_again() {
 #[test]
 fn registers_that_never_rest_are_given_up() {
     let tpm = Swtpm::start();
-    let busy = Busy::before(tpm.port(), u32::MAX);
+    let busy = Between::us_and(tpm.port(), Trouble::Extends { times: u32::MAX });
     let quoter = TpmQuoter::open(&busy.tcti(), AkChoice::Ours).expect("open");
     let error = quoter.quote(&Q, &PCRS).expect_err("they change at every attempt");
     assert!(matches!(error, TpmError::Unsteady), "{error}");
@@ -217,7 +218,7 @@ fn registers_that_never_rest_are_given_up() {
 #[test]
 fn registers_that_cannot_be_quoted_are_refused_before_the_tpm_is_asked() {
     let tpm = Swtpm::start();
-    let busy = Busy::before(tpm.port(), 0);
+    let busy = Between::us_and(tpm.port(), Trouble::Extends { times: 0 });
     let quoter = TpmQuoter::open(&busy.tcti(), AkChoice::Ours).expect("open");
     for indices in [&[][..], &[24], &[7, 4], &[4, 4]] {
         let error = quoter.quote(&Q, indices).expect_err("refused");
@@ -226,26 +227,49 @@ fn registers_that_cannot_be_quoted_are_refused_before_the_tpm_is_asked() {
     assert_eq!(busy.quotes(), 0);
 }
 
-/// A machine on which somebody extends register 12 just before quotes: stands between us and the TPM.
-struct Busy {
+#[test]
+fn a_quote_over_other_bytes_is_refused() {
+    let tpm = Swtpm::start();
+    let replaying = Between::us_and(tpm.port(), Trouble::Replays);
+    let quoter = TpmQuoter::open(&replaying.tcti(), AkChoice::Ours).expect("open");
+    quoter.quote(&Q, &PCRS).expect("the first is what was asked for");
+    quoter.quote(&Q, &PCRS).expect("and so is the same once more");
+    for (qualifying, indices) in [([0x52; 32], &PCRS[..]), (Q, &[4, 7])] {
+        let error = quoter.quote(&qualifying, indices).expect_err("an earlier one");
+        assert!(matches!(error, TpmError::Wrong { .. }) && error.to_string().contains("something else"), "{error}");
+    }
+}
+
+/// What happens between us and the TPM.
+#[derive(Clone, Copy)]
+enum Trouble {
+    /// Somebody extends register 12 just before each of the first quotes.
+    Extends { times: u32 },
+    /// Every quote is answered by the first one.
+    Replays,
+}
+
+/// Stands between us and the TPM.
+struct Between {
     port: u16,
     quotes: Arc<AtomicU32>,
 }
 
-impl Busy {
-    fn before(tpm: u16, times: u32) -> Self {
+impl Between {
+    fn us_and(tpm: u16, trouble: Trouble) -> Self {
         let port = tpm::free_pair();
         let quotes = Arc::new(AtomicU32::new(0));
         for (from, to) in [(port, tpm), (port + 1, tpm + 1)] {
             let listener = TcpListener::bind(("127.0.0.1", from)).expect("a free port");
             let quotes = Arc::clone(&quotes);
             thread::spawn(move || {
+                let mut kept = None;
                 for client in listener.incoming() {
                     let client = client.expect("client");
                     let server = TcpStream::connect(("127.0.0.1", to)).expect("TPM");
                     if to == tpm {
                         // Commands: one at a time, each with its answer.
-                        while exchange(&client, &server, &quotes, times).is_ok() {}
+                        while exchange(&client, &server, &quotes, trouble, &mut kept).is_ok() {}
                     } else {
                         let (from, to) = (client.try_clone().expect("clone"), server.try_clone().expect("clone"));
                         let answers = thread::spawn(move || copy(&server, &client));
@@ -267,20 +291,30 @@ impl Busy {
     }
 }
 
-/// One command and its answer; before a TPM2_Quote, one TPM2_PCR_Extend of ours.
-fn exchange(client: &TcpStream, server: &TcpStream, quotes: &AtomicU32, times: u32) -> std::io::Result<()> {
+/// One command and its answer, with trouble around TPM2_Quote.
+fn exchange(
+    client: &TcpStream,
+    mut server: &TcpStream,
+    quotes: &AtomicU32,
+    trouble: Trouble,
+    kept: &mut Option<Vec<u8>>,
+) -> std::io::Result<()> {
     let command = message(client)?;
-    if command[6..10] == 0x158u32.to_be_bytes() && quotes.fetch_add(1, Relaxed) < times {
-        // Register 12, by the empty password; one digest, SHA-256.
+    let is_quote = command[6..10] == 0x158u32.to_be_bytes();
+    let before = if is_quote { quotes.fetch_add(1, Relaxed) } else { 0 };
+    if is_quote && matches!(trouble, Trouble::Extends { times } if before < times) {
+        // TPM2_PCR_Extend of register 12 by the empty password; one digest, SHA-256.
         let parts = ["8002", "00000041", "00000182", "0000000c", "00000009", "40000009", "0000", "00", "0000"];
         let mut extend = hex::decode(parts.concat() + "00000001000b").expect("hex");
         extend.extend([0xEE; 32]);
-        (&*server).write_all(&extend)?;
-        let answer = message(server)?;
-        assert_eq!(answer[6..10], [0; 4], "extended");
+        server.write_all(&extend)?;
+        assert_eq!(message(server)?[6..10], [0; 4], "extended");
     }
-    (&*server).write_all(&command)?;
-    (&*client).write_all(&message(server)?)
+    server.write_all(&command)?;
+    let answer = message(server)?;
+    let replayed = is_quote && matches!(trouble, Trouble::Replays);
+    let answer = if replayed { kept.get_or_insert(answer) } else { &answer };
+    (&*client).write_all(answer)
 }
 
 /// Tag, length of the whole, the rest (part 1, 18).

@@ -3,16 +3,10 @@
 use std::{path::PathBuf, time::Duration};
 
 use ::evidence::core::Platform;
+use platform::{EVENT_LOG, Imds, Kds};
 use serde::Deserialize;
 
 use super::Fault;
-
-/// Where Linux keeps the firmware's log.
-const EVENT_LOG: &str = "/sys/kernel/security/tpm0/binary_bios_measurements";
-/// AMD's key distribution service.
-const KEY_DISTRIBUTION: &str = "https://kdsintf.amd.com";
-/// Azure's metadata service.
-const METADATA: &str = "http://169.254.169.254";
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -77,7 +71,7 @@ pub(crate) struct EvidenceConfig {
     pub(crate) event_log: PathBuf,
     /// AMD's key distribution service; `None`: what the host does not hand out is missing.
     pub(crate) key_distribution: Option<String>,
-    /// Azure's metadata service.
+    /// Where Azure's metadata service hands out certificates.
     pub(crate) metadata: String,
     /// How long the first nonce of a batch waits for others.
     pub(crate) nonce_window: Duration,
@@ -94,7 +88,7 @@ impl EvidenceConfig {
             quoted.sort_unstable();
         }
         let key_distribution = match raw.key_distribution.as_deref() {
-            None => Some(KEY_DISTRIBUTION.to_owned()),
+            None => Some(Kds::AMD.to_owned()),
             Some("none") => None,
             Some(url) => Some(service("evidence.key_distribution", url)?),
         };
@@ -103,7 +97,7 @@ impl EvidenceConfig {
             quoted,
             event_log: raw.event_log.unwrap_or_else(|| PathBuf::from(EVENT_LOG)),
             key_distribution,
-            metadata: service("evidence.metadata", raw.metadata.as_deref().unwrap_or(METADATA))?,
+            metadata: service("evidence.metadata", raw.metadata.as_deref().unwrap_or(Imds::AZURE))?,
             nonce_window: millis("evidence.nonce_window_ms", raw.nonce_window_ms, 20, 1..=1_000)?,
             nonce_interval: millis("evidence.nonce_interval_ms", raw.nonce_interval_ms, 100, 10..=60_000)?,
         })

@@ -5,7 +5,7 @@ use rsa::{RsaPrivateKey, rand_core::CryptoRngCore};
 use time::OffsetDateTime;
 
 use crate::{
-    Draft, Product, PspError, Vek, VekKind, VekRequest,
+    Draft, Extension, Product, PspError, Vek, VekKind, VekRequest,
     certificate::{self, CaProfile},
 };
 
@@ -169,10 +169,25 @@ impl Authority {
     /// # Errors
     /// [`PspError::Encoding`] if the root's key does not encode.
     pub fn crl(&self, request: &CrlRequest, rng: &mut impl CryptoRngCore) -> Result<Vec<u8>, PspError> {
+        self.crl_with(request, &[], &[], rng)
+    }
+
+    /// The same with extensions in each entry, and more extensions of the list than AMD's have.
+    ///
+    /// # Errors
+    /// As [`Authority::crl`].
+    pub fn crl_with(
+        &self,
+        request: &CrlRequest,
+        of_entries: &[Extension],
+        of_list: &[Extension],
+        rng: &mut impl CryptoRngCore,
+    ) -> Result<Vec<u8>, PspError> {
         let key_id = certificate::key_id(&self.ark.key.to_public_key())?;
         let updates = (request.this_update, request.next_update);
-        let name = ark_name(self.product);
-        Ok(certificate::crl(&name, key_id, request.number, updates, &request.revoked, &self.ark.key, rng))
+        let (name, key) = (ark_name(self.product), &self.ark.key);
+        let extensions = (of_entries, of_list);
+        Ok(certificate::crl(&name, key_id, request.number, updates, &request.revoked, extensions, key, rng))
     }
 
     /// An endorsement certificate as AMD would write it, for any key, to be changed at will before
@@ -208,6 +223,27 @@ impl Authority {
             Some(which) => self.ca(which),
         };
         Ok(draft.sign(&ca.ok_or_else(|| PspError::Encoding("VLEK: no ASVK was made".into()))?.key, rng))
+    }
+
+    /// A certificate around any signed part, with any algorithm named beside it and any length of salt, by the root's key
+    /// or, if `by` names one, an intermediate's.
+    ///
+    /// # Errors
+    /// [`PspError::Encoding`] if that intermediate was never made.
+    pub fn forge(
+        &self,
+        by: Option<Intermediate>,
+        to_be_signed: &[u8],
+        algorithm: &[u8],
+        salt: usize,
+        rng: &mut impl CryptoRngCore,
+    ) -> Result<Vec<u8>, PspError> {
+        let ca = match by {
+            None => Some(&self.ark),
+            Some(which) => self.ca(which),
+        };
+        let ca = ca.ok_or_else(|| PspError::Encoding("VLEK: no ASVK was made".into()))?;
+        Ok(certificate::signed_with_salt(to_be_signed, algorithm, &ca.key, salt, rng))
     }
 
     /// The ASK once more, same key, but without the right to sign certificates: a verifier must refuse it.

@@ -257,16 +257,26 @@ pub(crate) fn crl(
     number: u64,
     updates: (OffsetDateTime, OffsetDateTime),
     revoked: &[u64],
+    (of_entries, of_list): (&[Extension], &[Extension]),
     issuer: &RsaPrivateKey,
     rng: &mut impl CryptoRngCore,
 ) -> Vec<u8> {
     let algorithm = Scheme::Amd.algorithm(false);
-    let entries: Vec<Vec<u8>> =
-        revoked.iter().map(|serial| der::sequence(&[der::integer(*serial), der::time(updates.0)])).collect();
-    let extensions = der::sequence(&[
+    let of_entries: Vec<Vec<u8>> = of_entries.iter().map(Extension::der).collect();
+    let entry = |serial: &u64| {
+        let mut members = vec![der::integer(*serial), der::time(updates.0)];
+        if !of_entries.is_empty() {
+            members.push(der::sequence(&of_entries));
+        }
+        der::sequence(&members)
+    };
+    let entries: Vec<Vec<u8>> = revoked.iter().map(entry).collect();
+    let mut extensions = vec![
         extension(&[2, 5, 29, 35], false, &der::sequence(&[der::tlv(0x80, &issuer_key_id)])).der(),
         extension(&[2, 5, 29, 20], false, &der::integer(number)).der(),
-    ]);
+    ];
+    extensions.extend(of_list.iter().map(Extension::der));
+    let extensions = der::sequence(&extensions);
     let mut members =
         vec![der::integer(1), algorithm.clone(), name(issuer_name), der::time(updates.0), der::time(updates.1)];
     if !entries.is_empty() {
@@ -351,4 +361,16 @@ fn signed(
         Scheme::Pkcs1 => pkcs1v15::SigningKey::<Sha384>::new(key).sign_with_rng(rng, tbs).to_vec(),
     };
     der::sequence(&[tbs.to_vec(), algorithm.to_vec(), der::bits(0, &signature)])
+}
+
+/// Any signed part with any algorithm beside it, and a salt of any length.
+pub(crate) fn signed_with_salt(
+    tbs: &[u8],
+    algorithm: &[u8],
+    issuer: &RsaPrivateKey,
+    salt: usize,
+    rng: &mut impl CryptoRngCore,
+) -> Vec<u8> {
+    let signature = SigningKey::<Sha384>::new_with_salt_len(issuer.clone(), salt).sign_with_rng(rng, tbs);
+    der::sequence(&[tbs.to_vec(), algorithm.to_vec(), der::bits(0, &signature.to_vec())])
 }

@@ -1,6 +1,7 @@
 //! Attestation keys, and quotes by them.
 
 use attestation_verifier::PublicArea;
+use sha2::{Digest as _, Sha256};
 use tss_esapi::{
     Error,
     attributes::ObjectAttributesBuilder,
@@ -19,7 +20,7 @@ use tss_esapi::{
 };
 
 use super::linux::{ATTEMPTS, Tpm, failed, selection};
-use crate::{AkChoice, AttestationKey, TpmError, TpmQuote, quote::registers};
+use crate::{AkChoice, AttestationKey, TpmError, TpmQuote};
 
 /// An attestation key that is loaded.
 #[derive(Clone)]
@@ -27,6 +28,8 @@ pub(super) struct LoadedKey {
     choice: AkChoice,
     handle: KeyHandle,
     key: AttestationKey,
+    /// Name of the key below its hierarchy: every quote carries it as `qualifiedSigner`.
+    qualified: Vec<u8>,
 }
 
 impl Tpm {
@@ -43,8 +46,7 @@ impl Tpm {
         qualifying: &[u8; 32],
         indices: &[u8],
     ) -> Result<TpmQuote, TpmError> {
-        registers(indices)?;
-        let handle = self.load_key(choice)?.handle;
+        let loaded = self.load_key(choice)?;
         let data = Data::try_from(qualifying.as_slice()).map_err(failed("encode what a quote is over"))?;
         for _ in 0..ATTEMPTS {
             let pcrs = self.register_values(indices)?;
@@ -52,10 +54,14 @@ impl Tpm {
             let (attest, signature) = self
                 .context
                 .execute_with_session(Some(AuthSession::Password), |context| {
-                    context.quote(handle, data.clone(), SignatureScheme::Null, selected.clone())
+                    context.quote(loaded.handle, data.clone(), SignatureScheme::Null, selected.clone())
                 })
                 .map_err(failed("quote its registers"))?;
-            if covers(&attest, &signature, &data, &selected)? == TpmQuote::digest_of(&pcrs) {
+            // A persistent handle may hold another key by now.
+            if attest.qualified_signer().value() != loaded.qualified {
+                return Err(TpmError::OtherKey);
+            }
+            if covers(&attest, &signature, &data, &selected)? == digest(&pcrs) {
                 return Ok(TpmQuote {
                     attest: attest.marshall().map_err(failed("encode a quote"))?,
                     signature: signature.marshall().map_err(failed("encode a quote's signature"))?,
@@ -91,58 +97,73 @@ impl Tpm {
         if let Some(loaded) = self.attestation.as_ref().filter(|loaded| loaded.choice == choice) {
             return Ok(loaded.clone());
         }
-        let (handle, public) = match choice {
+        let handle = match choice {
             AkChoice::Ours => self.make_key()?,
-            AkChoice::Persistent(handle) => self.read_key(handle)?.ok_or(TpmError::NoKey { handle })?,
+            AkChoice::Persistent(handle) => self.find_key(handle)?.ok_or(TpmError::NoKey { handle })?,
         };
+        let (public, qualified) = self.read_key(handle)?;
         let area = public_area(&public)?;
         if !area.attests() {
             return Err(TpmError::UnfitKey { choice });
         }
         // An endorsement key of a kind that verifiers do not take has no name to give them.
-        let ek = self.read_key(AkChoice::ENDORSEMENT)?.and_then(|(_, public)| public_area(&public).ok());
+        let ek = match self.find_key(AkChoice::ENDORSEMENT)? {
+            Some(handle) => public_area(&self.read_key(handle)?.0).ok(),
+            None => None,
+        };
         let key = AttestationKey {
             name: *area.name(),
             spki: area.key().spki().to_vec(),
             ek_name: ek.map(|area| *area.name()),
         };
-        let loaded = LoadedKey { choice, handle, key };
+        self.release_primary()?;
+        let loaded = LoadedKey { choice, handle, key, qualified };
         self.attestation = Some(loaded.clone());
         Ok(loaded)
     }
 
     /// A primary of the endorsement hierarchy: the same at every boot, also after TPM2_Clear, until the maker's seed is
     /// changed. It never leaves the TPM and is not kept in it.
-    fn make_key(&mut self) -> Result<(KeyHandle, Public), TpmError> {
+    fn make_key(&mut self) -> Result<KeyHandle, TpmError> {
         let session = self.primary()?.session;
         let template = attestation_template().map_err(failed("build the attestation key's template"))?;
-        let created = self
-            .context
+        self.context
             .execute_with_session(Some(session), |context| {
                 context.create_primary(Hierarchy::Endorsement, template, None, None, None, None)
             })
-            .map_err(failed("derive its attestation key"))?;
-        Ok((created.key_handle, created.out_public))
+            .map(|created| created.key_handle)
+            .map_err(failed("derive its attestation key"))
     }
 
-    /// Handle and public area of a persistent object; none if there is none.
-    fn read_key(&mut self, handle: u32) -> Result<Option<(KeyHandle, Public)>, TpmError> {
-        let audit = self.primary()?.audit;
+    /// A persistent object; none if there is none.
+    fn find_key(&mut self, handle: u32) -> Result<Option<KeyHandle>, TpmError> {
         let persistent = PersistentTpmHandle::new(handle).map_err(failed("encode a persistent handle"))?;
-        if !self.has_handle(handle)? {
+        if !self.has_key(handle)? {
             return Ok(None);
         }
-        let object = self
-            .context
+        self.context
             .execute_without_session(|context| context.tr_from_tpm_public(TpmHandle::Persistent(persistent)))
-            .map(KeyHandle::from)
-            .map_err(failed("find a persistent key"))?;
-        let (public, _, _) = self
-            .context
-            .execute_with_session(Some(audit), |context| context.read_public(object))
-            .map_err(failed("read a persistent key"))?;
-        Ok(Some((object, public)))
+            .map(|object| Some(KeyHandle::from(object)))
+            .map_err(failed("find a persistent key"))
     }
+
+    /// Public area and qualified name.
+    fn read_key(&mut self, handle: KeyHandle) -> Result<(Public, Vec<u8>), TpmError> {
+        let audit = self.primary()?.audit;
+        self.context
+            .execute_with_session(Some(audit), |context| context.read_public(handle))
+            .map(|(public, _, qualified)| (public, qualified.value().to_vec()))
+            .map_err(failed("read a key's public area"))
+    }
+}
+
+/// What the TPM hashes: the values in ascending order of their registers.
+fn digest(pcrs: &[(u8, [u8; 32])]) -> Vec<u8> {
+    let mut hash = Sha256::new();
+    for (_, value) in pcrs {
+        hash.update(value);
+    }
+    hash.finalize().to_vec()
 }
 
 /// The digest of registers in a quote that is over `data` and `selected`; any other quote is refused.
@@ -195,4 +216,40 @@ fn attestation_template() -> Result<Public, Error> {
         .with_ecc_parameters(parameters)
         .with_ecc_unique_identifier(EccPoint::default())
         .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use sealgate_tests::Swtpm;
+    use tss_esapi::interface_types::{dynamic_handles::Persistent, resource_handles::Provision};
+
+    use super::*;
+
+    #[test]
+    fn a_persistent_key_that_is_replaced_while_we_are_connected_does_not_quote() {
+        let tpm = Swtpm::start();
+        let mut tpm = Tpm::open(&tpm.tcti()).expect("open");
+        let at = Persistent::Persistent(PersistentTpmHandle::new(AkChoice::AZURE).expect("a handle"));
+        let keep = |tpm: &mut Tpm, hierarchy| {
+            let template = attestation_template().expect("template");
+            let kept = tpm.context.execute_with_session(Some(AuthSession::Password), |context| {
+                let made = context.create_primary(hierarchy, template, None, None, None, None)?.key_handle;
+                let kept = context.evict_control(Provision::Owner, made.into(), at)?;
+                context.execute_without_session(|context| context.flush_context(made.into()))?;
+                Ok::<_, Error>(kept)
+            });
+            kept.expect("kept")
+        };
+        let first = keep(&mut tpm, Hierarchy::Endorsement);
+        let choice = AkChoice::Persistent(AkChoice::AZURE);
+        tpm.quote(choice, &[1; 32], &[4]).expect("quote");
+        tpm.context
+            .execute_with_session(Some(AuthSession::Password), |context| {
+                context.evict_control(Provision::Owner, first, at)
+            })
+            .expect("removed");
+        keep(&mut tpm, Hierarchy::Owner);
+        let error = tpm.quote(choice, &[1; 32], &[4]).expect_err("another key");
+        assert!(matches!(error, TpmError::OtherKey), "{error}");
+    }
 }

@@ -10,7 +10,7 @@ use tss_esapi::{
         CapabilityType, PropertyTag, SessionType,
         response_code::{Tss2ResponseCode, Tss2ResponseCodeKind},
     },
-    handles::{KeyHandle, PcrHandle},
+    handles::{KeyHandle, ObjectHandle, PcrHandle, SessionHandle},
     interface_types::{
         algorithm::{HashingAlgorithm, PublicAlgorithm},
         ecc::EccCurve,
@@ -206,6 +206,23 @@ impl Tpm {
         let primary = Primary { handle, name, session, audit };
         self.primary = Some(primary.clone());
         Ok(primary)
+    }
+
+    /// Unloads the storage primary and ends its sessions. A session that is left open for days makes the kernel's
+    /// resource manager fail for everybody: the TPM saves no new context once the oldest is too far behind.
+    pub(super) fn release_primary(&mut self) -> Result<(), TpmError> {
+        let Some(primary) = self.primary.take() else { return Ok(()) };
+        let objects = [
+            SessionHandle::from(primary.session).into(),
+            SessionHandle::from(primary.audit).into(),
+            ObjectHandle::from(primary.handle),
+        ];
+        for object in objects {
+            self.context
+                .execute_without_session(|context| context.flush_context(object))
+                .map_err(failed("unload its storage key"))?;
+        }
+        Ok(())
     }
 
     pub(super) fn salted_session(

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{Tpm, TpmError};
-use crate::{AttestationKey, Quoter, TpmQuote};
+use crate::{AttestationKey, Quoter, TpmQuote, quote::registers};
 
 /// Which key signs.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -62,19 +62,33 @@ impl Quoter for TpmQuoter {
     }
 
     fn quote(&self, qualifying: &[u8; 32], pcrs: &[u8]) -> Result<TpmQuote, TpmError> {
+        registers(pcrs)?;
         // Poison means that another quote panicked: its connection is not used again.
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        // Taken out, so that after an error the next quote begins with a new connection.
-        let mut tpm = match open.take() {
-            Some(tpm) => tpm,
-            None => Tpm::open(&self.tcti)?,
-        };
+        // Taken out, so that one that failed is not used again. It may have failed because the machine slept.
+        if let Some(mut tpm) = open.take() {
+            match self.quote_by(&mut tpm, qualifying, pcrs) {
+                Err(TpmError::Failed { .. }) => {}
+                Ok(quote) => {
+                    *open = Some(tpm);
+                    return Ok(quote);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let mut tpm = Tpm::open(&self.tcti)?;
+        let quote = self.quote_by(&mut tpm, qualifying, pcrs)?;
+        *open = shared(&self.tcti).then_some(tpm);
+        Ok(quote)
+    }
+}
+
+impl TpmQuoter {
+    fn quote_by(&self, tpm: &mut Tpm, qualifying: &[u8; 32], pcrs: &[u8]) -> Result<TpmQuote, TpmError> {
         if tpm.attestation_key(self.choice)? != self.key {
             return Err(TpmError::OtherKey);
         }
-        let quote = tpm.quote(self.choice, qualifying, pcrs)?;
-        *open = shared(&self.tcti).then_some(tpm);
-        Ok(quote)
+        tpm.quote(self.choice, qualifying, pcrs)
     }
 }
 
