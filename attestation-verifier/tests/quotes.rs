@@ -17,8 +17,8 @@ use std::{
 };
 
 use attestation_verifier::{
-    AttestError, GivenKey, PublicArea, Quote, QuoteError, Ring, SignatureForm, SignedQuote, TpmKey, Unverified,
-    Verified, registers,
+    AttestError, ClaimsError, GivenKey, Hcl, PublicArea, Quote, QuoteError, Ring, RuntimeClaims, SignatureForm,
+    SignedQuote, TpmKey, Unverified, Verified, registers,
 };
 use common::{Said, read, vectors};
 use software_psp::{QuoteKey, QuoteRequest};
@@ -355,4 +355,40 @@ loader_commands = []
     let said = quote(&files, &with_log);
     assert_eq!((finding(&said), said.outcome("event-kernel")), (("does not hold", 5), "fail"));
     assert_eq!(said.failures().len(), 1, "{:?}", said.failures());
+}
+
+/// What of a bincode text comes next: a u64 length, little-endian, and so many parts of this size.
+fn taken<'a>(bytes: &mut &'a [u8], size: usize) -> &'a [u8] {
+    let (length, rest) = bytes.split_first_chunk::<8>().unwrap();
+    let (part, rest) = rest.split_at(usize::try_from(u64::from_le_bytes(*length)).unwrap() * size);
+    *bytes = rest;
+    part
+}
+
+#[test]
+fn a_genuine_azure_quote_of_a_package_verifies_and_its_claims_are_read() {
+    let dir = vectors().join("registry/az-cvm-vtpm-0.8.2");
+    let recorded = read(dir.join("quote.bin"));
+    let mut rest = &recorded[..];
+    let (signature, attest, values) = (taken(&mut rest, 1), taken(&mut rest, 1), taken(&mut rest, 32));
+    assert!(rest.is_empty());
+    let key = GivenKey::read(&read(dir.join("akpub.pem"))).unwrap();
+    let check = |attest: &[u8]| {
+        Unverified(SignedQuote { attest, signature, form: SignatureForm::Tool }).verify(key.key(), &Ring)
+    };
+    let quote = check(attest).unwrap();
+    assert_eq!(quote.extra_data(), b"challenge");
+    let values: Vec<(u8, [u8; 32])> = (0..24).zip(values.chunks(32).map(|value| value.try_into().unwrap())).collect();
+    assert_eq!(quote.registers(&values).unwrap().iter().count(), 24);
+    let mut flipped = attest.to_vec();
+    flipped[50] ^= 1;
+    assert!(matches!(check(&flipped), Err(QuoteError::Signature { .. })));
+
+    let claims = RuntimeClaims::parse(&read(dir.join("var-data.bin"))).unwrap();
+    assert!(claims.complete().is_ok() && claims.user_data() == Some(&[0; 64]));
+    let blob = read(vectors().join("registry/az-snp-vtpm-0.8.2/hcl-report-snp.bin"));
+    let hcl = Hcl::parse(&blob).unwrap();
+    let report_data = hcl.report().signed_bytes()[0x50..0x90].try_into().unwrap();
+    let claims = RuntimeClaims::parse(hcl.claims(report_data).unwrap()).unwrap();
+    assert_eq!(claims.complete(), Err(ClaimsError::NoEndorsementKey), "a blob of 2023");
 }
