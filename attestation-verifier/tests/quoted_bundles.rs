@@ -14,7 +14,7 @@ mod boot;
 #[path = "common/quoted.rs"]
 mod quoted;
 
-use attestation_verifier::{BootKind, NotProven, RegisterSet, Release, Verdict};
+use attestation_verifier::{BootKind, NotProven, Policy, RegisterSet, Release, Rule, Verdict, VtpmKind};
 use boot::{Boot, accepted, chip, key, outcome, rejected_by, sign};
 use evidence::{
     bundle::{Bundle, CarriedReport, EndorsedReport},
@@ -22,7 +22,7 @@ use evidence::{
     report_data::core_register,
     state::evidence_message,
 };
-use quoted::{ID_KEY, Quoted, judge_by};
+use quoted::{ID_KEY, Quoted, judge_by, judge_under};
 use rsa::rand_core::OsRng;
 use software_psp::{ClaimsHash, QuoteKey, QuoteRequest, manifest_report_data, runtime_claims};
 
@@ -546,6 +546,45 @@ fn whoever_vouches_for_the_registers_is_named() {
         for code in [NotProven::CodeHostVouched, NotProven::CodeVendorParavisor] {
             assert_eq!(verdict.not_proven.contains(&code), named == Some(code), "{code:?}");
         }
+    }
+}
+
+#[test]
+fn a_policy_says_who_may_run_the_vtpm_and_what_the_log_must_show() {
+    let accepts = |kinds: &[VtpmKind]| Policy { vtpm: Rule::Check(kinds.to_vec()), ..Policy::strict() };
+    for (machine, kind) in
+        [(Quoted::host(), VtpmKind::Host), (Quoted::azure(), VtpmKind::Paravisor), (Quoted::svsm(), VtpmKind::Svsm)]
+    {
+        let bundle = machine.bundle();
+        let verdict = judge_under(&bundle, &[], &accepts(&[VtpmKind::Software, kind]));
+        accepted(&verdict);
+        assert_eq!(outcome(&verdict, "vtpm-kind"), "pass");
+        let others: Vec<_> = VtpmKind::ALL.into_iter().filter(|other| *other != kind).collect();
+        rejected_by(&judge_under(&bundle, &[], &accepts(&others)), 5, "vtpm-kind");
+        let unasked = judge(&bundle);
+        assert_eq!(outcome(&unasked, "vtpm-kind"), "absent");
+        assert!(unasked.unchecked.iter().any(|unchecked| unchecked.field == "vtpm"), "{:?}", unasked.unchecked);
+    }
+    // A rule about events, and no log that says anything about them.
+    let mut policy = Policy::strict();
+    policy.events.secure_boot = Rule::Check(true);
+    let verdict = judge_under(&Quoted::host().bundle(), &[], &policy);
+    rejected_by(&verdict, 5, "event-secure-boot");
+}
+
+#[test]
+fn a_guest_that_may_be_debugged_has_no_grade_though_a_policy_accepts_it() {
+    let boot = Boot::of(Core { boot: "launch", ..boot::core() });
+    let mut policy = Policy::strict();
+    policy.guest.debug = Rule::unchecked("a test");
+    let lists = [Quoted::host().release()];
+    for (change, said) in [(0_u64, "release 1.0: "), (1 << 19, "the host may debug this guest")] {
+        let mut bundle = boot.bundle();
+        bundle.boot = boot.report(boot.boot_rd(), |request| request.policy |= change);
+        bundle.fresh = Some(boot.fresh(|request| request.policy |= change));
+        let verdict = judge_under(&bundle, &lists, &policy);
+        accepted(&verdict);
+        assert!(detail(&verdict, "code").contains(said), "{}", detail(&verdict, "code"));
     }
 }
 

@@ -185,8 +185,12 @@ fn rsa_key(name: &str) -> QuoteKey {
 
 /// Judges under the chip's root, asking for [`NONCE`].
 pub(crate) fn judge_by(bundle: &Bundle, releases: &[Release]) -> Verdict {
+    judge_under(bundle, releases, &Policy::strict())
+}
+
+pub(crate) fn judge_under(bundle: &Bundle, releases: &[Release], policy: &Policy) -> Verdict {
     let bytes = bundle.to_bytes().unwrap();
     let anchor = TrustAnchor::named(chip().ark()).unwrap();
     let question = BundleQuestion { bundle: &bytes, anchor: &anchor, nonce: Some(&NONCE), crls: &[], releases };
-    appraise_bundle(question, &Policy::strict(), at(), &Ring).verdict
+    appraise_bundle(question, policy, at(), &Ring).verdict
 }
