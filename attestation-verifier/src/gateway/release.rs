@@ -1,5 +1,5 @@
 //! Releases, and which of them the measurements name. The code of a machine is looked up by what hardware and vTPM
-//! measured, never by what the gateway says of itself (docs/WIRE.md, "Code identity").
+//! measured, never by what the gateway says of itself (docs/WIRE.md, section 1).
 
 use std::fmt;
 
