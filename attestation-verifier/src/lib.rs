@@ -92,7 +92,7 @@
 //! let anchor = TrustAnchor::named(root)?;
 //! let bundle = BundleQuestion { bundle, anchor: &anchor, nonce: None, crls: &[] };
 //! let found = appraise_bundle(bundle, &Policy::strict(), at, &Ring);
-//! assert!(matches!(found.verdict.word(), "accepted (test root)" | "rejected"));
+//! assert_eq!(found.verdict.trust.map(|trust| trust.name()), Some("test"));
 //! let question = ProofQuestion {
 //!     envelope: proof,
 //!     bundle,
@@ -160,9 +160,8 @@ pub use snp::{
 pub use stage::{Appraised, Unverified, Verified};
 pub use verdict::{Check, Class, Grade, Outcome, Times, Unchecked, Verdict};
 pub use vtpm::{
-    AttestError, AzureQuestion, ClaimsError, ClockInfo, EventMeaning, EventPolicy, EventRule, GivenKey, Hcl, HclError,
-    KeyError, KeyFileError, MarshalError, MarshalProblem, MeasuredBinary, PublicArea, PublicAreaError, Quote,
-    QuoteError, QuoteQuestion, Registers, RegistersError, RuntimeClaims, SignatureForm, SignedQuote, SvsmError,
-    SvsmManifest, TpmKey, VtpmKind, appraise_azure, appraise_event_log, appraise_quote, appraise_svsm, check_event_log,
-    registers,
+    AttestError, AzureQuestion, ClaimsError, ClockInfo, EventMeaning, EventPolicy, GivenKey, Hcl, HclError, KeyError,
+    KeyFileError, MarshalError, MarshalProblem, MeasuredBinary, PublicArea, PublicAreaError, Quote, QuoteError,
+    QuoteQuestion, Registers, RegistersError, RuntimeClaims, SignatureForm, SignedQuote, SvsmError, SvsmManifest,
+    TpmKey, VtpmKind, appraise_azure, appraise_event_log, appraise_quote, appraise_svsm, check_event_log, registers,
 };

@@ -126,11 +126,15 @@ fn pem(label: &str, der: &[u8]) -> String {
     format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
 }
 
-/// What Azure's metadata service answers.
-fn thim(vek: &[u8], chain: &[&[u8]]) -> String {
+/// What Azure's metadata service answers on the machine of this report.
+fn thim(report: &[u8], vek: &[u8], chain: &[&[u8]]) -> String {
     let certificate = |der: &[u8]| pem("CERTIFICATE", der);
     let chain: String = chain.iter().map(|der| certificate(der)).collect();
-    json!({ "vcekCert": certificate(vek), "certificateChain": chain, "cacheControl": "86400" }).to_string()
+    let tcb: Vec<u8> = report[0x180..0x188].iter().rev().copied().collect();
+    let tcbm = hex::encode_upper(tcb);
+    let answer =
+        json!({ "vcekCert": certificate(vek), "tcbm": tcbm, "certificateChain": chain, "cacheControl": "86400" });
+    answer.to_string()
 }
 
 /// A host's certificate table with one entry.
@@ -173,7 +177,7 @@ fn azure() -> Evidence {
         .under(chip().ark())
         .file("nonce.bin", nonce)
         .file("hcl-report.bin", hcl_blob(&report, claims.as_bytes(), ClaimsHash::Sha256, None))
-        .file("thim.json", thim(chip().vcek(), &[chip().ask(), chip().ark()]))
+        .file("thim.json", thim(&report, chip().vcek(), &[chip().ask(), chip().ark()]))
         .file("quote.sig", ak.sign(&quote))
         .file("quote.msg", quote)
         .file("pcrs.txt", json!({ "sha256": pcrs["sha256"] }).to_string())
@@ -268,7 +272,7 @@ fn genuine(set: &Path, name: &str) -> Option<Evidence> {
     evidence = match name {
         "azure-report" => evidence
             .file("hcl-report.bin", file("hcl-report.bin"))
-            .file("thim.json", thim(&vek, &[roots::ask(product), roots::ark(product)])),
+            .file("thim.json", thim(&report, &vek, &[roots::ask(product), roots::ark(product)])),
         "gcp" => evidence.file("auxblob.bin", file("auxblob.bin")),
         "aws" => {
             let asvk = read(set.join(format!("certs/{}-asvk.der", product.name().to_lowercase())));

@@ -11,13 +11,14 @@
 use std::{
     io::{Read as _, Write as _},
     net::TcpListener,
+    process::Command,
     sync::atomic::{AtomicBool, Ordering::Relaxed},
     thread,
     time::Duration,
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use sealgate_tests::{Gateway, Settings, opened_processor, paravisor, run};
+use sealgate_tests::{Gateway, Settings, opened_processor, paravisor, repository, run};
 use serde_json::{Value, json};
 
 /// No server: these scenarios are about the machine under one.
@@ -103,4 +104,40 @@ fn a_machine_without_the_device_is_refused_with_what_is_missing() {
     let mut gateway = on("azure", "");
     let refused = gateway.refusal();
     assert!(refused.contains("0x81000003") && refused.contains("fix: "), "{refused}");
+}
+
+/// First line of the demo on a machine with this maker and these devices, made in a mount namespace of its own.
+fn demo_says(maker: &str, devices: &str) -> String {
+    let script = format!(
+        "mount -t tmpfs none /sys/class && mkdir -p /sys/class/dmi/id && echo '{maker}' >/sys/class/dmi/id/sys_vendor \
+         && mount -t tmpfs none /dev/shm && {devices} && PATH=/dev/shm:$PATH && {}/scripts/demo 2>&1 | head -n 1",
+        repository().display()
+    );
+    let said = Command::new("unshare").args(["-m", "bash", "-c", &script]).output().expect("unshare is here");
+    String::from_utf8(said.stdout).unwrap()
+}
+
+#[test]
+fn the_demo_knows_whose_machine_it_is_on_and_whom_to_ask_for_evidence() {
+    // A device of our own namespace: /dev is shared, so it is replaced whole.
+    let guest = "mkdir /dev/shm/dev && touch /dev/shm/dev/sev-guest && mount --rbind /dev/shm/dev /dev";
+    for (maker, platform) in [("Google", "gcp"), ("Amazon EC2", "aws"), ("QEMU", "baremetal")] {
+        let said = demo_says(maker, guest);
+        assert!(
+            said.starts_with("mode: hardware") && said.contains(&format!("platform {platform}")),
+            "{maker}: {said}"
+        );
+    }
+    // Azure's guests have no device; the vTPM's index tells a confidential one. The tool that asks is a double.
+    let azure = |answer: u8| {
+        format!(
+            "printf '#!/bin/sh\\nexit {answer}\\n' >/dev/shm/tpm2_nvreadpublic && chmod +x /dev/shm/tpm2_nvreadpublic \
+             && mkdir /dev/shm/dev && touch /dev/shm/dev/tpmrm0 /dev/shm/dev/null \
+             && mount --bind /dev/shm /mnt && PATH=/mnt:$PATH && mount --rbind /mnt/dev /dev"
+        )
+    };
+    let said = demo_says("Microsoft Corporation", &azure(0));
+    assert!(said.starts_with("mode: hardware") && said.contains("Azure confidential VM"), "{said}");
+    let said = demo_says("Microsoft Corporation", &azure(1));
+    assert!(said.starts_with("mode: ") && !said.contains("hardware"), "{said}");
 }

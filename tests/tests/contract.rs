@@ -1,4 +1,4 @@
-//! docs/CONTRACT.md names checks and tests that exist.
+//! docs/CONTRACT.md and docs/THREATS.md name checks and tests that exist.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -50,6 +50,23 @@ fn every_line_of_the_contract_names_tests_and_checks_that_are_there() {
         missing.extend(tests.into_iter().filter(|test| !exists(test)).map(|test| format!("{line}: {test}")));
     }
     assert!(missing.is_empty(), "docs/CONTRACT.md names what is not there:\n{}", missing.join("\n"));
+}
+
+#[test]
+fn every_known_attack_names_tests_that_are_there() {
+    let page = fs::read_to_string(repository().join("docs/THREATS.md")).unwrap();
+    let table =
+        page.split("## Known attacks on the evidence").nth(1).and_then(|rest| rest.split("\n## ").next()).unwrap();
+    let rows: Vec<&str> =
+        table.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| attack |")).collect();
+    assert!(rows.len() > 18, "{} rows were read", rows.len());
+    for row in rows {
+        let tests = between(row.trim_end_matches(" |").rsplit(" | ").next().unwrap(), '`', '`');
+        assert!(!tests.is_empty(), "no test: {row}");
+        for test in tests {
+            assert!(exists(test), "docs/THREATS.md names {test}, which is not there");
+        }
+    }
 }
 
 /// Whether `file.rs::name` is a test: in `tests/tests/`, or from the top of the repository where it holds a slash.

@@ -16,7 +16,7 @@ use crate::{
     gateway::bundle::short,
     vtpm::{
         AttestError,
-        events::{self, Word},
+        explained_log::{self, Word},
     },
 };
 
@@ -298,7 +298,7 @@ impl<C: Crypto> Vtpm<'_, C> {
     /// Row `event-log`: whatever it says, it decides nothing.
     pub(crate) fn check_event_log(&self, registers: Option<&Registers>, checks: &mut Checks) {
         let Some(log) = &self.bundle.event_log else { return };
-        let explained = registers.map(|registers| events::explain(log, &registers.to_set(), Word::Quote));
+        let explained = registers.map(|registers| explained_log::explain(log, &registers.to_set(), Word::Quote));
         let detail = match explained {
             None => "no quote signs the registers that it would explain: nothing in it is believed".to_owned(),
             Some(Err(refused)) => format!("nothing in it is believed: {}", refused.detail),

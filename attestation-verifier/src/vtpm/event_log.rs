@@ -5,8 +5,10 @@ use evidence::json::{Limits, parse};
 use measured_boot::{Bank, Digest, PcrIndex, PcrSet, PcrValue};
 
 use super::{
-    events::{self, EventPolicy, Word},
+    event_policy::EventPolicy,
+    events,
     explain::EventMeaning,
+    explained_log::{self, Word},
 };
 use crate::{Finding, Verdict, appraisal::Checks, finding::ExplainedEvent};
 
@@ -68,7 +70,7 @@ fn printed(text: &[u8]) -> Result<Vec<(&str, &str)>, RegistersError> {
 /// Adds the row `event-log`: does replaying the log give these registers? And those of the event policy.
 pub fn check_event_log(verdict: &mut Verdict, log: &[u8], registers: &PcrSet, policy: &EventPolicy) {
     let mut checks = Checks::continuing(std::mem::take(&mut verdict.checks));
-    let replayed = events::replay(&mut checks, log, registers, Word::Caller);
+    let replayed = explained_log::replay(&mut checks, log, registers, Word::Caller);
     events::judge(&mut checks, replayed.as_ref(), policy);
     verdict.checks = checks.into_inner();
 }
@@ -85,7 +87,7 @@ pub fn check_event_log(verdict: &mut Verdict, log: &[u8], registers: &PcrSet, po
 /// ```
 pub fn appraise_event_log(log: &[u8], registers: &PcrSet, policy: &EventPolicy) -> Finding {
     let mut checks = Checks::default();
-    let replayed = events::replay(&mut checks, log, registers, Word::Caller);
+    let replayed = explained_log::replay(&mut checks, log, registers, Word::Caller);
     events::judge(&mut checks, replayed.as_ref(), policy);
     let mut finding = Finding::new("the registers given by you", checks.into_inner());
     let events = replayed.iter().flat_map(|replayed| replayed.events()).map(|event| ExplainedEvent {

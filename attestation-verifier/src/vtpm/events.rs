@@ -9,107 +9,21 @@
 
 use std::collections::BTreeMap;
 
-use measured_boot::{Bank, BelievedEvent, Digest, PcrSet, PcrValue, Replayed, Unreplayed};
+use measured_boot::{BelievedEvent, Digest, Replayed};
 
 use super::{
+    event_policy::EventPolicy,
     explain::{Variable, is_digest_of, section_named},
-    quote::{Registers, list},
+    explained_log::{Word, replay},
+    quote::Registers,
 };
-use crate::{Class, appraisal::Checks};
+use crate::{Class, Rule, appraisal::Checks};
 
-/// Registers that the running system extends, of which no firmware log tells: measured files, the gateway's core, and
-/// two that any program may reset. They are explained only if the log extends them.
-const OF_THE_SYSTEM: [u8; 4] = [10, 15, 16, 23];
-/// What systemd extends into PCR 11 while it starts, in this order.
-const PHASES: [&str; 4] = ["enter-initrd", "leave-initrd", "sysinit", "ready"];
 /// The firmware's border, in every register it uses.
 const SEPARATOR: [u8; 4] = [0; 4];
 /// What the firmware remarks in PCR 4 about the programs it starts; it starts none by that.
 const REMARKS: [&[u8]; 2] =
     [b"Calling EFI Application from Boot Option", b"Returning from EFI Application from Boot Option"];
-
-/// Something asked of a log, or the reason why nothing is.
-pub use crate::Rule as EventRule;
-
-/// The events of a register, all of which must be listed.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct MeasuredBinary {
-    /// The register it is measured into, 8 to 14.
-    pub register: u8,
-    /// SHA-256 digests, as extended.
-    pub digests: Vec<[u8; 32]>,
-}
-
-/// What a relying party asks of the events of a boot. All digests are SHA-256.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct EventPolicy {
-    /// Row `event-secure-boot`, PCR 7: was Secure Boot on?
-    pub secure_boot: EventRule<bool>,
-    /// Row `event-programs`, PCR 4: Authenticode digests of everything that the firmware and what it started may start
-    /// (boot loaders, unified kernel images, kernels).
-    pub programs: EventRule<Vec<[u8; 32]>>,
-    /// Row `event-uki`, PCR 11: sections of a unified kernel image by name (`.linux`) with the digests of their
-    /// contents. A section that is measured and not listed fails.
-    pub uki: EventRule<BTreeMap<String, Vec<[u8; 32]>>>,
-    /// Row `event-kernel`: digests of the kernel file, as section `.linux` (PCR 11) or as a file that GRUB read (PCR 9).
-    pub kernel: EventRule<Vec<[u8; 32]>>,
-    /// Row `event-initrd`: the same for `.initrd`.
-    pub initrd: EventRule<Vec<[u8; 32]>>,
-    /// Row `event-cmdline`: texts of the kernel's command line, without the `BOOT_IMAGE=` that GRUB puts before it, as
-    /// section `.cmdline` (PCR 11), as what replaces it (PCR 12), or as what GRUB passed (PCR 8).
-    pub cmdline: EventRule<Vec<String>>,
-    /// Row `event-binary`: the gateway's executable, where an image measures it.
-    pub binary: EventRule<MeasuredBinary>,
-    /// Other files that GRUB reads into PCR 9 (its configuration and modules): allowed beside kernel and initrd.
-    pub loader_files: Vec<[u8; 32]>,
-    /// Commands that GRUB measures into PCR 8: allowed beside the command line.
-    pub loader_commands: Vec<[u8; 32]>,
-}
-
-impl EventPolicy {
-    /// Asks nothing, for this reason.
-    pub fn unchecked(reason: &str) -> Self {
-        fn because<T>(reason: &str) -> EventRule<T> {
-            EventRule::Unchecked(reason.to_owned())
-        }
-        Self {
-            secure_boot: because(reason),
-            programs: because(reason),
-            uki: because(reason),
-            kernel: because(reason),
-            initrd: because(reason),
-            cmdline: because(reason),
-            binary: because(reason),
-            loader_files: Vec::new(),
-            loader_commands: Vec::new(),
-        }
-    }
-
-    /// Is anything asked at all?
-    pub fn asks(&self) -> bool {
-        fn open<T>(rule: &EventRule<T>) -> bool {
-            matches!(rule, EventRule::Unchecked(_))
-        }
-        let Self { secure_boot, programs, uki, kernel, initrd, cmdline, binary, loader_files: _, loader_commands: _ } =
-            self;
-        !(open(secure_boot)
-            && open(programs)
-            && open(uki)
-            && open(kernel)
-            && open(initrd)
-            && open(cmdline)
-            && open(binary))
-    }
-}
-
-/// Whose word the registers are.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Word {
-    /// A verified quote's.
-    Quote,
-    /// The caller's.
-    Caller,
-}
 
 /// Adds the row `event-log`, does the log explain the registers that the quote signs?, and the rows of the policy.
 /// Without a log, or where it explains nothing, rules that ask something stay open and reject.
@@ -148,86 +62,6 @@ pub(crate) fn judge(checks: &mut Checks, replayed: Option<&Replayed<'_>>, policy
     rows.binary(checks);
 }
 
-/// Adds the row `event-log`: the log, believed as far as these registers go.
-pub(crate) fn replay<'a>(checks: &mut Checks, log: &'a [u8], registers: &PcrSet, word: Word) -> Option<Replayed<'a>> {
-    match explain(log, registers, word) {
-        Ok((replayed, detail)) => {
-            checks.pass("event-log", Class::Binding, detail);
-            Some(replayed)
-        }
-        Err(refused) => {
-            checks.fail("event-log", refused.class, refused.detail, refused.fix);
-            None
-        }
-    }
-}
-
-/// A log that is not believed.
-pub(crate) struct Refused {
-    pub(crate) class: Class,
-    pub(crate) detail: String,
-    pub(crate) fix: &'static str,
-}
-
-/// The log, believed as far as these registers go, and what it explains in words.
-pub(crate) fn explain<'a>(log: &'a [u8], registers: &PcrSet, word: Word) -> Result<(Replayed<'a>, String), Refused> {
-    let malformed = |detail, fix| Refused { class: Class::Malformed, detail, fix };
-    let log = Unreplayed::parse(log).map_err(|error| malformed(error.to_string(), error.fix()))?;
-    let claimed = log.claimed_pcrs(Bank::Sha256).map_err(|error| malformed(error.to_string(), error.fix()))?;
-    let (mut left_out, mut phases) = (Vec::new(), None);
-    let mut compared = PcrSet::new(Bank::Sha256);
-    for (index, quoted) in registers.iter() {
-        let value = match (index.number(), claimed.value(index)) {
-            (number, None) if OF_THE_SYSTEM.contains(&number) => {
-                left_out.push(number);
-                continue;
-            }
-            // systemd goes on where the boot stub ended: what the log leads to is then on the way to the quoted value.
-            (11, Some(said)) => match after_phases(said, quoted) {
-                Some(count) => {
-                    phases = count.checked_sub(1);
-                    said.clone()
-                }
-                None => {
-                    left_out.push(11);
-                    continue;
-                }
-            },
-            _ => quoted.clone(),
-        };
-        // Every index comes once.
-        let _ = compared.insert(index, value);
-    }
-    let given: Vec<u8> = compared.iter().map(|(index, _)| index.number()).collect();
-    let replayed = log.replay(&compared);
-    let replayed =
-        replayed.map_err(|error| Refused { class: Class::Binding, detail: error.to_string(), fix: error.fix() })?;
-    let whose = match word {
-        Word::Quote => ", which the quote signs",
-        Word::Caller => "; that these are the machine's is your word: no quote signs them",
-    };
-    let mut detail = format!("{} events explain PCRs {}{whose}", replayed.events().count(), list(&given));
-    if let Some(phase) = phases.and_then(|last| PHASES.get(last)) {
-        detail.push_str(&format!("; PCR 11 after systemd's phase {phase}"));
-    }
-    if !left_out.is_empty() {
-        detail.push_str(&format!("; what the system measured later is not in it: {}", list(&left_out)));
-    }
-    Ok((replayed, detail))
-}
-
-/// How many of systemd's phases lead from one value to the other.
-fn after_phases(from: &PcrValue, to: &PcrValue) -> Option<usize> {
-    let mut value = from.clone();
-    for (count, phase) in PHASES.iter().enumerate() {
-        if value == *to {
-            return Some(count);
-        }
-        value = value.extend(&Bank::Sha256.hash(phase.as_bytes())).ok()?;
-    }
-    (value == *to).then_some(PHASES.len())
-}
-
 /// Who started the kernel.
 enum Loader<'a> {
     /// systemd's boot stub in a unified kernel image, which measured these sections.
@@ -252,8 +86,8 @@ impl<'a> Rows<'a> {
     /// Sections, files and texts are measured by a program that PCR 4 names: who that was is a row of its own.
     fn by_whom(&self) -> &'static str {
         match self.policy.programs {
-            EventRule::Check(_) => "",
-            EventRule::Unchecked(_) => "; which program measured it is not checked",
+            Rule::Check(_) => "",
+            Rule::Unchecked(_) => "; which program measured it is not checked",
         }
     }
 
@@ -282,14 +116,10 @@ impl<'a> Rows<'a> {
         const ROW: &str = "event-secure-boot";
         let found = self.secure_boot_state();
         match (&self.policy.secure_boot, found) {
-            (EventRule::Unchecked(reason), Ok(on)) => {
-                note(checks, ROW, format!("{}; unchecked: {reason}", on_or_off(on)))
-            }
-            (EventRule::Unchecked(reason), Err(_)) => note(checks, ROW, format!("unchecked: {reason}")),
-            (EventRule::Check(wanted), Ok(on)) if *wanted == on => {
-                checks.pass(ROW, Class::Policy, on_or_off(on).to_owned())
-            }
-            (EventRule::Check(wanted), Ok(on)) => {
+            (Rule::Unchecked(reason), Ok(on)) => note(checks, ROW, format!("{}; unchecked: {reason}", on_or_off(on))),
+            (Rule::Unchecked(reason), Err(_)) => note(checks, ROW, format!("unchecked: {reason}")),
+            (Rule::Check(wanted), Ok(on)) if *wanted == on => checks.pass(ROW, Class::Policy, on_or_off(on).to_owned()),
+            (Rule::Check(wanted), Ok(on)) => {
                 let detail = format!("Secure Boot was {}, the policy wants it {}", on_or_off(on), on_or_off(*wanted));
                 checks.fail(
                     ROW,
@@ -298,7 +128,7 @@ impl<'a> Rows<'a> {
                     "boot the machine as the policy wants, or accept it in the policy file",
                 );
             }
-            (EventRule::Check(_), Err(why)) => self.open(checks, ROW, &why),
+            (Rule::Check(_), Err(why)) => self.open(checks, ROW, &why),
         }
     }
 
@@ -361,7 +191,7 @@ impl<'a> Rows<'a> {
     }
 
     /// Kernel or initrd: a section of a unified kernel image, or a file that GRUB read.
-    fn file(&self, checks: &mut Checks, row: &'static str, section: &'static str, rule_of: &EventRule<Vec<[u8; 32]>>) {
+    fn file(&self, checks: &mut Checks, row: &'static str, section: &'static str, rule_of: &Rule<Vec<[u8; 32]>>) {
         let digests = match rule(rule_of) {
             Ok(digests) => digests,
             Err(reason) => return note(checks, row, format!("unchecked: {reason}")),
@@ -396,7 +226,7 @@ impl<'a> Rows<'a> {
     /// Files that a boot loader may have read, by all lists of the policy.
     fn may_be_read(&self, digest: &Digest) -> bool {
         let EventPolicy { kernel, initrd, cmdline, loader_files, .. } = self.policy;
-        let file = |listed: &EventRule<Vec<[u8; 32]>>| rule(listed).is_ok_and(|digests| among(digests, digest));
+        let file = |listed: &Rule<Vec<[u8; 32]>>| rule(listed).is_ok_and(|digests| among(digests, digest));
         // The kernel measures the options that it was started with into PCR 9 itself.
         file(kernel)
             || file(initrd)
@@ -501,10 +331,10 @@ fn closed(
     }
 }
 
-fn rule<T>(rule: &EventRule<T>) -> Result<&T, &str> {
+fn rule<T>(rule: &Rule<T>) -> Result<&T, &str> {
     match rule {
-        EventRule::Check(asked) => Ok(asked),
-        EventRule::Unchecked(reason) => Err(reason),
+        Rule::Check(asked) => Ok(asked),
+        Rule::Unchecked(reason) => Err(reason),
     }
 }
 
@@ -542,7 +372,12 @@ fn is_separator(event: &BelievedEvent<'_, '_>) -> bool {
 mod tests {
     use sha2::{Digest as _, Sha256};
 
-    use super::*;
+    use measured_boot::{Bank, PcrSet, PcrValue, Unreplayed};
+
+    use super::{
+        super::{event_policy::MeasuredBinary, explained_log::PHASES},
+        *,
+    };
     use crate::{Outcome, registers};
 
     const LOG: &[u8] = include_bytes!("../../../tests/vectors/tpm/boot.bin");
@@ -582,7 +417,7 @@ mod tests {
     }
 
     fn good() -> EventPolicy {
-        let check = |data: &[u8]| EventRule::Check(vec![sha(data)]);
+        let check = |data: &[u8]| Rule::Check(vec![sha(data)]);
         let section = |name: &str, data: &[u8]| (name.to_owned(), vec![sha(data)]);
         let sections = [
             section(".linux", b"a kernel"),
@@ -591,12 +426,12 @@ mod tests {
             section(".initrd", b"an initial file system"),
         ];
         EventPolicy {
-            secure_boot: EventRule::Check(true),
+            secure_boot: Rule::Check(true),
             programs: check(b"Authenticode content of the unified kernel image"),
-            uki: EventRule::Check(sections.into()),
+            uki: Rule::Check(sections.into()),
             kernel: check(b"a kernel"),
             initrd: check(b"an initial file system"),
-            cmdline: EventRule::Check(vec![CMDLINE.to_owned()]),
+            cmdline: Rule::Check(vec![CMDLINE.to_owned()]),
             ..EventPolicy::unchecked("a test")
         }
     }
@@ -659,19 +494,19 @@ mod tests {
 
     #[test]
     fn each_row_fails_by_itself() {
-        let other = || EventRule::Check(vec![[9; 32]]);
+        let other = || Rule::Check(vec![[9; 32]]);
         for (policy, row, says) in [
-            (EventPolicy { secure_boot: EventRule::Check(false), ..good() }, "event-secure-boot", "was on"),
+            (EventPolicy { secure_boot: Rule::Check(false), ..good() }, "event-secure-boot", "was on"),
             (EventPolicy { programs: other(), ..good() }, "event-programs", "PCR 4 holds"),
-            (EventPolicy { uki: EventRule::Check(BTreeMap::new()), ..good() }, "event-uki", "section .cmdline"),
+            (EventPolicy { uki: Rule::Check(BTreeMap::new()), ..good() }, "event-uki", "section .cmdline"),
             (EventPolicy { kernel: other(), ..good() }, "event-kernel", "section .linux"),
             (EventPolicy { initrd: other(), ..good() }, "event-initrd", "section .initrd"),
-            (EventPolicy { cmdline: EventRule::Check(vec!["ro".into()]), ..good() }, "event-cmdline", "no text"),
+            (EventPolicy { cmdline: Rule::Check(vec!["ro".into()]), ..good() }, "event-cmdline", "no text"),
         ] {
             Judged::by(LOG, &booted(), &policy).fails(row, says);
         }
         let mut listed = good();
-        if let EventRule::Check(sections) = &mut listed.uki {
+        if let Rule::Check(sections) = &mut listed.uki {
             sections.insert(".dtb".into(), vec![[1; 32]]);
         }
         Judged::by(LOG, &booted(), &listed).fails("event-uki", ".dtb was not measured");
@@ -771,7 +606,7 @@ mod tests {
     #[test]
     fn secure_boot_is_what_the_firmware_said_before_its_separator() {
         let (on, off, separator) = (secure_boot(1), secure_boot(0), [0; 4]);
-        let policy = EventPolicy { secure_boot: EventRule::Check(true), ..EventPolicy::unchecked("a test") };
+        let policy = EventPolicy { secure_boot: Rule::Check(true), ..EventPolicy::unchecked("a test") };
         let row = |events: &[(u32, &[u8], &[u8])]| {
             let log = with(&empty(), events);
             let judged = Judged::by(&log, &left_by(&log), &policy);
@@ -838,7 +673,7 @@ mod tests {
         let policy = EventPolicy { loader_commands: vec![], ..whole.clone() };
         Judged::by(&log, &left_by(&log), &policy)
             .fails("event-cmdline", "the log calls it \"grub_cmd: set default=0\"");
-        let policy = EventPolicy { loader_files: vec![], initrd: EventRule::Unchecked(String::new()), ..whole };
+        let policy = EventPolicy { loader_files: vec![], initrd: Rule::Unchecked(String::new()), ..whole };
         Judged::by(&log, &left_by(&log), &policy).fails("event-kernel", "grub.cfg");
     }
 
@@ -846,7 +681,7 @@ mod tests {
     fn a_binary_is_all_that_its_register_holds() {
         let log = with(&empty(), &[(13, b"the gateway", b"gateway")]);
         let rule = |digest| EventPolicy {
-            binary: EventRule::Check(MeasuredBinary { register: 13, digests: vec![digest] }),
+            binary: Rule::Check(MeasuredBinary { register: 13, digests: vec![digest] }),
             ..EventPolicy::unchecked("a test")
         };
         assert_eq!(Judged::by(&log, &left_by(&log), &rule(sha(b"the gateway"))).outcome("event-binary"), Outcome::Pass);

@@ -1,27 +1,30 @@
 //! What a virtual TPM says, and how it is bound to a report: Azure's HCL blob, SVSM's manifest, quotes, event logs.
 
-mod appraise;
 mod attest;
+mod azure;
 mod claims;
 mod event_log;
+mod event_policy;
 pub(crate) mod events;
 mod explain;
+pub(crate) mod explained_log;
 mod hcl;
 mod key;
 mod key_file;
 mod kind;
 mod public_area;
 mod quote;
+mod quoted;
 mod reader;
 mod service_module;
 mod signature;
 mod svsm;
 
-pub use appraise::{AzureQuestion, QuoteQuestion, appraise_azure, appraise_quote};
 pub use attest::{AttestError, ClockInfo};
+pub use azure::{AzureQuestion, appraise_azure};
 pub use claims::{ClaimsError, RuntimeClaims};
 pub use event_log::{RegistersError, appraise_event_log, check_event_log, registers};
-pub use events::{EventPolicy, EventRule, MeasuredBinary};
+pub use event_policy::{EventPolicy, MeasuredBinary};
 pub use explain::EventMeaning;
 pub use hcl::{Hcl, HclError};
 pub use key::{KeyError, TpmKey};
@@ -29,6 +32,7 @@ pub use key_file::{GivenKey, KeyFileError};
 pub use kind::VtpmKind;
 pub use public_area::{PublicArea, PublicAreaError};
 pub use quote::{Quote, QuoteError, Registers, SignedQuote};
+pub use quoted::{QuoteQuestion, appraise_quote};
 pub use reader::{MarshalError, MarshalProblem};
 pub use service_module::appraise_svsm;
 pub use signature::SignatureForm;

@@ -461,12 +461,12 @@ fn a_software_tpm_whose_key_was_replaced_is_refused() {
 #[test]
 fn a_verifier_walks_from_the_report_to_the_registers() {
     let tpm = Swtpm::start();
-    common::keep_a_key(&tpm, common::FIT, "0x81000003");
+    paravisor::keep_a_key(&tpm, paravisor::FIT, "0x81000003");
     let quoter = TpmQuoter::open(&tpm.tcti(), Azure::KEY).expect("open");
-    let ak = common::modulus(&quoter.key().spki);
+    let ak = paravisor::modulus(&quoter.key().spki);
     let psp = opened_processor();
     let mut paravisor =
-        Paravisor::that(move |asked| common::blob(&psp, &common::claims(&ak, Some(&EK), Some(asked)), 2600));
+        Paravisor::that(move |asked| paravisor::blob(&psp, &paravisor::claims(&ak, Some(&EK), Some(asked)), 2600));
     paravisor.key = quoter.key().spki.clone();
     let evidence = collect(paravisor).expect("evidence");
     let q = [0x51; 32];

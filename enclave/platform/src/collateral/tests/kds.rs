@@ -171,6 +171,17 @@ fn a_service_that_asks_for_long_patience_is_left_alone() {
 }
 
 #[test]
+fn no_caller_is_kept_waiting_longer_than_half_a_minute() {
+    let material = genoa();
+    for (wish, served) in [("30", true), ("31", false)] {
+        let bench = bench(&material);
+        let throttled = Reply::status(429).header("Retry-After", wish);
+        bench.service.on(&material.vcek_path(), [throttled, Reply::ok(material.vcek.clone())]);
+        assert_eq!(bench.kds.endorse(&material.report).is_ok(), served, "{wish} s");
+    }
+}
+
+#[test]
 fn a_failing_service_is_asked_four_times_with_growing_waits() {
     let material = genoa();
     for status in [500, 502, 503, 408] {
@@ -302,6 +313,11 @@ fn wrong_chains_are_neither_used_nor_kept() {
     let material = milan();
     let (ask, ark) = (crate::Der::new(material.ask.clone()).pem(), crate::Der::new(material.ark.clone()).pem());
     let stranger = crate::Der::new(vector("milan/ask-of-stranger.der")).pem();
+    // The root's key with a signature that is not its own.
+    let mut unsigned = material.ark.clone();
+    let last = unsigned.len() - 1;
+    unsigned[last] ^= 1;
+    let unsigned = crate::Der::new(unsigned).pem();
     for (chain, why) in [
         ("<html>busy</html>".to_owned(), "no certificate"),
         (ask.clone(), "not 2"),
@@ -310,6 +326,8 @@ fn wrong_chains_are_neither_used_nor_kept() {
         (genoa().chain(&genoa().ask), "is not the ASK of Milan"),
         (material.chain(&material.asvk), "is not the ASK of Milan"),
         (stranger + &ark, "not signed by"),
+        (ask.clone() + &unsigned, "ARK: not signed by"),
+        (ask.clone() + &crate::Der::new(genoa().ark).pem(), "is not the ARK of Milan"),
         (crate::Der::new(vector("milan/ask-without-authority.der")).pem() + &ark, ""),
         (ask + "-----BEGIN CERTIFICATE-----\nMII", "no END line"),
     ] {
@@ -356,7 +374,17 @@ fn a_damaged_cache_is_fetched_again_and_mended() {
         let good = fs::read(&path).expect("kept");
         let mut flipped = good.clone();
         flipped[good.len() / 2] ^= 0x10;
-        for bad in [Vec::new(), b"garbage".to_vec(), good[..good.len() / 2].to_vec(), flipped, vec![b' '; 70_000]] {
+        let other = genoa()
+            .chain(&genoa().ask)
+            .replace(&crate::Der::new(genoa().ark).pem(), &crate::Der::new(milan().ark).pem());
+        for bad in [
+            Vec::new(),
+            b"garbage".to_vec(),
+            other.into_bytes(),
+            good[..good.len() / 2].to_vec(),
+            flipped,
+            vec![b' '; 70_000],
+        ] {
             fs::write(&path, &bad).expect("damaged");
             let before = bench.service.asked().len();
             let restarted = kds(&bench.service.base(), bench.dir.path(), &bench.pace);
@@ -373,20 +401,14 @@ fn a_new_intermediate_takes_the_place_of_the_kept_one() {
     let material = genoa();
     let bench = bench(&material);
     bench.kds.endorse(&material.report).expect("fetched");
-    let authority = {
-        let mut rng = rand_core::OsRng;
-        let key = |rng: &mut rand_core::OsRng| rsa::RsaPrivateKey::new(rng, 2048).expect("key");
-        let (ark, ask) = (key(&mut rng), key(&mut rng));
-        let start = time::macros::datetime!(2026-01-01 00:00 UTC);
-        software_psp::Authority::from_keys(Product::Genoa, ark, ask, start, &mut rng).expect("authority")
-    };
-    let intermediate = authority.intermediate(software_psp::Intermediate::Ask).expect("made").to_vec();
-    let older = crate::Der::new(intermediate).pem() + &crate::Der::new(authority.ark().to_vec()).pem();
+    let pem = |name: &str| crate::Der::new(vector(&format!("../hostile/genoa/{name}.der"))).pem();
+    let older = pem("ask") + &pem("ark");
     fs::write(bench.dir.path().join("collateral/genoa.vcek.chain.pem"), older).expect("replaced");
     let restarted = kds(&bench.service.base(), bench.dir.path(), &bench.pace);
     let chain = restarted.endorse(&material.report).expect("with the newer chain");
     assert_eq!(chain.intermediate.as_bytes(), material.ask);
-    assert_eq!(bench.service.count(&material.chain_path("vcek")), 2);
+    let asked = [material.vcek_path(), material.chain_path("vcek")];
+    assert_eq!(bench.service.asked()[3..5], asked, "the kept chain was used first");
 }
 
 #[test]
