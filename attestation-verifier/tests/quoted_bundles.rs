@@ -470,7 +470,8 @@ fn a_listed_release_is_found_and_a_simulated_machine_still_has_no_grade() {
 #[test]
 fn code_of_no_release_fails_whatever_the_manifest_and_the_core_say() {
     type Change = fn(&mut Release);
-    let changes: [(fn() -> Quoted, &str, Change); 8] = [
+    type Make = fn() -> Quoted;
+    let changes: [(Make, &str, Change); 8] = [
         (Quoted::host, "PCR 11", |release| release.registers[2].values[2] = [0xee; 32]),
         (Quoted::host, "no release has registers", |release| _ = release.registers.remove(2)),
         (Quoted::azure, "ID_KEY_DIGEST", |release| release.paravisors[0].id_key[0] ^= 1),

@@ -309,6 +309,42 @@ while IFS=$'\t' read -r id code at report vek intermediate trust crl; do
     [ "$code" != 4 ] || report "$id, list lapsed" 4 "$script" --trust-root "$vectors/$trust" --at 2027-06-01T00:00:00Z "$bundle"
 done < <(jq -r '.[] | [.id, .exit, .at, .report, .vek, .intermediate, .trust_root, (.crl[0]? // "")] | @tsv' "$vectors/manifest.json")
 
+# alike AT BUNDLE SCRIPT-ROW=VERIFIER-ROW…: ends with the word alike if script and verifier give these rows one outcome.
+alike() {
+    local at=$1 file=$2 said judged pair mine theirs different=
+    shift 2
+    said=$("$script" --at "$at" "$file")
+    judged=$("$verifier" bundle --json --at "$at" "$file" 2>/dev/null)
+    for pair in "$@"; do
+        mine=$(sed -nE "s/^(pass|FAIL|not checked) +${pair%=*}  .*/\1/p" <<<"$said" | tr 'FAIL ' 'fail_')
+        theirs=$(jq -r --arg name "${pair#*=}" '.checks[] | select(.name == $name) | .outcome' <<<"$judged")
+        [ -n "$mine" ] && [ "$mine" = "$theirs" ] || different+=" ${pair%=*}: $mine, ${pair#*=}: $theirs;"
+    done
+    printf '%s\n' "$said" "${different:-alike}"
+}
+
+# azure ID AT: a genuine blob and quote in a bundle whose core names the genuine key. What core and nonce bind fails, and
+# all that is Azure's own does not.
+azure() {
+    local dir=$SEALGATE_EXTRA_VECTORS/snp/reports/$1 spki signature pcrs row=pass
+    for part in hcl-report.bin tpm-ak.pem tpm-quote.msg tpm-quote.sig tpm-pcrs.json; do [ -f "$dir/$part" ] || return 0; done
+    [ "$(wc -c <"$dir/tpm-quote.sig")" = 256 ] || return 0
+    spki=$(openssl pkey -pubin -in "$dir/tpm-ak.pem" -outform DER 2>/dev/null | base64 -w0)
+    signature=$({ printf '\x00\x14\x00\x0b\x01\x00' && cat "$dir/tpm-quote.sig"; } | base64 -w0)
+    pcrs=$(jq -c '.pcrs | to_entries | map({pcr: (.key | tonumber), sha256: .value}) | sort_by(.pcr)' "$dir/tpm-pcrs.json")
+    jq -c --arg hcl "$(b64 "$dir/hcl-report.bin")" --arg spki "$spki" --arg attest "$(b64 "$dir/tpm-quote.msg")" \
+        --arg signature "$signature" --argjson pcrs "$pcrs" '.hcl = $hcl
+        | .quote = {attest: $attest, signature: $signature, pcrs: $pcrs}
+        | .core |= (@base64d | fromjson | .platform = "azure" | .boot = "paravisor"
+            | .vtpm = {akName: null, akSpki: $spki, ekName: null, kind: "paravisor"} | tojson | @base64)' \
+        "$work/wrapped-$1.json" >"$work/azure-$1.json" || exit 1
+    # The oldest blobs name no endorsement key and are refused.
+    grep -aq HCLEkPub "$dir/hcl-report.bin" || row=FAIL
+    verdict "genuine blob $1" 6 'rejected: *' "^$row +runtime data" "$script" --at "$2" "$work/azure-$1.json"
+    verdict "genuine blob $1, row by row" 0 alike '' alike "$2" "$work/azure-$1.json" 'runtime data=runtime-data' \
+        vtpm=vtpm 'boot quote=quote' 'boot chain=chain' 'boot signature=signature' 'boot chip=chip-id' 'boot firmware=tcb'
+}
+
 genuine() {
     local snp=$SEALGATE_EXTRA_VECTORS/snp base=$work/made/6-core-says-baremetal.json id product kind verdict vek at code
     jq -c '.fresh = null' "$base" >"$work/base.json"
@@ -323,6 +359,9 @@ genuine() {
         code=0
         [ "$verdict" = valid ] || code=5
         report "genuine $id" $code "$script" --at "$at" "$bundle"
+        verdict "genuine $id, row by row" 0 alike '' alike "$at" "$bundle" 'boot chain=chain' 'boot signature=signature' \
+            'boot firmware=tcb' 'boot chip=chip-id' intermediate=intermediate
+        azure "$id" "$at"
         printf '%s\t%s\t%s\n' "$id" "$at" "$bundle" >>"$work/genuine"
     done < <(jq -r '.[] | [.id, .product, .verdict_strict] | @tsv' "$snp/manifest.json")
 }

@@ -1,4 +1,4 @@
-//! The claim `code`: which code runs, and on whose word (docs/WIRE.md, "Code identity"). What was measured is looked up
+//! The claim `code`: which code runs, and on whose word (docs/WIRE.md, section 1). What was measured is looked up
 //! in releases that the verifier brings; what the gateway says of itself is compared with what was found.
 
 use evidence::{

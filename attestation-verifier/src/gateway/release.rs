@@ -1,5 +1,5 @@
 //! Releases, and which of them the measurements name. The code of a machine is looked up by what hardware and vTPM
-//! measured, never by what the gateway says of itself (docs/WIRE.md, "Code identity").
+//! measured, never by what the gateway says of itself (docs/WIRE.md, section 1).
 
 use std::fmt;
 
@@ -153,48 +153,48 @@ impl fmt::Display for Unlisted {
 }
 
 impl Release {
-    /// Is this what was measured? If not, how near it came: more agreement is a greater number.
-    fn is(&self, measured: &Measured<'_>) -> Result<(), (u8, Unlisted)> {
+    /// How this differs from what was measured, and how near it came: more agreement is a greater number. `None`: it is
+    /// what was measured.
+    fn difference(&self, measured: &Measured<'_>) -> Option<(u8, Unlisted)> {
         let launched = match measured.boot {
             BootKind::Launch => self.launch_digests.contains(measured.measurement),
             BootKind::Svsm => self.svsm_digests.contains(measured.measurement),
-            BootKind::Paravisor => return self.below_paravisor(measured).and_then(|()| self.has_registers(measured)),
+            BootKind::Paravisor => {
+                return self.paravisor_difference(measured).or_else(|| self.register_difference(measured));
+            }
             // The host's own firmware is no part of a release; what it says is worth what the grade says.
             BootKind::Host => true,
-            BootKind::Software => return Err((0, Unlisted::Software)),
+            BootKind::Software => return Some((0, Unlisted::Software)),
         };
         if !launched {
-            return Err((0, Unlisted::Measurement(*measured.measurement)));
+            return Some((0, Unlisted::Measurement(*measured.measurement)));
         }
-        self.has_registers(measured)
+        self.register_difference(measured)
     }
 
-    fn below_paravisor(&self, measured: &Measured<'_>) -> Result<(), (u8, Unlisted)> {
+    fn paravisor_difference(&self, measured: &Measured<'_>) -> Option<(u8, Unlisted)> {
         let named = |row: &&Paravisor| {
             row.id_key == *measured.id_key && row.family_id == *measured.family_id && row.image_id == *measured.image_id
         };
         // Of several rows for one paravisor the lowest floor counts: each of them lists it.
         let Some(minimum) = self.paravisors.iter().filter(named).map(|row| row.min_guest_svn).min() else {
-            return Err((0, Unlisted::Paravisor));
+            return Some((0, Unlisted::Paravisor));
         };
-        if measured.guest_svn < minimum {
-            let (release, found) = (self.name.clone(), measured.guest_svn);
-            return Err((1, Unlisted::GuestSvn { release, found, minimum }));
-        }
-        Ok(())
+        let (release, found) = (self.name.clone(), measured.guest_svn);
+        (found < minimum).then_some((1, Unlisted::GuestSvn { release, found, minimum }))
     }
 
     /// Every quote must agree with one and the same set.
-    fn has_registers(&self, measured: &Measured<'_>) -> Result<(), (u8, Unlisted)> {
+    fn register_difference(&self, measured: &Measured<'_>) -> Option<(u8, Unlisted)> {
         if !measured.boot.measures_in_registers() {
-            return Ok(());
+            return None;
         }
         let mut nearest = (2, Unlisted::NoRegisters(measured.boot));
         for set in self.registers.iter().filter(|set| set.boot == measured.boot) {
             let differs = measured.quotes.iter().filter_map(|quote| set.difference(quote, &self.name));
             match differs.min_by_key(|(agreed, _)| *agreed) {
                 None if measured.quotes.is_empty() => {}
-                None => return Ok(()),
+                None => return None,
                 Some(difference) => {
                     if difference.0 >= nearest.0 {
                         nearest = difference;
@@ -202,7 +202,7 @@ impl Release {
                 }
             }
         }
-        Err(nearest)
+        Some(nearest)
     }
 }
 
@@ -241,9 +241,9 @@ pub(crate) fn look_up<'r>(
     let mut nearest = None;
     let mut found = Vec::new();
     for release in releases {
-        match release.is(measured) {
-            Ok(()) => found.push(release),
-            Err(difference) => {
+        match release.difference(measured) {
+            None => found.push(release),
+            Some(difference) => {
                 if nearest.as_ref().is_none_or(|(agreed, _)| difference.0 > *agreed) {
                     nearest = Some(difference);
                 }

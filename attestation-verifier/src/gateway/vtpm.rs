@@ -1,5 +1,5 @@
 //! What a bundle shows of its vTPM: who runs it, how its key hangs on the report, what it quotes, and what the firmware's
-//! log explains of that (docs/WIRE.md, "Code identity").
+//! log explains of that (docs/WIRE.md, section 1).
 
 use evidence::{
     Digest,
