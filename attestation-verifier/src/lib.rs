@@ -92,7 +92,7 @@
 //! let anchor = TrustAnchor::named(root)?;
 //! let bundle = BundleQuestion { bundle, anchor: &anchor, nonce: None, crls: &[] };
 //! let found = appraise_bundle(bundle, &Policy::strict(), at, &Ring);
-//! assert!(matches!(found.verdict.word(), "accepted (test root)" | "rejected"));
+//! assert_eq!(found.verdict.trust.map(|trust| trust.name()), Some("test"));
 //! let question = ProofQuestion {
 //!     envelope: proof,
 //!     bundle,

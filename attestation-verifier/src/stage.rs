@@ -51,7 +51,7 @@ impl<T> Deref for Verified<T> {
 }
 
 /// What an appraisal accepted: every check that the policy requires has passed, none has failed, and a root vouches for
-/// it. The only door is [`crate::Appraisal::accepted`], so a function that asks for this cannot be called with evidence
+/// it. The only doors are [`crate::Appraisal::accepted`] and [`crate::BundleAppraisal::accepted`], so a function that asks for this cannot be called with evidence
 /// that was merely signed:
 ///
 /// ```compile_fail,E0423

@@ -79,6 +79,19 @@ test("every proof, and the bundle they share", () => {
   both({ at, trustRoot: part(root), bundle: { bundle: part(bundle) } }, ["bundle", bundle, "--at", at, "--trust-root", root]);
 });
 
+test("Azure's evidence, and the same under every preset", () => {
+  const dir = join(vectors, "registry/az-snp-vtpm-0.8.2");
+  const [hcl, vek] = [join(dir, "hcl-report-snp.bin"), join(dir, "certs.pem")];
+  const at = "2026-01-01T00:00:00Z";
+  for (const policy of ["strict", "azure", "gcp", "aws", "baremetal"]) {
+    for (const command of ["azure", "report"]) {
+      const evidence = part(hcl);
+      const asked = command === "azure" ? { hcl: evidence, vek: part(vek) } : { evidence, vek: part(vek) };
+      both({ at, policy, [command]: asked }, [command, hcl, "--vek", vek, "--at", at, "--policy", policy]);
+    }
+  }
+});
+
 test("a policy's text is judged as the command judges its file", () => {
   const dir = join(vectors, "registry/sev-8.0.0");
   const policy = new URL("../policy/strict.toml", import.meta.url).pathname;

@@ -11,8 +11,8 @@ use evidence::{
 use sha2::Digest as _;
 
 use crate::{
-    Certificate, Class, Collateral, Crl, Crypto, EvidenceId, NotProven, Outcome, Policy, Question, Registers, Release,
-    SignedReport, Trust, TrustAnchor, Unchecked, Verdict,
+    Appraised, Certificate, Class, Collateral, Crl, Crypto, EvidenceId, NotProven, Outcome, Policy, Question,
+    Registers, Release, SignedReport, Trust, TrustAnchor, Unchecked, Verdict,
     appraisal::{Checks, LAST, appraise_report, malformed},
     gateway::{
         code::{Identity, check_code},
@@ -74,6 +74,22 @@ pub struct BundleAppraisal {
     pub verdict: Verdict,
     /// What the bundle says, if core and states could be read.
     pub attested: Option<Attested>,
+    /// The same, if the verdict accepts. Private, so that only appraising fills it.
+    admitted: Option<Attested>,
+}
+
+impl BundleAppraisal {
+    /// What the bundle says, if it is accepted; else the verdict that says why not. Rows that were added to the verdict
+    /// since count too.
+    ///
+    /// # Errors
+    /// The verdict, if it rejects.
+    pub fn accepted(self) -> Result<Appraised<Attested>, Box<Verdict>> {
+        match self.admitted {
+            Some(attested) => Appraised::by_verdict(attested, self.verdict),
+            None => Err(Box::new(self.verdict)),
+        }
+    }
 }
 
 /// Appraises a bundle.
@@ -87,6 +103,7 @@ pub fn appraise_bundle(
     let refuse = |(name, detail): (&'static str, String)| BundleAppraisal {
         verdict: malformed(name, detail, FETCH, at),
         attested: None,
+        admitted: None,
     };
     let (bundle, core, states) = match read(question.bundle) {
         Ok(documents) => documents,
@@ -103,7 +120,8 @@ pub fn appraise_bundle(
     let found = Attested { core_digest: c, core, states, boot_report: boot_report(&bundle) };
     let judge = Judge { bundle: &bundle, parts: &parts, found: &found, question, policy, at, crypto };
     let verdict = judge.bundle(&report_data_without_nonce(&c, &first));
-    BundleAppraisal { verdict, attested: Some(found) }
+    let admitted = verdict.rejection().is_none().then(|| found.clone());
+    BundleAppraisal { verdict, attested: Some(found), admitted }
 }
 
 /// Bundle, core and states, or which of them is none, and why.

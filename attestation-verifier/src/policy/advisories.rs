@@ -338,3 +338,121 @@ fn level(tcb: &Tcb, part: TcbPart) -> u8 {
         TcbPart::Microcode => tcb.microcode,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A report that shows everything there is to show, of this line.
+    fn best(line: Line) -> Shown {
+        Shown {
+            lines: vec![line],
+            version: 5,
+            lowest: Tcb { fmc: Some(255), bootloader: 255, tee: 255, snp: 255, microcode: 255 },
+            alias_check: true,
+            mitigations: Some(u64::MAX),
+            smt: false,
+            provisional: None,
+        }
+    }
+
+    fn status(id: &str, shown: &Shown) -> Option<AdvisoryStatus> {
+        standing(of(id).unwrap(), shown).map(|(status, _)| status)
+    }
+
+    fn with(shown: &mut Shown, part: TcbPart, level: u8) {
+        let tcb = &mut shown.lowest;
+        match part {
+            TcbPart::Fmc => tcb.fmc = Some(level),
+            TcbPart::Bootloader => tcb.bootloader = level,
+            TcbPart::Tee => tcb.tee = level,
+            TcbPart::Snp => tcb.snp = level,
+            TcbPart::Microcode => tcb.microcode = level,
+        }
+    }
+
+    #[test]
+    fn the_table_says_of_every_line_of_silicon_where_it_stands_and_where_that_is_from() {
+        for (at, advisory) in ADVISORIES.iter().enumerate() {
+            let id = advisory.id;
+            assert!(ADVISORIES.iter().skip(at + 1).all(|later| later.id != id), "{id}");
+            assert!(advisory.lets.ends_with('.') && !advisory.fix.is_empty(), "{id}");
+            assert!(!advisory.sources.is_empty() && !advisory.levels_from.is_empty(), "{id}");
+            if let RuleOf::Lines(fixes) = advisory.rule {
+                let lines: Vec<Line> = fixes.iter().map(|(line, _)| *line).collect();
+                assert_eq!(lines, Line::ALL, "{id}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_level_excludes_an_attack_and_the_one_below_does_not() {
+        let mut tried = 0;
+        for advisory in ADVISORIES {
+            let RuleOf::Lines(fixes) = advisory.rule else { continue };
+            for (line, fix) in fixes {
+                let Fix::Levels(levels, also) = fix else { continue };
+                for (part, level) in *levels {
+                    tried += 1;
+                    let mut shown = best(*line);
+                    // Otherwise no level counts.
+                    shown.smt = *also == Also::OrNoSmt;
+                    with(&mut shown, *part, *level);
+                    assert_eq!(status(advisory.id, &shown), None, "{} {line:?} {part:?}", advisory.id);
+                    with(&mut shown, *part, level - 1);
+                    assert_eq!(status(advisory.id, &shown), Some(AdvisoryStatus::Applies), "{} {line:?}", advisory.id);
+                }
+            }
+        }
+        assert_eq!(tried, 34);
+    }
+
+    #[test]
+    fn what_shows_beside_the_levels_has_to_show() {
+        let no_alias = Shown { alias_check: false, ..best(Line::Genoa) };
+        assert_eq!(status("badram", &no_alias), Some(AdvisoryStatus::Applies));
+        assert_eq!(status("badram", &Shown { version: 2, ..no_alias }), Some(AdvisoryStatus::Unknown));
+        for (id, bit) in [("iommu-write", 2), ("rmpocalypse", 1), ("nbio-lock", 4), ("fabricked", 4)] {
+            let without = Shown { mitigations: Some(!(1 << bit)), ..best(Line::Milan) };
+            assert_eq!(status(id, &best(Line::Milan)), None, "{id}");
+            assert_eq!(status(id, &without), Some(AdvisoryStatus::Applies), "{id}");
+            let older = Shown { version: 4, mitigations: None, ..best(Line::Milan) };
+            assert_eq!(status(id, &older), Some(AdvisoryStatus::Unknown), "{id}");
+        }
+        assert_eq!(status("stackwarp", &best(Line::Zen4c)), None);
+        assert_eq!(status("stackwarp", &Shown { smt: true, ..best(Line::Zen4c) }), Some(AdvisoryStatus::Unknown));
+        assert_eq!(status("provisional-firmware", &best(Line::Turin)), None);
+        let provisional = Shown { provisional: Some("x".into()), ..best(Line::Turin) };
+        assert_eq!(status("provisional-firmware", &provisional), Some(AdvisoryStatus::Applies));
+    }
+
+    #[test]
+    fn no_level_excludes_the_seed_of_milan_and_no_report_an_interposer() {
+        for line in Line::ALL {
+            let milan = matches!(line, Line::Milan | Line::MilanX);
+            assert_eq!(status("milan-seed", &best(line)).is_some(), milan, "{line:?}");
+            assert_eq!(status("interposer", &best(line)), Some(AdvisoryStatus::Physical));
+        }
+    }
+
+    #[test]
+    fn a_report_that_does_not_name_its_line_is_held_against_all_lines_of_its_product() {
+        let both = Shown { version: 2, lines: vec![Line::Milan, Line::MilanX], ..best(Line::Milan) };
+        assert_eq!(status("cachewarp", &both), None);
+        let mut shown = both.clone();
+        with(&mut shown, TcbPart::Microcode, 0xD0);
+        assert_eq!(status("cachewarp", &shown), Some(AdvisoryStatus::Unknown), "new for Milan-X, old for Milan");
+        with(&mut shown, TcbPart::Microcode, 0x33);
+        assert_eq!(status("cachewarp", &shown), Some(AdvisoryStatus::Applies), "too old for either");
+        with(&mut shown, TcbPart::Snp, 0x16);
+        assert_eq!(status("badram", &shown), Some(AdvisoryStatus::Applies), "too old for either");
+    }
+
+    #[test]
+    fn a_processor_that_the_table_does_not_know_excludes_nothing() {
+        let unknown = Shown { lines: vec![], ..best(Line::Milan) };
+        for advisory in ADVISORIES.iter().filter(|advisory| matches!(advisory.rule, RuleOf::Lines(_))) {
+            assert_eq!(status(advisory.id, &unknown), Some(AdvisoryStatus::Unknown), "{}", advisory.id);
+        }
+    }
+}

@@ -346,4 +346,219 @@ pub(super) mod tests {
         }
         text
     }
+
+    fn refused(text: &str) -> PolicyError {
+        Policy::from_toml(text).expect_err("a fault")
+    }
+
+    /// The full file with one line replaced.
+    fn with(from: &str, to: &str) -> String {
+        let full = full();
+        assert_eq!(full.matches(from).count(), 1, "{from}");
+        full.replacen(from, to, 1)
+    }
+
+    #[test]
+    fn a_field_left_out_is_an_error_that_names_it_whichever_it_is() {
+        let table: toml::Table = full().parse().unwrap();
+        let mut tried = 0;
+        without_each(&table, "", &mut |text, path| {
+            tried += 1;
+            assert_eq!(refused(text), PolicyError::Missing { field: path.to_owned() });
+        });
+        // Every field, version, five tables and three in one of them.
+        assert_eq!(tried, Policy::strict().fields().len() + 1 + 4 + 3);
+    }
+
+    /// Calls with the whole file without one member, for every member of every table that is no value itself.
+    fn without_each(table: &toml::Table, path: &str, call: &mut dyn FnMut(&str, &str)) {
+        fn remove(table: &mut toml::Table, path: &[&str]) {
+            match path {
+                [name] => drop(table.remove(*name)),
+                [name, rest @ ..] => remove(table[*name].as_table_mut().unwrap(), rest),
+                [] => {}
+            }
+        }
+        fn visit(root: &toml::Table, table: &toml::Table, path: &str, call: &mut dyn FnMut(&str, &str)) {
+            for (name, value) in table {
+                let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                let mut without = root.clone();
+                remove(&mut without, &path.split('.').collect::<Vec<_>>());
+                call(&toml::to_string(&without).unwrap(), &path);
+                match value.as_table() {
+                    Some(inner) if !inner.contains_key("unchecked") => visit(root, inner, &path, call),
+                    _ => {}
+                }
+            }
+        }
+        visit(table, table, path, call);
+    }
+
+    #[test]
+    fn a_field_that_does_not_exist_is_an_error_in_every_table() {
+        for (from, to, field) in [
+            ("version = 2", "version = 2\ncolour = 1", "colour"),
+            ("[guest]", "[guest]\ncolour = 1", "guest.colour"),
+            ("[platform]", "[platform]\ncolour = 1", "platform.colour"),
+            ("[events]", "[events]\ncolour = 1", "events.colour"),
+            ("\n[firmware.milan]\n", "\n[firmware.milan]\ncolour = 1\n", "firmware.milan.colour"),
+            ("\n[firmware.milan]\n", "\n[firmware.rome]\nx = 1\n[firmware.milan]\n", "firmware.rome"),
+            ("debug = \"refuse\"", "debug = { unchecked = \"a\", colour = 1 }", "guest.debug.colour"),
+            ("stale_crl = \"require\"", "stale_crl = { accept_until_days = 1, colour = 1 }", "stale_crl.colour"),
+            (
+                "accepted_advisories = []",
+                "accepted_advisories = [{ id = \"badram\", reason = \"a\", colour = 1 }]",
+                "accepted_advisories[0].colour",
+            ),
+        ] {
+            assert_eq!(refused(&with(from, to)), PolicyError::Unknown { field: field.to_owned() }, "{to}");
+        }
+    }
+
+    #[test]
+    fn a_field_that_is_written_twice_is_an_error() {
+        for (from, to) in [
+            ("revocation = \"optional\"", "revocation = \"optional\"\nrevocation = \"require\""),
+            ("debug = \"refuse\"", "debug = \"refuse\"\ndebug = { unchecked = \"a\" }"),
+            ("[guest]", "[guest]\n[guest]"),
+            ("debug = \"refuse\"", "debug = { unchecked = \"a\", unchecked = \"b\" }"),
+        ] {
+            assert!(matches!(refused(&with(from, to)), PolicyError::Toml(_)), "{to}");
+        }
+    }
+
+    #[test]
+    fn an_expectation_of_the_wrong_length_names_the_field_and_both_lengths() {
+        let open = "{ unchecked = \"no particular one is expected\" }";
+        for (field, wanted) in [
+            ("chips", &[8, 64][..]),
+            ("measurements", &[48]),
+            ("family_ids", &[16]),
+            ("image_ids", &[16]),
+            ("id_keys", &[48]),
+            ("author_keys", &[48]),
+            ("host_data", &[32]),
+        ] {
+            let right = "00".repeat(wanted[0]);
+            for wrong in [0, wanted[0] - 1, wanted[0] + 1, 2 * wanted[0] + 1] {
+                let to = format!("{field} = [\"{right}\", \"{}\"]", "00".repeat(wrong));
+                let error = refused(&with(&format!("{field} = {open}"), &to));
+                let name = format!("{field}[1]");
+                let PolicyError::Length { field: found, found: length, wanted: lengths } = &error else {
+                    panic!("{error}");
+                };
+                assert_eq!((found, *length, *lengths), (&name, wrong, wanted));
+                assert!(error.to_string().contains(&format!("{name}: {wrong} bytes, want {}", wanted[0])), "{error}");
+            }
+            assert!(
+                Policy::from_toml(&with(&format!("{field} = {open}"), &format!("{field} = [\"{right}\"]"))).is_ok()
+            );
+        }
+        let open = "{ unchecked = \"nothing is compared unless you name a nonce or the report data\" }";
+        let error =
+            refused(&with(&format!("report_data = {open}"), &format!("report_data = [\"{}\"]", "00".repeat(63))));
+        assert_eq!(error, PolicyError::Length { field: "report_data[0]".into(), found: 63, wanted: &[64] });
+        let error = refused(&with("kernel = { unchecked = \"tried in a test\" }", "kernel = [\"00\"]"));
+        assert_eq!(error, PolicyError::Length { field: "events.kernel[0]".into(), found: 1, wanted: &[32] });
+    }
+
+    #[test]
+    fn a_reason_that_says_nothing_is_an_error_everywhere() {
+        for (from, to, field) in [
+            ("debug = \"refuse\"", "debug = { unchecked = \"\" }", "guest.debug.unchecked"),
+            ("products = [\"Milan\", \"Genoa\", \"Turin\"]", "products = { unchecked = \" \" }", "products.unchecked"),
+            (
+                "accepted_advisories = []",
+                "accepted_advisories = [{ id = \"badram\", reason = \"\" }]",
+                "accepted_advisories[0].reason",
+            ),
+        ] {
+            assert_eq!(refused(&with(from, to)), PolicyError::NoReason { field: field.to_owned() }, "{to}");
+        }
+    }
+
+    #[test]
+    fn a_value_that_a_field_does_not_have_is_an_error() {
+        let open = |field: &str| format!("{field} = {{ unchecked = \"tried in a test\" }}");
+        for (from, to) in [
+            ("version = 2", "version = 3"),
+            ("version = 2", "version = \"2\""),
+            ("vmpl = [0]", "vmpl = [4]"),
+            ("vmpl = [0]", "vmpl = []"),
+            ("vmpl = [0]", "vmpl = 0"),
+            ("\"Milan\", \"Genoa\"", "\"Rome\", \"Genoa\""),
+            ("keys = [\"VCEK\", \"VLEK\"]", "keys = [\"vcek\"]"),
+            ("debug = \"refuse\"", "debug = \"any\""),
+            ("debug = \"refuse\"", "debug = true"),
+            ("debug = \"refuse\"", "debug = \"Refuse\""),
+            ("revocation = \"optional\"", "revocation = { unchecked = \"a\" }"),
+            ("stale_crl = \"require\"", "stale_crl = \"refuse\""),
+            ("stale_crl = \"require\"", "stale_crl = { accept_until_days = 0 }"),
+            ("stale_crl = \"require\"", "stale_crl = { accept_until_days = 3651 }"),
+            ("stale_crl = \"require\"", "stale_crl = { accept_until_days = -1 }"),
+            ("advisories = \"report\"", "advisories = \"ignore\""),
+            ("accepted_advisories = []", "accepted_advisories = [\"badram\"]"),
+            ("accepted_advisories = []", "accepted_advisories = [{ id = \"bedram\", reason = \"a\" }]"),
+            ("code = \"vendor\"", "code = \"best\""),
+            ("code = \"vendor\"", "code = { unchecked = \"a\" }"),
+            ("loader_files = []", "loader_files = [\"00\"]"),
+        ] {
+            assert!(!matches!(refused(&with(from, to)), PolicyError::Missing { .. }), "{to}");
+        }
+        let firmware = |field: &str, to: &str| full().replacen(&open(field), &format!("{field} = {to}"), 1);
+        let levels = "bootloader = 1, tee = 1, snp = 1, microcode = 1";
+        // The first is Milan's, which has no FMC.
+        assert!(Policy::from_toml(&firmware("min_reported_tcb", &format!("{{ {levels} }}"))).is_ok());
+        for (field, to) in [
+            ("min_reported_tcb", format!("{{ fmc = 1, {levels} }}")),
+            ("min_reported_tcb", "{ bootloader = 1, tee = 1, snp = 1 }".to_owned()),
+            ("min_launch_tcb", format!("{{ {} }}", levels.replace("tee = 1", "tee = 256"))),
+            ("min_current_version", "\"1.55\"".to_owned()),
+            ("min_current_version", "1.55".to_owned()),
+            ("launch_mitigations", "[64]".to_owned()),
+            ("launch_mitigations", "[]".to_owned()),
+            ("launch_mitigations", "3".to_owned()),
+            ("secure_boot", "true".to_owned()),
+            ("uki", "{}".to_owned()),
+            ("uki", "{ linux = [] }".to_owned()),
+            ("binary", format!("{{ register = 7, digests = [\"{}\"] }}", "00".repeat(32))),
+            ("binary", format!("{{ register = 15, digests = [\"{}\"] }}", "00".repeat(32))),
+        ] {
+            assert_ne!(firmware(field, &to), full(), "{field}");
+            assert!(Policy::from_toml(&firmware(field, &to)).is_err(), "{field} = {to}");
+        }
+        let turin = full().replace(
+            "[firmware.turin]\nmin_reported_tcb = { unchecked = \"tried in a test\" }",
+            &format!("[firmware.turin]\nmin_reported_tcb = {{ {levels} }}"),
+        );
+        assert_ne!(turin, full());
+        assert_eq!(refused(&turin), PolicyError::Missing { field: "firmware.turin.min_reported_tcb.fmc".into() });
+    }
+
+    #[test]
+    fn a_file_of_version_1_is_refused_and_told_what_to_change() {
+        let error = refused("version = 1\nproducts = [\"Milan\"]\nmeasurements = \"any\"\n");
+        assert_eq!(error, PolicyError::Version1);
+        assert!(error.fix().contains("policy show strict") && error.fix().contains("unchecked"));
+    }
+
+    #[test]
+    fn what_is_written_is_what_is_meant() {
+        let text = with("stale_crl = \"require\"", "stale_crl = { accept_until_days = 30 }")
+            .replace("min_abi = { unchecked = \"the owner of the guest decides\" }", "min_abi = \"1.51\"")
+            .replacen("launch_mitigations = { unchecked = \"tried in a test\" }", "launch_mitigations = [0, 63]", 1)
+            .replacen(
+                "min_current_version = { unchecked = \"tried in a test\" }",
+                "min_current_version = \"1.55.29\"",
+                1,
+            )
+            .replacen("secure_boot = { unchecked = \"tried in a test\" }", "secure_boot = \"require\"", 1);
+        let policy = Policy::from_toml(&text).unwrap();
+        assert_eq!(policy.stale_crl, StaleCrl::AcceptUntil { days: 30 });
+        assert_eq!(policy.guest.min_abi, Rule::Check((1, 51)));
+        assert_eq!(policy.firmware.milan.launch_mitigations, Rule::Check(1 << 63 | 1));
+        assert_eq!(policy.firmware.milan.min_current_version.asked().map(ToString::to_string), Some("1.55.29".into()));
+        assert_eq!(policy.events.secure_boot, Rule::Check(true));
+        assert_eq!(policy.firmware.genoa.launch_mitigations, Rule::unchecked("tried in a test"));
+    }
 }

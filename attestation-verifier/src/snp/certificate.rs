@@ -47,7 +47,7 @@ impl<'a> Certificate<'a> {
             return Err(CertificateError::Trailing { found: rest.len() });
         }
         let outer = SignedObject::parse(der).ok_or(CertificateError::NotDer)?;
-        let body = Body::parse(outer.to_be_signed()).ok_or(CertificateError::NotDer)?;
+        let body = Body::parse(outer.signed_part()).ok_or(CertificateError::NotDer)?;
         Ok(Self { der, outer, body })
     }
 

@@ -63,7 +63,7 @@ impl<'a> Crl<'a> {
             return Err(CrlError::TooLong { found: der.len() });
         }
         let outer = SignedObject::parse(der).ok_or(CrlError::NotDer)?;
-        let body = ListBody::parse(outer.to_be_signed()).ok_or(CrlError::NotDer)?;
+        let body = ListBody::parse(outer.signed_part()).ok_or(CrlError::NotDer)?;
         Ok(Self { outer, body })
     }
 

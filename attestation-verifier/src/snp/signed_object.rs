@@ -49,7 +49,7 @@ impl<'a> SignedObject<'a> {
     }
 
     /// What is signed, whole.
-    pub(crate) fn to_be_signed(&self) -> &'a [u8] {
+    pub(crate) fn signed_part(&self) -> &'a [u8] {
         self.to_be_signed
     }
 

@@ -1,10 +1,11 @@
-//! What is asked, as JSON: common members, and one of `report`, `bundle`, `proof`. A member that is not known is
+//! What is asked, as JSON: common members, and one of `report`, `azure`, `bundle`, `proof`. A member that is not known is
 //! refused: whoever misspells an expectation must hear of it. Binary is base64 with padding, `"…"` or, to be called by a
 //! name in messages, `{"name":"…","base64":"…"}`; short values are hexadecimal.
 
 use attestation_verifier::{
-    BundleQuestion, Collateral, CollateralError, Outcome, Policy, ProofQuestion, Question, RustCrypto, TrustAnchor,
-    Verdict, appraise_bundle, appraise_proof, appraise_report, clock, malformed, one_certificate,
+    AzureQuestion, BundleQuestion, Collateral, CollateralError, Outcome, Policy, ProofQuestion, Question,
+    QuoteQuestion, RustCrypto, SignatureForm, SignedQuote, TrustAnchor, Verdict, appraise_azure, appraise_bundle,
+    appraise_proof, appraise_report, clock, malformed, one_certificate, registers,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use evidence::UnixSeconds;
@@ -24,6 +25,7 @@ struct Request {
     #[serde(default)]
     crls: Vec<Base64>,
     report: Option<Report>,
+    azure: Option<Azure>,
     bundle: Option<Bundle>,
     proof: Option<Proof>,
 }
@@ -39,6 +41,34 @@ struct Report {
     intermediate: Option<Base64>,
     /// REPORT_DATA as it must be, 64 bytes.
     report_data: Option<Hex>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Azure {
+    #[serde(rename = "hcl")]
+    evidence: Base64,
+    vek: Option<Base64>,
+    intermediate: Option<Base64>,
+    report_data: Option<Hex>,
+    /// Runtime claims beside a bare report.
+    runtime_data: Option<Base64>,
+    /// What `user-data` of the claims must be, 64 bytes.
+    user_data: Option<Hex>,
+    quote: Option<Quote>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Quote {
+    /// TPMS_ATTEST.
+    attest: Base64,
+    /// TPMT_SIGNATURE, or the bare RSA number.
+    signature: Base64,
+    /// PCR values, JSON or as `tpm2_pcrread` prints them.
+    pcrs: Option<Base64>,
+    eventlog: Option<Base64>,
+    nonce: Option<Hex>,
 }
 
 #[derive(Deserialize)]
@@ -139,18 +169,22 @@ fn judge(request: Request) -> Result<Verdict, String> {
         }
     }
     let crls = &std::mem::take(&mut collateral.crls);
-    match (&request.report, &request.bundle, &request.proof) {
-        (Some(report), None, None) => {
+    match (&request.report, &request.azure, &request.bundle, &request.proof) {
+        (Some(report), None, None, None) => {
             collateral.crls.clone_from(crls);
             judge_report(report, collateral, &anchor, &policy, at)
         }
-        (None, Some(asked), None) => {
+        (None, Some(asked), None, None) => {
+            collateral.crls.clone_from(crls);
+            judge_azure(asked, collateral, &anchor, &policy, at)
+        }
+        (None, None, Some(asked), None) => {
             let question = bundle_question(&asked.bundle, asked.nonce.as_ref(), &anchor, crls);
             let mut verdict = appraise_bundle(question, &policy, at, &RustCrypto).verdict;
             name(&mut verdict, "bundle", &asked.bundle);
             Ok(verdict)
         }
-        (None, None, Some(asked)) => {
+        (None, None, None, Some(asked)) => {
             let bytes = |part: &'_ Option<Base64>| part.as_ref().map(|part| part.bytes.clone());
             let (sent, got, paid) = (bytes(&asked.request), bytes(&asked.response), bytes(&asked.payment));
             let question = ProofQuestion {
@@ -177,7 +211,7 @@ fn judge(request: Request) -> Result<Verdict, String> {
             }
             Ok(verdict)
         }
-        _ => Err("want one of report, bundle, proof".to_owned()),
+        _ => Err("want one of report, azure, bundle, proof".to_owned()),
     }
 }
 
@@ -197,23 +231,81 @@ fn judge_report(
     policy: &Policy,
     at: UnixSeconds,
 ) -> Result<Verdict, String> {
-    let expected = asked.report_data.as_ref().map(|hex| <[u8; 64]>::try_from(hex.0.as_slice())).transpose();
-    let expected = expected.map_err(|_| "reportData: want 64 bytes as 128 hexadecimal digits")?;
-    if let Some(vek) = &asked.vek
-        && let Err(error) = collateral.take_vek(&vek.bytes)
-    {
-        return Ok(unreadable("vek", vek.called("vek"), &error, at));
-    }
-    if let Some(intermediate) = &asked.intermediate
-        && let Err(error) = collateral.take_intermediate(&intermediate.bytes)
-    {
-        return Ok(unreadable("intermediate", intermediate.called("intermediate"), &error, at));
+    let expected = bytes_64(asked.report_data.as_ref(), "reportData")?;
+    if let Some(rejection) = take(&mut collateral, asked.vek.as_ref(), asked.intermediate.as_ref(), at) {
+        return Ok(rejection);
     }
     let question =
         Question { evidence: &asked.evidence.bytes, collateral: &collateral, anchor, report_data: expected.as_ref() };
     let mut verdict = appraise_report(question, policy, at, &RustCrypto).verdict;
     name(&mut verdict, "form", &asked.evidence);
     Ok(verdict)
+}
+
+fn judge_azure(
+    asked: &Azure,
+    mut collateral: Collateral,
+    anchor: &TrustAnchor<'_>,
+    policy: &Policy,
+    at: UnixSeconds,
+) -> Result<Verdict, String> {
+    let expected = bytes_64(asked.report_data.as_ref(), "reportData")?;
+    let user_data = bytes_64(asked.user_data.as_ref(), "userData")?;
+    if let Some(rejection) = take(&mut collateral, asked.vek.as_ref(), asked.intermediate.as_ref(), at) {
+        return Ok(rejection);
+    }
+    let pcrs = asked.quote.as_ref().and_then(|quote| quote.pcrs.as_ref());
+    let pcrs = pcrs.map(|text| pairs(&text.bytes)).transpose()?;
+    let quote = asked.quote.as_ref().map(|quote| QuoteQuestion {
+        quote: SignedQuote {
+            attest: &quote.attest.bytes,
+            signature: &quote.signature.bytes,
+            form: SignatureForm::Tool,
+        },
+        registers: pcrs.as_deref(),
+        event_log: quote.eventlog.as_ref().map(|log| log.bytes.as_slice()),
+        nonce: quote.nonce.as_ref().map(|nonce| nonce.0.as_slice()),
+        events: &policy.events,
+    });
+    let report =
+        Question { evidence: &asked.evidence.bytes, collateral: &collateral, anchor, report_data: expected.as_ref() };
+    let claims = asked.runtime_data.as_ref().map(|claims| claims.bytes.as_slice());
+    let question = AzureQuestion { report, claims, user_data: user_data.as_ref(), quote };
+    let mut verdict = appraise_azure(question, policy, at, &RustCrypto);
+    name(&mut verdict, "form", &asked.evidence);
+    Ok(verdict)
+}
+
+/// Takes the certificates; a rejection if one is none.
+fn take(
+    collateral: &mut Collateral,
+    vek: Option<&Base64>,
+    intermediate: Option<&Base64>,
+    at: UnixSeconds,
+) -> Option<Verdict> {
+    if let Some(vek) = vek
+        && let Err(error) = collateral.take_vek(&vek.bytes)
+    {
+        return Some(unreadable("vek", vek.called("vek"), &error, at));
+    }
+    if let Some(intermediate) = intermediate
+        && let Err(error) = collateral.take_intermediate(&intermediate.bytes)
+    {
+        return Some(unreadable("intermediate", intermediate.called("intermediate"), &error, at));
+    }
+    None
+}
+
+fn bytes_64(hex: Option<&Hex>, member: &str) -> Result<Option<[u8; 64]>, String> {
+    let bytes = hex.map(|hex| <[u8; 64]>::try_from(hex.0.as_slice())).transpose();
+    bytes.map_err(|_| format!("{member}: want 64 bytes as 128 hexadecimal digits"))
+}
+
+/// Registers of the SHA-256 bank.
+fn pairs(text: &[u8]) -> Result<Vec<(u8, [u8; 32])>, String> {
+    let set = registers(text).map_err(|error| format!("quote.pcrs: {error}"))?;
+    let pairs = set.iter().map(|(index, value)| Some((index.number(), value.as_bytes().try_into().ok()?)));
+    pairs.collect::<Option<_>>().ok_or_else(|| "quote.pcrs: not of the SHA-256 bank".to_owned())
 }
 
 fn bundle_question<'a>(

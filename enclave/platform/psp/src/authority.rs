@@ -184,10 +184,8 @@ impl Authority {
         rng: &mut impl CryptoRngCore,
     ) -> Result<Vec<u8>, PspError> {
         let key_id = certificate::key_id(&self.ark.key.to_public_key())?;
-        let updates = (request.this_update, request.next_update);
         let (name, key) = (ark_name(self.product), &self.ark.key);
-        let extensions = (of_entries, of_list);
-        Ok(certificate::crl(&name, key_id, request.number, updates, &request.revoked, extensions, key, rng))
+        Ok(certificate::crl(&name, key_id, request, (of_entries, of_list), key, rng))
     }
 
     /// An endorsement certificate as AMD would write it, for any key, to be changed at will before

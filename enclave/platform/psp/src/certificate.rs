@@ -11,7 +11,7 @@ use rsa::{
 use sha2::{Digest, Sha256, Sha384};
 use time::{Duration, OffsetDateTime};
 
-use crate::{ChipId, Product, PspError, Tcb, der};
+use crate::{ChipId, CrlRequest, Product, PspError, Tcb, der};
 
 /// Where AMD's certificates say `Advanced Micro Devices`.
 pub const ORGANISATION: &str = "Sealgate Software PSP (test root, proves nothing)";
@@ -254,9 +254,7 @@ pub(crate) fn vek(product: Product, request: &VekRequest, issuer_name: &str, spk
 pub(crate) fn crl(
     issuer_name: &str,
     issuer_key_id: [u8; 20],
-    number: u64,
-    updates: (OffsetDateTime, OffsetDateTime),
-    revoked: &[u64],
+    request: &CrlRequest,
     (of_entries, of_list): (&[Extension], &[Extension]),
     issuer: &RsaPrivateKey,
     rng: &mut impl CryptoRngCore,
@@ -264,21 +262,26 @@ pub(crate) fn crl(
     let algorithm = Scheme::Amd.algorithm(false);
     let of_entries: Vec<Vec<u8>> = of_entries.iter().map(Extension::der).collect();
     let entry = |serial: &u64| {
-        let mut members = vec![der::integer(*serial), der::time(updates.0)];
+        let mut members = vec![der::integer(*serial), der::time(request.this_update)];
         if !of_entries.is_empty() {
             members.push(der::sequence(&of_entries));
         }
         der::sequence(&members)
     };
-    let entries: Vec<Vec<u8>> = revoked.iter().map(entry).collect();
+    let entries: Vec<Vec<u8>> = request.revoked.iter().map(entry).collect();
     let mut extensions = vec![
         extension(&[2, 5, 29, 35], false, &der::sequence(&[der::tlv(0x80, &issuer_key_id)])).der(),
-        extension(&[2, 5, 29, 20], false, &der::integer(number)).der(),
+        extension(&[2, 5, 29, 20], false, &der::integer(request.number)).der(),
     ];
     extensions.extend(of_list.iter().map(Extension::der));
     let extensions = der::sequence(&extensions);
-    let mut members =
-        vec![der::integer(1), algorithm.clone(), name(issuer_name), der::time(updates.0), der::time(updates.1)];
+    let mut members = vec![
+        der::integer(1),
+        algorithm.clone(),
+        name(issuer_name),
+        der::time(request.this_update),
+        der::time(request.next_update),
+    ];
     if !entries.is_empty() {
         members.push(der::sequence(&entries));
     }
