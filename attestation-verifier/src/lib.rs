@@ -90,7 +90,7 @@
 //! let at = clock::parse("2026-06-01T00:00:00Z").ok_or("time")?;
 //! // A simulated gateway: its root is named, and the verdict says so.
 //! let anchor = TrustAnchor::named(root)?;
-//! let bundle = BundleQuestion { bundle, anchor: &anchor, nonce: None, crls: &[] };
+//! let bundle = BundleQuestion { bundle, anchor: &anchor, nonce: None, crls: &[], releases: &[] };
 //! let found = appraise_bundle(bundle, &Policy::strict(), at, &Ring);
 //! assert_eq!(found.verdict.trust.map(|trust| trust.name()), Some("test"));
 //! let question = ProofQuestion {
