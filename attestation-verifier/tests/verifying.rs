@@ -292,7 +292,7 @@ fn every_command_of_the_page_does_it_for_genuine_evidence_too() {
         return;
     };
     let set = PathBuf::from(folder).join("snp");
-    let ran = blocks().iter().filter_map(|block| Some(genuine(&set, &block.name)?.run(block))).count();
+    let ran = blocks().iter().filter_map(|block| genuine(&set, &block.name).map(|set| set.run(block))).count();
     assert_eq!(ran, 4);
 }
 
