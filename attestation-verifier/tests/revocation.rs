@@ -113,7 +113,7 @@ fn a_list_from_the_future_clears_nothing_however_many_days_are_accepted() {
     let list = silicon.list(4, (NOW + Duration::days(1), NOW + Duration::days(9)), &[]);
     for stale_crl in [StaleCrl::Require, StaleCrl::AcceptUntil { days: 3650 }] {
         let policy = Policy { stale_crl, ..Policy::strict() };
-        let verdict = judged(&silicon, &policy, &[list.clone()], NOW);
+        let verdict = judged(&silicon, &policy, std::slice::from_ref(&list), NOW);
         let (exit, outcome, detail) = said(&verdict);
         assert_eq!((exit, outcome), (4, Outcome::Fail));
         assert!(detail.contains("not valid yet"), "{detail}");
