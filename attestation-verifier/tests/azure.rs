@@ -275,6 +275,40 @@ fn what_the_policy_asks_of_the_boot_is_open_without_quote_and_log() {
 }
 
 #[test]
+fn behind_the_hash_of_the_claims_there_are_zeros() {
+    let machine = Machine::new();
+    let mut arguments = machine.arguments();
+    let chip = boot::chip();
+    let mut data = ClaimsHash::Sha256.report_data(machine.claims.as_bytes());
+    data[63] = 1;
+    let report = chip.report(&chip.request(3, data));
+    let at = arguments.iter().position(|word| word.ends_with("hcl.bin")).unwrap();
+    let blob = hcl_blob(&report, machine.claims.as_bytes(), ClaimsHash::Sha256, None);
+    arguments[at] = machine.file("tail.bin", &blob).to_str().unwrap().to_owned();
+    refused(&azure(&arguments, &[]), 6, "runtime-data");
+    arguments[at] = machine.file("tail-report.bin", &report).to_str().unwrap().to_owned();
+    let claims = machine.file("claims.json", machine.claims.as_bytes());
+    refused(&azure(&arguments, &["--runtime-data", claims.to_str().unwrap()]), 6, "runtime-data");
+}
+
+#[test]
+fn a_policy_that_wants_an_expectation_takes_one_of_quote_or_claims() {
+    let machine = Machine::new();
+    let strict = String::from_utf8(read(Path::new(env!("CARGO_MANIFEST_DIR")).join("policy/strict.toml"))).unwrap();
+    let lines =
+        strict.lines().map(|line| if line.starts_with("report_data") { "report_data = \"require\"" } else { line });
+    let text = lines.collect::<Vec<_>>().join("\n");
+    assert_ne!(text, strict.trim_end());
+    let policy = machine.file("policy.toml", text.as_bytes());
+    let with = |more: &[&str]| machine.judge(&[&["--policy", policy.to_str().unwrap()], more].concat());
+    let said = with(&[]);
+    assert_eq!((said.word(), said.exit, said.outcome("report-data")), ("rejected", 5, "not_checked"));
+    accepted(&with(&["--nonce", &hex::encode(NONCE)]));
+    accepted(&with(&["--user-data", &hex::encode(USER_DATA)]));
+    refused(&with(&["--nonce", &"00".repeat(32)]), 6, "quote-nonce");
+}
+
+#[test]
 fn arguments_that_go_together_are_asked_for_together() {
     let machine = Machine::new();
     let hcl = machine.file("hcl.bin", &machine.blob());

@@ -192,6 +192,14 @@ fn explain_says_the_first_cause_and_what_to_do_and_ends_as_the_verdict_does() {
     assert_eq!((again.exit, &again.out), (5, &printed.out));
     let explained: Value = serde_json::from_str(&program(&["explain", saved, "--json"]).out).unwrap();
     assert_eq!(explained["cause"]["check"], "guest-policy");
+    // The command may be named; a bundle or proof has to be.
+    let named = program(&[&["explain", "report"], &of_report[1..]].concat());
+    assert_eq!((named.exit, &named.out), (5, &printed.out));
+    let bundle = vectors().join("demo/bundle.json");
+    let printed = program(&["explain", "bundle", bundle.to_str().unwrap(), "--at", "2026-03-01T00:00:00Z"]);
+    assert_ne!(printed.exit, 0);
+    assert!(printed.out.contains("first cause: "), "{}", printed.out);
+    assert_eq!(program(&["explain"]).exit, 1);
     // A verdict was judged already.
     assert_eq!(program(&["explain", saved, "--vek", &vek]).exit, 1);
     let accepted = program(&["explain", &report, "--vek", &vek, "--at", "2026-01-01T00:00:00Z"]);

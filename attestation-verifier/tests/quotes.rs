@@ -17,8 +17,8 @@ use std::{
 };
 
 use attestation_verifier::{
-    AttestError, GivenKey, PublicArea, Quote, QuoteError, Ring, SignatureForm, SignedQuote, TpmKey, Unverified,
-    Verified, registers,
+    AttestError, ClaimsError, Crypto, GivenKey, Hcl, PublicArea, Quote, QuoteError, Ring, RuntimeClaims, RustCrypto,
+    SignatureForm, SignedQuote, TpmKey, Unverified, Verified, registers,
 };
 use common::{Said, read, vectors};
 use software_psp::{QuoteKey, QuoteRequest};
@@ -355,4 +355,133 @@ loader_commands = []
     let said = quote(&files, &with_log);
     assert_eq!((finding(&said), said.outcome("event-kernel")), (("does not hold", 5), "fail"));
     assert_eq!(said.failures().len(), 1, "{:?}", said.failures());
+}
+
+/// What of a bincode text comes next: a u64 length, little-endian, and so many parts of this size.
+fn taken<'a>(bytes: &mut &'a [u8], size: usize) -> &'a [u8] {
+    let (length, rest) = bytes.split_first_chunk::<8>().unwrap();
+    let (part, rest) = rest.split_at(usize::try_from(u64::from_le_bytes(*length)).unwrap() * size);
+    *bytes = rest;
+    part
+}
+
+#[test]
+fn a_genuine_azure_quote_of_a_package_verifies_and_its_claims_are_read() {
+    let dir = vectors().join("registry/az-cvm-vtpm-0.8.2");
+    let recorded = read(dir.join("quote.bin"));
+    let mut rest = &recorded[..];
+    let (signature, attest, values) = (taken(&mut rest, 1), taken(&mut rest, 1), taken(&mut rest, 32));
+    assert!(rest.is_empty());
+    let key = GivenKey::read(&read(dir.join("akpub.pem"))).unwrap();
+    let check = |attest: &[u8]| {
+        Unverified(SignedQuote { attest, signature, form: SignatureForm::Tool }).verify(key.key(), &Ring)
+    };
+    let quote = check(attest).unwrap();
+    assert_eq!(quote.extra_data(), b"challenge");
+    let values: Vec<(u8, [u8; 32])> = (0..24).zip(values.chunks(32).map(|value| value.try_into().unwrap())).collect();
+    assert_eq!(quote.registers(&values).unwrap().iter().count(), 24);
+    let mut flipped = attest.to_vec();
+    flipped[50] ^= 1;
+    assert!(matches!(check(&flipped), Err(QuoteError::Signature { .. })));
+
+    let claims = RuntimeClaims::parse(&read(dir.join("var-data.bin"))).unwrap();
+    assert!(claims.complete().is_ok() && claims.user_data() == Some(&[0; 64]));
+    let blob = read(vectors().join("registry/az-snp-vtpm-0.8.2/hcl-report-snp.bin"));
+    let hcl = Hcl::parse(&blob).unwrap();
+    let report_data = hcl.report().signed_bytes()[0x50..0x90].try_into().unwrap();
+    let claims = RuntimeClaims::parse(hcl.claims(report_data).unwrap()).unwrap();
+    assert_eq!(claims.complete(), Err(ClaimsError::NoEndorsementKey), "a blob of 2023");
+}
+
+#[test]
+fn both_back_ends_say_the_same_of_every_quote_and_of_every_damaged_one() {
+    fn verdicts(crypto: &impl Crypto) -> Vec<bool> {
+        let mut said = Vec::new();
+        for name in ["rsassa", "rsapss", "p256", "p384"] {
+            let dir = set().join(name);
+            let key = GivenKey::read(&read(dir.join("ak.pem"))).unwrap();
+            let (attest, signature) = (read(dir.join("quote.msg")), read(dir.join("quote.sig")));
+            let mut check = |attest: &[u8], signature: &[u8]| {
+                let quote = SignedQuote { attest, signature, form: SignatureForm::Tpm };
+                said.push(Unverified(quote).verify(key.key(), crypto).is_ok());
+            };
+            check(&attest, &signature);
+            for at in (0..signature.len()).step_by(7) {
+                let mut flipped = signature.clone();
+                flipped[at] ^= 0x10;
+                check(&attest, &flipped);
+            }
+            for at in (0..attest.len()).step_by(7) {
+                let mut flipped = attest.clone();
+                flipped[at] ^= 0x10;
+                check(&flipped, &signature);
+            }
+        }
+        said
+    }
+    let ring = verdicts(&Ring);
+    assert_eq!(ring.iter().filter(|holds| **holds).count(), 4, "the four as recorded and no other");
+    assert_eq!(ring, verdicts(&RustCrypto));
+}
+
+#[test]
+fn numbers_of_a_correctly_signed_quote_have_one_form() {
+    let forger = Forger::p256();
+    let good = request().attest(&forger.key);
+    let quote = forger.signed(&good).unwrap();
+    // magic, type, qualifiedSigner, extraData, clock, resets, restarts
+    let safe = 4 + 2 + 2 + quote.qualified_signer().len() + 2 + quote.extra_data().len() + 8 + 4 + 4;
+    let select = safe + 1 + 8 + 4 + 2;
+    assert_eq!((good[safe], good[select]), (1, 3));
+    let with = |at: usize, byte: u8| {
+        let mut other = good.clone();
+        other[at] = byte;
+        forger.signed(&other)
+    };
+    assert!(!with(safe, 0).unwrap().clock().safe);
+    for (at, byte) in [(safe, 2), (safe, 0xFF), (select, 0), (select, 2), (select, 4), (select, 0xFF)] {
+        assert!(matches!(with(at, byte), Err(QuoteError::Attest(AttestError::Marshal(_)))), "byte {at} = {byte}");
+    }
+    // More selections than are there, and none.
+    for count in [0, 2, 17, 0xFF] {
+        assert!(matches!(with(select - 3, count), Err(QuoteError::Attest(_))), "{count} selections");
+    }
+    // Selecting another register changes what has to be given.
+    let mut other = good.clone();
+    other[select + 1] ^= 0b1;
+    let quote = forger.signed(&other).unwrap();
+    assert_eq!(quote.selection(), [0, 4, 7, 11, 12, 13, 14, 15]);
+    assert!(matches!(quote.registers(&request().registers), Err(QuoteError::Selection { .. })));
+}
+
+#[test]
+fn what_a_key_may_sign_is_in_its_attributes() {
+    let area = read(set().join("p256/ak.tpmt"));
+    let with = |bit: u32| {
+        let mut other = area.clone();
+        let attributes = u32::from_be_bytes(other[4..8].try_into().unwrap()) ^ 1 << bit;
+        other[4..8].copy_from_slice(&attributes.to_be_bytes());
+        PublicArea::parse(&other).unwrap()
+    };
+    // fixedTPM, fixedParent, sensitiveDataOrigin, restricted, decrypt, sign.
+    for bit in [1, 4, 5, 16, 17, 18] {
+        assert!(!with(bit).attests(), "bit {bit}");
+    }
+    // userWithAuth says who may use it, not for what.
+    assert!(with(6).attests());
+    assert_ne!(with(6).name(), PublicArea::parse(&area).unwrap().name(), "and yet it is another key");
+
+    let rsa = read(set().join("rsassa/ak.tpmt"));
+    let exponent = rsa.len() - 256 - 2 - 4;
+    for (value, taken) in [(0, true), (65537, true), (3, false), (65539, false), (1, false)] {
+        let mut other = rsa.clone();
+        other[exponent..exponent + 4].copy_from_slice(&u32::to_be_bytes(value));
+        assert_eq!(PublicArea::parse(&other).is_ok(), taken, "exponent {value}");
+    }
+    // Name algorithm SHA-384, another curve, a keyed hash.
+    for (at, byte) in [(3, 0x0C), (1, 0x08)] {
+        let mut other = area.clone();
+        other[at] = byte;
+        assert!(PublicArea::parse(&other).is_err(), "byte {at}");
+    }
 }

@@ -292,7 +292,13 @@ fn every_command_of_the_page_does_it_for_genuine_evidence_too() {
         return;
     };
     let set = PathBuf::from(folder).join("snp");
-    let ran = blocks().iter().filter_map(|block| genuine(&set, &block.name).map(|set| set.run(block))).count();
+    let mut ran = 0;
+    for block in &blocks() {
+        if let Some(evidence) = genuine(&set, &block.name) {
+            evidence.run(block);
+            ran += 1;
+        }
+    }
     assert_eq!(ran, 4);
 }
 
@@ -334,6 +340,9 @@ fn exists(test: &str) -> bool {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let path = if file.contains('/') { root.join("..").join(file) } else { root.join("tests").join(file) };
     let Ok(text) = fs::read_to_string(path) else { return false };
+    if file.ends_with(".mjs") {
+        return text.contains(&format!("test(\"{name}\""));
+    }
     let lines: Vec<&str> = text.lines().collect();
     let head = format!("fn {name}(");
     lines.iter().enumerate().any(|(at, line)| {

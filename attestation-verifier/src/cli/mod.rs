@@ -187,7 +187,7 @@ pub(crate) fn name_file(verdict: &mut Verdict, check: &str, path: &std::path::Pa
 
 /// Runs the program.
 pub(crate) fn run() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::try_parse_from(explain::complete(command_line())) {
         Ok(cli) => cli,
         Err(error) => {
             // Printing to a closed pipe is nobody's error.
@@ -234,6 +234,11 @@ pub(crate) fn run() -> ExitCode {
             ExitCode::from(1)
         }
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the program, never the library, reads its command line")]
+fn command_line() -> Vec<std::ffi::OsString> {
+    std::env::args_os().collect()
 }
 
 fn time(text: &str) -> Result<UnixSeconds, String> {

@@ -692,6 +692,22 @@ mod tests {
     }
 
     #[test]
+    fn a_register_into_which_nothing_was_measured_shows_no_program() {
+        let log = with(&empty(), &[(4, REMARKS[0], REMARKS[0]), (4, &SEPARATOR, &SEPARATOR)]);
+        let policy = EventPolicy { programs: good().programs, ..EventPolicy::unchecked("a test") };
+        Judged::by(&log, &left_by(&log), &policy).fails("event-programs", "nothing was measured into PCR 4");
+    }
+
+    #[test]
+    fn a_register_of_the_system_that_the_log_extends_has_to_be_explained() {
+        let log = with(LOG, &[(15, b"measured by the firmware", b"")]);
+        assert_eq!(Judged::by(&log, &left_by(&log), &good()).outcome("event-log"), Outcome::Pass);
+        let judged = Judged::by(&log, &booted(), &good());
+        judged.fails("event-log", "PCR 15");
+        judged.required_and_open("event-kernel");
+    }
+
+    #[test]
     fn systemd_goes_on_in_its_own_order_and_nobody_else_does() {
         let stub = left_by(LOG);
         let eleven = measured_boot::PcrIndex::new(11).unwrap();

@@ -17,8 +17,9 @@ use std::{
 };
 
 use attestation_verifier::{
-    BundleQuestion, Certificate, Chain, Collateral, Crypto, Policy, Product, ProofQuestion, Question, Ring, RustCrypto,
-    SignedReport, TrustAnchor, Unverified, appraise_bundle, appraise_proof, appraise_report, clock, roots,
+    BadSignature, BundleQuestion, Certificate, Chain, Collateral, Crypto, Policy, Product, ProofQuestion, Question,
+    Ring, RustCrypto, SignedReport, TrustAnchor, Unverified, appraise_bundle, appraise_proof, appraise_report, clock,
+    roots,
 };
 use criterion::{Criterion, criterion_group, criterion_main};
 use evidence::UnixSeconds;
@@ -28,6 +29,35 @@ use sev::{
     firmware::guest::AttestationReport,
     parser::ByteParser,
 };
+
+/// No signature is looked at: what is left is reading, hashing, comparing and writing the verdict.
+struct Unasked;
+
+impl Crypto for Unasked {
+    fn rsa_pss_sha384(&self, _: &[u8], _: &[u8], _: &[u8]) -> Result<(), BadSignature> {
+        Ok(())
+    }
+
+    fn rsa_pss_sha256(&self, _: &[u8], _: &[u8], _: &[u8]) -> Result<(), BadSignature> {
+        Ok(())
+    }
+
+    fn rsa_pkcs1_sha256(&self, _: &[u8], _: &[u8], _: &[u8]) -> Result<(), BadSignature> {
+        Ok(())
+    }
+
+    fn ecdsa_p384_sha384(&self, _: &[u8], _: &[u8], _: &[u8; 96]) -> Result<(), BadSignature> {
+        Ok(())
+    }
+
+    fn ecdsa_p256_sha256(&self, _: &[u8], _: &[u8], _: &[u8; 64]) -> Result<(), BadSignature> {
+        Ok(())
+    }
+
+    fn ed25519(&self, _: &[u8; 32], _: &[u8], _: &[u8; 64]) -> Result<(), BadSignature> {
+        Ok(())
+    }
+}
 
 type Bench<'a> = &'a mut Criterion<ThreadTime>;
 
@@ -53,6 +83,9 @@ fn report(bench: Bench<'_>) {
     let judge = || appraise_report(question, &policy, at, &RustCrypto).verdict;
     assert_eq!(judge().word(), "accepted");
     bench.bench_function("report-rustcrypto", |b| b.iter(judge));
+    let judge = || appraise_report(question, &policy, at, &Unasked).verdict;
+    assert_eq!(judge().word(), "accepted");
+    bench.bench_function("report-rest", |b| b.iter(judge));
 }
 
 /// The same under a test root, where no certificate is known beforehand: ARK, ASK, VCEK and report are four signatures.

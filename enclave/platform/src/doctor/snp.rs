@@ -194,7 +194,7 @@ fn described(answer: &DeviceAnswer) -> Result<String, String> {
 fn collateral(asked: Option<&Result<DeviceAnswer, EvidenceError>>, cloud: Cloud, root: &Path) -> Finding {
     let (state, detail) = match asked {
         None if cloud == Cloud::Azure => {
-            (State::Found, format!("Azure's metadata service ({}) would be asked; not contacted here", Imds::AZURE))
+            (State::Unknown, format!("Azure's metadata service ({}) would be asked; not contacted here", Imds::AZURE))
         }
         Some(Ok(answer)) => source_of(answer, root),
         None | Some(Err(_)) => (State::Unknown, "needs a report".to_owned()),
@@ -204,18 +204,18 @@ fn collateral(asked: Option<&Result<DeviceAnswer, EvidenceError>>, cloud: Cloud,
     Finding { subject: "collateral", state, detail, proves }
 }
 
-/// Who would give which certificates.
+/// Who would give which certificates. What only an answer of somebody's service would show is unknown here.
 fn source_of(answer: &DeviceAnswer, root: &Path) -> (State, String) {
     let amd = format!("AMD's service ({}) would be asked; not contacted here", Kds::AMD);
     let key = key_name(answer.vek_kind);
     let table = match HostTable::parse(&answer.table) {
         Ok(table) => table,
         Err(error) if answer.vek_kind == VekKind::Vlek => return (State::Absent, error.to_string()),
-        Err(error) => return (State::Found, format!("{error}; {amd}")),
+        Err(error) => return (State::Unknown, format!("{error}; {amd}")),
     };
     let Some(vek) = table.vek(answer.vek_kind) else {
         return match answer.vek_kind {
-            VekKind::Vcek => (State::Found, format!("the host gives no VCEK; {amd}")),
+            VekKind::Vcek => (State::Unknown, format!("the host gives no VCEK; {amd}")),
             VekKind::Vlek => {
                 (State::Absent, "the host gives no VLEK, and nobody else can: the gateway will not start".to_owned())
             }
@@ -227,13 +227,17 @@ fn source_of(answer: &DeviceAnswer, root: &Path) -> (State, String) {
         Err(error) => return (State::Unknown, error.to_string()),
     };
     match table.issuers().filter(|issuers| subject.check_issuers(issuers).is_ok()) {
-        None => (State::Found, format!("the host gives the {key}; for the certificates above it {amd}")),
+        None => (State::Unknown, format!("the host gives the {key}; for the certificates above it {amd}")),
         Some(issuers) => match subject.check_vek(vek, &issuers) {
-            Ok(()) => {
-                (State::Found, format!("the host gives {key}, {} and ARK; nobody is asked", subject.issuer_name()))
-            }
+            Ok(()) => (
+                State::Found,
+                format!(
+                    "the host gives {key}, {} and ARK; AMD's service is asked for the revocation list alone",
+                    subject.issuer_name()
+                ),
+            ),
             Err(why) if answer.vek_kind == VekKind::Vcek => {
-                (State::Found, format!("the host's do not fit: {why}; {amd}"))
+                (State::Unknown, format!("the host's do not fit: {why}; {amd}"))
             }
             Err(why) => (State::Absent, format!("the host's do not fit: {why}; the gateway will not start")),
         },
@@ -322,7 +326,7 @@ mod tests {
         assert!(row(&findings, "sev-guest device").1.contains("as on every Azure VM"));
         assert!(row(&findings, "snp report").1.contains("azure report"));
         let (state, detail) = row(&findings, "collateral");
-        assert!(state == State::Found && detail.contains("169.254.169.254") && detail.contains("not contacted"));
+        assert!(state == State::Unknown && detail.contains("169.254.169.254") && detail.contains("not contacted"));
     }
 
     #[test]
@@ -397,28 +401,36 @@ mod tests {
         let of_vlek = |intermediate, root| table_of(Some((vlek, &milan.vlek)), intermediate, root, None);
         let earlier = vector("milan/vcek-earlier-tcb.der");
         for (answer, state, wanted) in [
-            (told(&milan.report, vcek, full(&milan)), State::Found, "VCEK, ASK and ARK; nobody is asked"),
-            (told(&milan.report, vcek, Vec::new()), State::Found, "gives no VCEK; AMD's service"),
-            (told(&milan.report, vcek, vec![1; 30]), State::Found, "AMD's service"),
+            (
+                told(&milan.report, vcek, full(&milan)),
+                State::Found,
+                "VCEK, ASK and ARK; AMD's service is asked for the revocation list alone",
+            ),
+            (told(&milan.report, vcek, Vec::new()), State::Unknown, "gives no VCEK; AMD's service"),
+            (told(&milan.report, vcek, vec![1; 30]), State::Unknown, "AMD's service"),
             (
                 told(&milan.report, vcek, table_of(Some((vcek, &milan.vcek)), None, None, None)),
-                State::Found,
+                State::Unknown,
                 "above it AMD",
             ),
             (
                 told(&milan.report, vcek, table_of(Some((vcek, &earlier)), Some(&milan.ask), Some(&milan.ark), None)),
-                State::Found,
+                State::Unknown,
                 "do not fit",
             ),
-            (told(&milan.vlek_report, vlek, of_vlek(None, None)), State::Found, "gives the VLEK; for the certificates"),
+            (
+                told(&milan.vlek_report, vlek, of_vlek(None, None)),
+                State::Unknown,
+                "gives the VLEK; for the certificates",
+            ),
             (
                 told(&milan.vlek_report, vlek, of_vlek(Some(&milan.asvk), Some(&milan.ark))),
                 State::Found,
-                "VLEK, ASVK and ARK; nobody is asked",
+                "VLEK, ASVK and ARK; AMD's service is asked for the revocation list alone",
             ),
             (told(&milan.vlek_report, vlek, full(&milan)), State::Absent, "will not start"),
             (told(&milan.vlek_report, vlek, vec![1; 30]), State::Absent, "certificate table"),
-            (told(&vector("reports/milan-v2.bin"), vcek, full(&milan)), State::Found, "nobody is asked"),
+            (told(&vector("reports/milan-v2.bin"), vcek, full(&milan)), State::Found, "the revocation list alone"),
         ] {
             assert!(answer.0 == state && answer.1.contains(wanted), "{answer:?}, not {state:?} {wanted}");
         }

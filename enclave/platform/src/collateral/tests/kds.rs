@@ -451,3 +451,28 @@ fn the_machines_own_clock_and_chance_serve_as_well() {
     let head = service.head();
     assert!(head.iter().all(|line| !line.to_ascii_lowercase().starts_with("accept-encoding: gzip")), "{head:?}");
 }
+
+#[test]
+fn an_https_address_is_not_answered_in_the_clear() {
+    // The double speaks plain HTTP: what it says to a TLS greeting is no answer, and nothing panics for want of a
+    // provider or of roots.
+    let material = genoa();
+    let (service, dir, pace) = (service(&material), tempfile::tempdir().expect("directory"), DoublePace::at(NOW));
+    let base = service.base().replace("http://", "https://");
+    let error = refused(kds(&base, dir.path(), &pace).endorse(&material.report));
+    assert!(matches!(error, CollateralError::Silent { .. }), "{error:?}");
+}
+
+#[test]
+fn the_environments_proxies_are_not_asked() {
+    // The same program once more, one test of it, with proxies named at which nobody listens.
+    let nobody = Service::start().base();
+    let mut again = std::process::Command::new(std::env::current_exe().expect("this program"));
+    again.args(["--exact", "collateral::tests::kds::each_product_is_asked_for_by_its_own_path"]);
+    for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
+        again.env(name, &nobody).env(name.to_ascii_lowercase(), &nobody);
+    }
+    let output = again.env_remove("NO_PROXY").env_remove("no_proxy").output().expect("run");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+}

@@ -4,6 +4,7 @@ mod crls;
 mod imds;
 mod kds;
 pub(crate) mod service;
+mod tls;
 
 use std::{
     fs,
