@@ -78,8 +78,26 @@ impl<'a> Appraisal<'a> {
     }
 }
 
-/// Appraises a report.
+/// Appraises a report that comes alone. What the policy asks of a virtual TPM or of the boot has a row that says that a
+/// report alone shows none of it; questions about the boot then reject.
 pub fn appraise_report<'a>(
+    question: Question<'a>,
+    policy: &Policy,
+    at: UnixSeconds,
+    crypto: &impl Crypto,
+) -> Appraisal<'a> {
+    let mut appraisal = judge_report(question, policy, at, crypto);
+    let mut checks = Checks::continuing(std::mem::take(&mut appraisal.verdict.checks));
+    policy_checks::not_of_a_report(policy, &mut checks);
+    appraisal.verdict.checks = checks.0;
+    if appraisal.verdict.rejection().is_some() {
+        appraisal.admitted = None;
+    }
+    appraisal
+}
+
+/// A report, whatever comes beside it.
+pub(crate) fn judge_report<'a>(
     question: Question<'a>,
     policy: &Policy,
     at: UnixSeconds,
@@ -446,6 +464,14 @@ impl Checks {
     /// The same, to be looked at.
     pub(crate) fn find(&self, name: &str) -> Option<&Check> {
         self.0.iter().find(|check| check.name == name)
+    }
+
+    /// Puts a check where the one of its name stood, or at the end.
+    pub(crate) fn replace(&mut self, check: Check) {
+        match self.row(check.name) {
+            Some(row) => *row = check,
+            None => self.0.push(check),
+        }
     }
 
     /// Is there a check of that name already?

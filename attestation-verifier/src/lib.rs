@@ -60,7 +60,7 @@
 //!
 //! let (ark, ask) = (Certificate::parse(ark)?, Certificate::parse(ask)?);
 //! let list = Unverified(Crl::parse(list)?).verify(&ark, &Ring)?;
-//! assert!(list.revokes(&ask));
+//! assert!(list.revokes(&ask).is_some());
 //! let at = clock::parse("2026-06-01T00:00:00Z").ok_or("time")?;
 //! assert_eq!(list.freshness(at), Freshness::Current);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -90,7 +90,7 @@
 //! let at = clock::parse("2026-06-01T00:00:00Z").ok_or("time")?;
 //! // A simulated gateway: its root is named, and the verdict says so.
 //! let anchor = TrustAnchor::named(root)?;
-//! let bundle = BundleQuestion { bundle, anchor: &anchor, nonce: None, crls: &[] };
+//! let bundle = BundleQuestion { bundle, anchor: &anchor, nonce: None, crls: &[], releases: &[] };
 //! let found = appraise_bundle(bundle, &Policy::strict(), at, &Ring);
 //! assert_eq!(found.verdict.trust.map(|trust| trust.name()), Some("test"));
 //! let question = ProofQuestion {

@@ -206,6 +206,13 @@ impl Verdict {
         self.checks.iter().find(|check| check.name == name)
     }
 
+    /// Adds a known attack, once.
+    pub(crate) fn knows_attack(&mut self, attack: KnownAttack) {
+        if !self.advisories.contains(&attack) {
+            self.advisories.push(attack);
+        }
+    }
+
     /// Adds a code to [`Verdict::not_proven`], once, in its place.
     pub fn leaves_open(&mut self, code: NotProven) {
         if let Err(at) = self.not_proven.binary_search(&code) {

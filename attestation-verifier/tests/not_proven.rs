@@ -31,7 +31,7 @@ fn report(product: Product) -> Verdict {
         vek: Some(read(format!("vcek_{name}.der"))),
         intermediate: Some(roots::ask(product).to_vec()),
         crls: vec![],
-        host_crl: None,
+        host_crls: vec![],
     };
     let evidence = read(format!("report_{name}.bin"));
     let question =

@@ -104,7 +104,7 @@ pub(crate) async fn run(config: Config) -> Result<(), Failure> {
     .await
     .map_err(|error| Failure::new("the boot stopped half way", error, "look at the log above"))?;
     let booted = booted?;
-    let verdict = crate::self_check::judge(&booted)?;
+    let verdict = crate::self_check::judge(&booted).inspect_err(|_| boot::forget_collateral(&config))?;
     let listener = TcpListener::bind(config.listen).await.map_err(|error| {
         Failure::new(format!("cannot listen on {}", config.listen), error, "choose another port in listen")
     })?;

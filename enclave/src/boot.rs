@@ -248,6 +248,17 @@ fn prices(config: &Config, catalogue: &Catalogue) -> Result<Option<[u8; 32]>, Fa
     prices_digest(&parts).map(Some).map_err(unfit)
 }
 
+/// Certificates that were kept from an earlier boot may be what the verifier refuses: whoever answered in AMD's or
+/// Azure's place, or wrote to the disk, would stop every boot to come. The next one asks again.
+pub(crate) fn forget_collateral(config: &Config) {
+    let kept = config.state_dir.join("collateral");
+    match std::fs::remove_dir_all(&kept) {
+        Ok(()) => tracing::warn!(folder = %kept.display(), "certificates kept from earlier boots are removed"),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => tracing::warn!(%error, folder = %kept.display(), "certificates kept from earlier boots stay"),
+    }
+}
+
 /// The clock of this machine. The gateway's edge reads it; no decision does.
 pub(crate) fn now() -> Result<UnixSeconds, Failure> {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);

@@ -85,7 +85,11 @@ pub(crate) struct Pace {
 
 impl Attested {
     /// The bundle of this boot, with the answer to a nonce if there is one.
-    pub(crate) fn bundle(&self, fresh: Option<Fresh>) -> Bundle {
+    pub(crate) fn bundle(&self, answer: Option<Answer>) -> Bundle {
+        let (fresh, report) = answer.map_or((None, None), |answer| (Some(answer.fresh), answer.report));
+        // Lists go out of date while a gateway runs: a fresh report brings those of now.
+        let crls = report.map(|report| report.crls).filter(|crls| !crls.is_empty());
+        let crls = crls.as_ref().unwrap_or(&self.boot.crls);
         Bundle {
             vek_kind: match self.boot.vek_kind {
                 platform::VekKind::Vcek => VekKind::Vcek,
@@ -93,7 +97,7 @@ impl Attested {
             },
             intermediate: self.boot.intermediate.as_bytes().to_vec(),
             root: self.boot.root.as_bytes().to_vec(),
-            crls: self.boot.crls.iter().map(|crl| crl.as_bytes().to_vec()).collect(),
+            crls: crls.iter().map(|crl| crl.as_bytes().to_vec()).collect(),
             boot: self.carry(&self.boot, &report_data_without_nonce(&self.core, &self.first_state_head())),
             fresh,
             quote: self.quote.clone(),

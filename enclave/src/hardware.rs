@@ -57,6 +57,13 @@ impl Hardware {
     /// No device, no TPM, no attestation key.
     pub(crate) fn open(config: &Config) -> Result<Self, Failure> {
         let (tpm_manufacturer, closed) = look_at_tpm(config)?;
+        if closed && matches!(config.evidence.boot, Boot::Paravisor | Boot::Svsm) {
+            return Err(Failure::new(
+                "PCR 15 is not zero, so no quote of this machine could name a core of now",
+                "something ran before this gateway, or it was restarted without a reboot",
+                "reboot the machine: on this platform the evidence is nothing without its quote",
+            ));
+        }
         let vtpm = if closed {
             tracing::warn!(
                 "PCR 15 is not zero: something ran on this machine before this gateway, or it was restarted without a \

@@ -92,6 +92,9 @@ fn on_azure_everything_is_asked_for_and_what_a_double_answers_is_refused_for_its
         .collect();
     assert_eq!(failed, ["intermediate", "chain"], "nothing but whose chain it is: {refused}");
     assert_eq!(verdict["exit"], 3);
+    // What was refused is not kept for the next boot.
+    assert!(refused.contains("certificates kept from earlier boots are removed"), "{refused}");
+    assert!(!gateway.state().join("collateral").exists());
 }
 
 #[test]

@@ -340,7 +340,8 @@ azure() {
         "$work/wrapped-$1.json" >"$work/azure-$1.json" || exit 1
     # The oldest blobs name no endorsement key and are refused.
     grep -aq HCLEkPub "$dir/hcl-report.bin" || row=FAIL
-    verdict "genuine blob $1" 6 'rejected: *' "^$row +runtime data" "$script" --at "$2" "$work/azure-$1.json"
+    # The states in it are signed over another core.
+    verdict "genuine blob $1" 3 'rejected: state signatures: *' "^$row +runtime data" "$script" --at "$2" "$work/azure-$1.json"
     verdict "genuine blob $1, row by row" 0 alike '' alike "$2" "$work/azure-$1.json" 'runtime data=runtime-data' \
         vtpm=vtpm 'boot quote=quote' 'boot chain=chain' 'boot signature=signature' 'boot chip=chip-id' 'boot firmware=tcb'
 }

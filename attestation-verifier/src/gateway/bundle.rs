@@ -12,8 +12,8 @@ use sha2::Digest as _;
 
 use crate::{
     Appraised, Certificate, Class, Collateral, Crl, Crypto, EvidenceId, NotProven, Outcome, Policy, Question,
-    Registers, Release, SignedReport, Trust, TrustAnchor, Unchecked, Verdict,
-    appraisal::{Checks, LAST, appraise_report, malformed},
+    Registers, Release, SignedReport, Trust, TrustAnchor, Unchecked, Verdict, VtpmKind,
+    appraisal::{Checks, LAST, judge_report, malformed},
     gateway::{
         code::{Identity, check_code},
         guest::Guest,
@@ -198,8 +198,9 @@ impl<C: Crypto> Judge<'_, C> {
         self.check_states(&mut checks);
         self.check_possession(rd, &mut checks);
         let vtpm = self.vtpm();
-        vtpm.check(&bound, guest.is_some(), &mut checks);
-        policy_checks::vtpm_kind(vtpm.kind(), self.policy, &mut verdict, &mut checks);
+        let vouched = guest.as_ref().is_some_and(|guest| self.vouched(vtpm.kind(), guest));
+        vtpm.check(&bound, guest.is_some(), vouched, &mut checks);
+        policy_checks::vtpm_kind(vtpm.kind(), vouched, self.policy, &mut verdict, &mut checks);
         let registers = vtpm.check_boot_quote(rd, &mut checks);
         if self.policy.events.asks() {
             events::check(&mut checks, self.bundle.event_log.as_deref(), registers.as_ref(), &self.policy.events);
@@ -230,6 +231,16 @@ impl<C: Crypto> Judge<'_, C> {
         verdict
     }
 
+    /// Is whoever is said to run the vTPM named by the policy or by a release, and not by the core alone?
+    fn vouched(&self, kind: VtpmKind, guest: &Guest) -> bool {
+        let released = self.question.releases.iter().any(|release| match kind {
+            VtpmKind::Paravisor => release.paravisors.iter().any(|paravisor| paravisor.id_key == guest.id_key),
+            VtpmKind::Svsm => release.svsm_digests.contains(&guest.measurement),
+            VtpmKind::Host | VtpmKind::Software | VtpmKind::None => false,
+        });
+        released || policy_checks::vouched(kind, &guest.id_key, &guest.measurement, self.policy)
+    }
+
     pub(crate) fn vtpm(&self) -> Vtpm<'_, C> {
         Vtpm {
             bundle: self.bundle,
@@ -245,8 +256,8 @@ impl<C: Crypto> Judge<'_, C> {
         let collateral = Collateral {
             vek: Some(vek.to_vec()),
             intermediate: Some(self.bundle.intermediate.clone()),
-            crls: self.bundle.crls.iter().chain(self.question.crls).cloned().collect(),
-            host_crl: None,
+            crls: self.question.crls.to_vec(),
+            host_crls: self.bundle.crls.clone(),
         };
         let question = Question {
             evidence: report,
@@ -254,7 +265,7 @@ impl<C: Crypto> Judge<'_, C> {
             anchor: self.question.anchor,
             report_data: Some(report_data),
         };
-        let appraisal = appraise_report(question, self.policy, self.at, self.crypto);
+        let appraisal = judge_report(question, self.policy, self.at, self.crypto);
         let guest = appraisal.report.zip(appraisal.chain).map(|(report, chain)| Guest::of(&report, &chain));
         Judged { verdict: appraisal.verdict, guest }
     }

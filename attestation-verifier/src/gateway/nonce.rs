@@ -14,6 +14,7 @@ use crate::{
         bundle::{Booted, Judge},
         vtpm::Bound,
     },
+    policy::advisories,
 };
 
 impl<C: Crypto> Judge<'_, C> {
@@ -30,6 +31,9 @@ impl<C: Crypto> Judge<'_, C> {
                 }
                 Err((class, detail)) => checks.fail("fresh", class, detail, ASK),
             }
+        }
+        if self.bundle.fresh.is_some() && checks.has("advisories") {
+            advisories::state(self.policy, verdict, checks);
         }
         match (self.question.nonce, &self.bundle.fresh) {
             (Some(_), None) => checks.fail("nonce", Class::Binding, "the bundle answers no nonce".to_owned(), ASK),
@@ -122,6 +126,9 @@ impl<C: Crypto> Judge<'_, C> {
         }
         for code in judged.verdict.not_proven {
             verdict.leaves_open(code);
+        }
+        for attack in judged.verdict.advisories {
+            verdict.knows_attack(attack);
         }
         let (Some(guest), Some(boot)) = (&judged.guest, &booted.guest) else {
             return binding(".report: there is no verified boot report to compare it with");

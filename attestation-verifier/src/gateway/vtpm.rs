@@ -14,6 +14,7 @@ use crate::{
     SignedQuote, SvsmManifest, TpmKey, Unverified, VtpmKind,
     appraisal::{Checks, LAST},
     gateway::bundle::short,
+    policy::checks as policy_checks,
     vtpm::{
         AttestError,
         explained_log::{self, Word},
@@ -108,10 +109,14 @@ impl<C: Crypto> Vtpm<'_, C> {
     }
 
     /// Row `vtpm`: what the core says of it must be what the evidence shows. Rows of its binding follow.
-    pub(crate) fn check(&self, bound: &Bound<'_>, vouched: bool, checks: &mut Checks) {
+    /// `holds`: chain and signature do. `vouched`: something but the core says who runs it.
+    pub(crate) fn check(&self, bound: &Bound<'_>, holds: bool, vouched: bool, checks: &mut Checks) {
         const FIX: &str = "core and evidence are of different machines; fetch the bundle again";
         if let Some(detail) = self.misfit() {
             checks.fail("vtpm", Class::Binding, detail, FIX);
+        } else if self.bundle.quote.is_some() && !vouched {
+            let (kind, why) = (self.kind(), policy_checks::by_its_own_word(self.kind()));
+            checks.note("vtpm", Class::Binding, &format!("kind {kind}, by the core's own word: {why}"));
         } else if self.bundle.quote.is_some() {
             checks.pass("vtpm", Class::Binding, format!("kind {}: {}", self.kind(), worth(self.kind())));
         } else {
@@ -122,9 +127,9 @@ impl<C: Crypto> Vtpm<'_, C> {
             Bound::Plainly => {}
             Bound::WithManifest(manifest) => {
                 let covered = checks.find("core").is_some_and(|row| row.outcome == Outcome::Pass);
-                self.check_manifest(manifest, vouched && covered, checks);
+                self.check_manifest(manifest, holds && covered, checks);
             }
-            Bound::ByClaims { claims, .. } => self.check_claims(*claims, vouched, checks),
+            Bound::ByClaims { claims, .. } => self.check_claims(*claims, holds, checks),
         }
     }
 

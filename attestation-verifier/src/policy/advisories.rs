@@ -164,15 +164,26 @@ pub(crate) fn of(id: &str) -> Option<&'static Advisory> {
 
 /// The row `advisories`, and the list in the verdict.
 pub(crate) fn check(report: &Verified<Report<'_>>, policy: &Policy, verdict: &mut Verdict, checks: &mut Checks) {
-    const NAME: &str = "advisories";
     for mut attack in not_excluded(&Shown::of(report)) {
         let accepted = policy.accepted_advisories.iter().find(|entry| entry.id == attack.id);
         attack.accepted = accepted.map(|entry| entry.reason.clone());
-        // A bundle has two reports of one guest: what one of them leaves open is open.
-        if !verdict.advisories.contains(&attack) {
-            verdict.advisories.push(attack);
-        }
+        verdict.knows_attack(attack);
     }
+    state(policy, verdict, checks);
+}
+
+/// The row `advisories` for what the verdict lists now; it replaces the row that stood there. A bundle has two reports of
+/// one guest, and what one of them leaves open is open.
+pub(crate) fn state(policy: &Policy, verdict: &Verdict, checks: &mut Checks) {
+    const NAME: &str = "advisories";
+    let mut row = Checks::default();
+    judge(NAME, policy, verdict, &mut row);
+    for check in row.into_inner() {
+        checks.replace(check);
+    }
+}
+
+fn judge(name: &'static str, policy: &Policy, verdict: &Verdict, checks: &mut Checks) {
     let software = verdict.advisories.iter().filter(|attack| attack.status != AdvisoryStatus::Physical);
     let (accepted, open): (Vec<_>, Vec<_>) = software.partition(|attack| attack.accepted.is_some());
     let ids = |status| {
@@ -189,13 +200,13 @@ pub(crate) fn check(report: &Verified<Report<'_>>, policy: &Policy, verdict: &mu
     let table = format!("table of {ADVISORIES_DATE}");
     match (open.first(), policy.advisories) {
         (None, _) if accepted.is_empty() => {
-            checks.pass(NAME, Class::Policy, format!("none of the known attacks by software is left open ({table})"));
+            checks.pass(name, Class::Policy, format!("none of the known attacks by software is left open ({table})"));
         }
-        (None, _) => checks.note(NAME, Class::Policy, &format!("{detail} ({table})")),
-        (Some(_), OnAdvisory::Report) => checks.note(NAME, Class::Policy, &format!("{detail} ({table})")),
+        (None, _) => checks.note(name, Class::Policy, &format!("{detail} ({table})")),
+        (Some(_), OnAdvisory::Report) => checks.note(name, Class::Policy, &format!("{detail} ({table})")),
         (Some(first), OnAdvisory::Reject) => {
             let fix = of(first.id).map_or("", |advisory| advisory.fix);
-            checks.fail(NAME, Class::Policy, format!("{detail} ({table})"), fix);
+            checks.fail(name, Class::Policy, format!("{detail} ({table})"), fix);
         }
     }
 }

@@ -22,6 +22,36 @@ pub(crate) fn check(report: &Verified<Report<'_>>, chain: &Verified<Chain<'_>>, 
     provider(chain, policy, checks);
 }
 
+/// Does anything but the guest's own word say that this is what runs the virtual TPM? Any guest can hash claims of its own
+/// making into REPORT_DATA: a paravisor is known by the key that signed its ID block, a service module by its measurement.
+pub(crate) fn vouched(kind: VtpmKind, id_key: &[u8; 48], measurement: &[u8; 48], policy: &Policy) -> bool {
+    match kind {
+        VtpmKind::Paravisor => matches!(&policy.id_keys, Rule::Check(listed) if listed.contains(id_key)),
+        VtpmKind::Svsm => matches!(&policy.measurements, Rule::Check(listed) if listed.contains(measurement)),
+        // Nobody pretends to be less than he is.
+        VtpmKind::Host | VtpmKind::Software | VtpmKind::None => true,
+    }
+}
+
+/// What is missing where nothing vouches for the kind.
+pub(crate) fn by_its_own_word(kind: VtpmKind) -> &'static str {
+    match kind {
+        VtpmKind::Svsm => "policy.measurements does not list this one as a service module's",
+        _ => "policy.id_keys does not list this report's ID key as a paravisor's",
+    }
+}
+
+/// Rows for what the policy asks and a report alone cannot show.
+pub(crate) fn not_of_a_report(policy: &Policy, checks: &mut Checks) {
+    if matches!(policy.vtpm, Rule::Check(_)) {
+        checks.note("vtpm-kind", Class::Policy, "a report alone shows no virtual TPM; the policy's rule waits for one");
+    }
+    if policy.events.asks() {
+        let detail = "the policy asks what was booted, and a report alone does not show it: give quote and event log";
+        checks.open("events", Class::Policy, detail);
+    }
+}
+
 /// What the policy does not ask of a report of this product, with the reasons it gives.
 pub(crate) fn list_unchecked(product: Product, policy: &Policy, verdict: &mut Verdict) {
     let product = format!("firmware.{}.", product.name().to_lowercase());
@@ -43,10 +73,14 @@ pub(crate) fn listed_report_data(report: &Verified<Report<'_>>, policy: &Policy,
 }
 
 /// Who runs the virtual TPM, in evidence that has one or says that there is none.
-pub(crate) fn vtpm_kind(kind: VtpmKind, policy: &Policy, verdict: &mut Verdict, checks: &mut Checks) {
+pub(crate) fn vtpm_kind(kind: VtpmKind, vouched: bool, policy: &Policy, verdict: &mut Verdict, checks: &mut Checks) {
     match &policy.vtpm {
-        Rule::Check(kinds) if kinds.contains(&kind) => {
+        Rule::Check(kinds) if kinds.contains(&kind) && vouched => {
             checks.pass("vtpm-kind", Class::Policy, format!("{kind}, which the policy accepts"));
+        }
+        Rule::Check(kinds) if kinds.contains(&kind) => {
+            let detail = format!("{kind} by its own word: {}", by_its_own_word(kind));
+            checks.open("vtpm-kind", Class::Policy, &detail);
         }
         Rule::Check(kinds) => {
             let kinds = kinds.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(", ");

@@ -42,12 +42,12 @@ impl<'a> Certificate<'a> {
         if der.len() > LONGEST {
             return Err(CertificateError::TooLong { found: der.len() });
         }
-        let rest = Tlv::read(der).map(|(_, rest)| rest).ok_or(CertificateError::NotDer)?;
+        let (first, rest) = Tlv::read(der).ok_or(CertificateError::NotDer)?;
+        let outer = SignedObject::parse(first.whole).ok_or(CertificateError::NotDer)?;
+        let body = Body::parse(outer.signed_part()).ok_or(CertificateError::NotDer)?;
         if !rest.is_empty() {
             return Err(CertificateError::Trailing { found: rest.len() });
         }
-        let outer = SignedObject::parse(der).ok_or(CertificateError::NotDer)?;
-        let body = Body::parse(outer.signed_part()).ok_or(CertificateError::NotDer)?;
         Ok(Self { der, outer, body })
     }
 

@@ -12,9 +12,10 @@ pub struct Collateral {
     pub intermediate: Option<Vec<u8>>,
     /// Lists the caller named. One that cannot be used rejects.
     pub crls: Vec<Vec<u8>>,
-    /// A list from the host's table. It counts only as far as the root's signature carries it: it may revoke, and clear
-    /// while it is current; one that cannot be used is ignored, so that a host cannot make anybody reject.
-    pub host_crl: Option<Vec<u8>>,
+    /// Lists that came with the evidence: from the host's table, from a bundle. They count only as far as the root's
+    /// signature carries them: one may revoke, and clear while it is current; one that cannot be used is ignored, so that
+    /// whoever handed the evidence on cannot make anybody reject.
+    pub host_crls: Vec<Vec<u8>>,
 }
 
 impl Collateral {
@@ -30,7 +31,7 @@ impl Collateral {
             if self.intermediate.is_none() {
                 self.intermediate = table.intermediate;
             }
-            self.host_crl = table.crl;
+            self.host_crls = table.crl.into_iter().collect();
             return Ok(());
         }
         if Thim::recognises(bytes) {

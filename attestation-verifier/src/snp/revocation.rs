@@ -34,7 +34,7 @@ pub(crate) fn consult(
     let (mut unusable, mut revoked) = (None, None);
     let (mut stale, mut clear): (Option<Newest>, Option<Newest>) = (None, None);
     let named = collateral.crls.iter().map(|der| (der, true));
-    for (der, named) in named.chain(collateral.host_crl.iter().map(|der| (der, false))) {
+    for (der, named) in named.chain(collateral.host_crls.iter().map(|der| (der, false))) {
         let list = match Crl::parse(der).and_then(|list| Unverified(list).verify(chain.root(), crypto)) {
             Ok(list) => list,
             Err(error) if named => {

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     Class, Crypto, NotProven, Outcome, Policy, Question, Verdict, VtpmKind,
-    appraisal::{Checks, LAST, appraise_report},
+    appraisal::{Checks, LAST, judge_report},
     policy::checks as policy_checks,
 };
 
@@ -27,7 +27,7 @@ pub struct AzureQuestion<'a> {
     pub quote: Option<QuoteQuestion<'a>>,
 }
 
-/// Appraises Azure's evidence: the report as [`appraise_report`] does; the claims that REPORT_DATA names; the quote by
+/// Appraises Azure's evidence: the report as [`crate::appraise_report`] does; the claims that REPORT_DATA names; the quote by
 /// the key that the claims name. `vtpm` says whether all of that hangs together.
 ///
 /// ```
@@ -60,10 +60,13 @@ pub struct AzureQuestion<'a> {
 /// # Ok::<(), &str>(())
 /// ```
 pub fn appraise_azure(question: AzureQuestion<'_>, policy: &Policy, at: UnixSeconds, crypto: &impl Crypto) -> Verdict {
-    let appraisal = appraise_report(question.report, policy, at, crypto);
+    let appraisal = judge_report(question.report, policy, at, crypto);
     let (report, mut verdict) = (appraisal.report, appraisal.verdict);
     let mut checks = Checks::continuing(std::mem::take(&mut verdict.checks));
     let mut bound = appraisal.claims;
+    let vouched = report.as_ref().is_some_and(|report| {
+        policy_checks::vouched(VtpmKind::Paravisor, report.id_key_digest(), report.measurement(), policy)
+    });
     if !checks.has("runtime-data") {
         bound = match (question.claims, &report) {
             (Some(claims), Some(report)) => {
@@ -91,12 +94,16 @@ pub fn appraise_azure(question: AzureQuestion<'_>, policy: &Policy, at: UnixSeco
             let quoted = check_quote(*quote, claims.ak(), &mut checks, crypto);
             check_events(*quote, quoted.as_ref(), &mut checks);
             match quoted {
-                Some(_) => checks.pass(
-                    "vtpm",
-                    Class::Binding,
-                    "paravisor; bound to the report: yes, REPORT_DATA is the hash of the claims that name the key"
-                        .into(),
-                ),
+                Some(_) => {
+                    const BOUND: &str =
+                        "bound to the report: yes, REPORT_DATA is the hash of the claims that name the key";
+                    if vouched {
+                        checks.pass("vtpm", Class::Binding, format!("paravisor; {BOUND}"));
+                    } else {
+                        let why = policy_checks::by_its_own_word(VtpmKind::Paravisor);
+                        checks.note("vtpm", Class::Binding, &format!("paravisor by its own word ({why}); {BOUND}"));
+                    }
+                }
                 None => checks.open("vtpm", LAST, "paravisor; bound to the report: its quote does not verify"),
             }
             quoted.is_some_and(|quoted| quoted.nonce)
@@ -126,7 +133,7 @@ pub fn appraise_azure(question: AzureQuestion<'_>, policy: &Policy, at: UnixSeco
         events::check(&mut checks, None, None, &policy.events);
     }
     if claims.is_some() {
-        policy_checks::vtpm_kind(VtpmKind::Paravisor, policy, &mut verdict, &mut checks);
+        policy_checks::vtpm_kind(VtpmKind::Paravisor, vouched, policy, &mut verdict, &mut checks);
     }
     if user_data || nonce {
         answered(&mut verdict, &mut checks, user_data);

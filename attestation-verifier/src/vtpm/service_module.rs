@@ -5,7 +5,7 @@ use evidence::UnixSeconds;
 use super::svsm::SvsmManifest;
 use crate::{
     Class, Crypto, Outcome, Policy, Question, Verdict, VtpmKind,
-    appraisal::{Checks, LAST, appraise_report},
+    appraisal::{Checks, LAST, judge_report},
     policy::checks as policy_checks,
 };
 
@@ -35,7 +35,11 @@ pub fn appraise_svsm(
     let parsed = SvsmManifest::parse(manifest);
     let expected = parsed.as_ref().ok().map(|manifest| manifest.report_data(nonce));
     let question = Question { report_data: expected.as_ref(), ..question };
-    let mut verdict = appraise_report(question, policy, at, crypto).verdict;
+    let appraisal = judge_report(question, policy, at, crypto);
+    let vouched = appraisal.report.as_ref().is_some_and(|report| {
+        policy_checks::vouched(VtpmKind::Svsm, report.id_key_digest(), report.measurement(), policy)
+    });
+    let mut verdict = appraisal.verdict;
     let mut checks = Checks::continuing(std::mem::take(&mut verdict.checks));
     let covered = checks.row("report-data").is_some_and(|row| row.outcome == Outcome::Pass);
     match parsed.and_then(|manifest| manifest.endorsement_key()) {
@@ -54,7 +58,7 @@ pub fn appraise_svsm(
             let detail = "svsm; bound to the report: its endorsement key is; that a key which signs quotes is in the same \
                           vTPM is nothing that a stranger can check";
             checks.note("vtpm", Class::Binding, detail);
-            policy_checks::vtpm_kind(VtpmKind::Svsm, policy, &mut verdict, &mut checks);
+            policy_checks::vtpm_kind(VtpmKind::Svsm, vouched, policy, &mut verdict, &mut checks);
         }
     }
     verdict.checks = checks.into_inner();

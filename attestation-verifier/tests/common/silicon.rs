@@ -79,7 +79,7 @@ impl Silicon {
             vek: Some(vek.der().to_vec()),
             intermediate: self.authority.intermediate(which).map(<[u8]>::to_vec),
             crls: crls.to_vec(),
-            host_crl: None,
+            host_crls: vec![],
         };
         let anchor = TrustAnchor::named(self.authority.ark()).unwrap();
         let evidence = vek.sign(body);

@@ -174,7 +174,7 @@ pub(crate) async fn bundle(
         Ok(fresh) => fresh,
         Err(problem) => return problem.into_response(),
     };
-    let bundle = app.desk.attested().bundle(fresh.map(|answer| answer.fresh));
+    let bundle = app.desk.attested().bundle(fresh);
     let bytes = match bundle.to_bytes() {
         Ok(bytes) => bytes,
         Err(error) => {

@@ -80,9 +80,11 @@ impl Crls {
                 .filter(|list| now <= list.next_update)
                 .map(|list| list.der.clone());
         }
-        let (crls, root) = (Arc::clone(self), root.clone());
-        let begun = thread::Builder::new().name("crl".into()).spawn(move || crls.refresh(&name, &root, &url));
+        let (crls, root, asked) = (Arc::clone(self), root.clone(), name.clone());
+        let begun = thread::Builder::new().name("crl".into()).spawn(move || crls.refresh(&asked, &root, &url));
         if let Err(error) = begun {
+            // Nobody asks now: the next caller may.
+            self.shelves().entry(name).or_default().asking = false;
             tracing::warn!(%error, "collateral: no thread to fetch a revocation list");
         }
         usable
