@@ -5,6 +5,8 @@
 //! when the test root is named: `root-PRODUCT.der` if a product is in its name, otherwise `root.der`. Faults that need
 //! no key are made by the test itself.
 
+#![allow(clippy::indexing_slicing, reason = "a maker of vectors that panics has made none")]
+
 mod quoted;
 
 use std::{error::Error, fs, path::PathBuf, process::ExitCode};
