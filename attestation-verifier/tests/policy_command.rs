@@ -291,6 +291,8 @@ fn the_preset_of_a_cloud_accepts_its_evidence_and_that_of_no_other() {
                 ("aws", "milan-v3-aws-vlek-vmpl1") => true,
                 // Version 2 cannot show the alias check.
                 ("aws", "v2-aws-vlek-masked-chipid") => false,
+                // Container groups have no paravisor above them: whoever runs in one can make up claims.
+                ("azure", _) if id.contains("-aci") => false,
                 // Azure's key, in a set that calls it nobody's.
                 ("azure", "milan-v2-trustee") => true,
                 // Nothing in these says whose machine it was, and the preset is about what a report can show.
@@ -308,7 +310,7 @@ fn the_preset_of_a_cloud_accepts_its_evidence_and_that_of_no_other() {
     }
     let count = |preset: &str| accepted.iter().filter(|(of, _)| *of == preset).count();
     println!("azure {}, gcp {}, aws {}, baremetal {}", count("azure"), count("gcp"), count("aws"), count("baremetal"));
-    assert_eq!((count("azure"), count("gcp"), count("aws")), (13, 5, 1));
+    assert_eq!((count("azure"), count("gcp"), count("aws")), (10, 5, 1));
     assert!(count("baremetal") > 15);
 }
 

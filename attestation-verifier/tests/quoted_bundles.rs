@@ -35,6 +35,39 @@ fn detail<'a>(verdict: &'a Verdict, name: &str) -> &'a str {
     &verdict.check(name).unwrap_or_else(|| panic!("no row {name}")).detail
 }
 
+/// The policy of someone who knows whose keys and measurements these are.
+fn knowing(bundle: &Bundle, policy: Policy) -> Policy {
+    let report = &bundle.boot.report;
+    Policy {
+        id_keys: Rule::Check(vec![report[0xE0..0x110].try_into().unwrap()]),
+        measurements: Rule::Check(vec![report[0x90..0xC0].try_into().unwrap()]),
+        ..policy
+    }
+}
+
+#[test]
+fn nobody_is_a_paravisor_or_a_service_module_by_its_own_word() {
+    for (machine, kind) in [(Quoted::azure(), VtpmKind::Paravisor), (Quoted::svsm(), VtpmKind::Svsm)] {
+        let bundle = machine.bundle();
+        let verdict = judge(&bundle);
+        assert!(detail(&verdict, "vtpm").contains("by the core's own word"), "{}", detail(&verdict, "vtpm"));
+        assert_eq!(outcome(&verdict, "vtpm"), "not_checked");
+        let wanted = Policy { vtpm: Rule::Check(vec![kind]), ..Policy::strict() };
+        let verdict = judge_under(&bundle, &[], &wanted);
+        assert_eq!((verdict.exit_code(), outcome(&verdict, "vtpm-kind")), (5, "not_checked"), "{kind}");
+        // Another key and another measurement than the listed ones vouch for nobody.
+        let other = Policy {
+            id_keys: Rule::Check(vec![[0xA5; 48]]),
+            measurements: Rule::Check(vec![[0xA5; 48]]),
+            ..wanted.clone()
+        };
+        assert_eq!(outcome(&judge_under(&bundle, &[], &other), "vtpm-kind"), "not_checked", "{kind}");
+        let verdict = judge_under(&bundle, &[], &knowing(&bundle, wanted));
+        accepted(&verdict);
+        assert_eq!(outcome(&verdict, "vtpm-kind"), "pass", "{kind}");
+    }
+}
+
 #[test]
 fn a_good_bundle_of_each_kind_is_accepted_under_its_root() {
     for (machine, rows) in [
@@ -42,7 +75,8 @@ fn a_good_bundle_of_each_kind_is_accepted_under_its_root() {
         (Quoted::azure(), &["vtpm", "quote", "pcrs", "runtime-data"]),
         (Quoted::svsm(), &["vtpm", "quote", "pcrs", "services-manifest"]),
     ] {
-        let verdict = judge(&machine.bundle());
+        let bundle = machine.bundle();
+        let verdict = judge_under(&bundle, &[], &knowing(&bundle, Policy::strict()));
         accepted(&verdict);
         for row in rows.iter().chain(&["core", "possession", "fresh", "nonce"]) {
             assert_eq!(outcome(&verdict, row), "pass", "{} {row}", machine.boot.core.boot);
@@ -199,7 +233,8 @@ fn azure_and_a_paravisor_go_together() {
     }
     let azure = Quoted::azure();
     let real = Quoted::with_core("paravisor", "paravisor", azure.ak, |core| core.platform = Platform::Azure);
-    let verdict = judge(&real.bundle());
+    let bundle = real.bundle();
+    let verdict = judge_under(&bundle, &[], &knowing(&bundle, Policy::strict()));
     assert_eq!(outcome(&verdict, "vtpm"), "pass");
     rejected_by(&verdict, 6, "core-platform");
 }
@@ -557,7 +592,7 @@ fn a_policy_says_who_may_run_the_vtpm_and_what_the_log_must_show() {
         [(Quoted::host(), VtpmKind::Host), (Quoted::azure(), VtpmKind::Paravisor), (Quoted::svsm(), VtpmKind::Svsm)]
     {
         let bundle = machine.bundle();
-        let verdict = judge_under(&bundle, &[], &accepts(&[VtpmKind::Software, kind]));
+        let verdict = judge_under(&bundle, &[], &knowing(&bundle, accepts(&[VtpmKind::Software, kind])));
         accepted(&verdict);
         assert_eq!(outcome(&verdict, "vtpm-kind"), "pass");
         let others: Vec<_> = VtpmKind::ALL.into_iter().filter(|other| *other != kind).collect();
