@@ -23,6 +23,8 @@ use evidence::{
     report_data::{Nonce, Purpose},
     state::evidence_message,
 };
+use rsa::rand_core::OsRng;
+use software_psp::{CrlRequest, Intermediate};
 
 const SEV: &str = "../tests/vectors/registry/sev-8.0.0";
 
@@ -241,6 +243,34 @@ fn a_chain_of_states_with_anything_wrong_gives_6() {
         assert_eq!((verdict.exit_code(), verdict.word()), (6, "rejected"), "{name}");
         assert_eq!(outcome(&verdict, name), "fail");
     }
+}
+
+/// A list by the chip's root, of these days of 2026.
+fn list(from: u32, to: u32, revoked: &[u64]) -> Vec<u8> {
+    let day = |day: u32| time::OffsetDateTime::UNIX_EPOCH + time::Duration::days(20_454 + i64::from(day));
+    let request = CrlRequest { number: 1, this_update: day(from), next_update: day(to), revoked: revoked.to_vec() };
+    chip().authority().crl(&request, &mut OsRng).unwrap()
+}
+
+#[test]
+fn a_list_that_came_along_may_revoke_and_cannot_make_anybody_reject_otherwise() {
+    let judged = |lists: &[Vec<u8>], named: &[Vec<u8>]| {
+        let bundle = with(|bundle, _| bundle.crls = lists.to_vec()).to_bytes().unwrap();
+        let anchor = TrustAnchor::named(chip().ark()).unwrap();
+        let question =
+            BundleQuestion { bundle: &bundle, anchor: &anchor, nonce: Some(&NONCE), crls: named, releases: &[] };
+        appraise_bundle(question, &Policy::strict(), at(), &Ring).verdict
+    };
+    let (old, future) = (list(0, 1, &[]), list(3_000, 3_001, &[]));
+    for useless in [&old, &future] {
+        let verdict = judged(std::slice::from_ref(useless), &[]);
+        accepted(&verdict);
+        assert_eq!(outcome(&verdict, "revocation"), "not_checked");
+        // Whoever names it himself wants it to be able to say no.
+        assert_eq!(judged(&[], std::slice::from_ref(useless)).exit_code(), 4);
+    }
+    let serial = chip().authority().serial(Intermediate::Ask);
+    assert_eq!(judged(&[list(0, 1, &[serial])], &[]).exit_code(), 4, "what is revoked stays revoked");
 }
 
 #[test]
