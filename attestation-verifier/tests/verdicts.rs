@@ -1,5 +1,5 @@
 //! The committed sets through the library, in one process: what `vectors.rs` asks of the program, fast enough to be asked
-//! again for every mutant (docs/MUTANTS.md). Beside verdict and exit code, the check that decides is compared.
+//! again for every mutant (`.cargo/mutants.toml`). Beside verdict and exit code, the check that decides is compared.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
