@@ -304,6 +304,8 @@ vectors=$project/tests/vectors/psp
 while IFS=$'\t' read -r id code at report vek intermediate trust crl; do
     wrapped "$id" "$work/made/no-nonce.json" "$vectors/$report" "$vectors/$vek" "$vectors/$intermediate" "$vectors/$trust" \
         ${crl:+"$vectors/$crl"}
+    # A list of another root rejects where the caller names it; in a bundle it tells nothing.
+    case $id in *crl-of-*) code=0 ;; esac
     report "$id" "$code" "$script" --trust-root "$vectors/$trust" --at "$at" "$bundle"
     # The lists lapse at the end of 2026; what they revoked stays revoked.
     [ "$code" != 4 ] || report "$id, list lapsed" 4 "$script" --trust-root "$vectors/$trust" --at 2027-06-01T00:00:00Z "$bundle"
