@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::{Check, Class, EventMeaning, Outcome};
+use crate::{Check, Class, EventMeaning, verdict::first_in_the_way};
 
 /// What was found.
 #[derive(Clone, Debug)]
@@ -41,13 +41,7 @@ impl Finding {
 
     /// The first check of the class that counts most, if one fails or is missing though it is required.
     pub fn reason(&self) -> Option<(Class, &Check)> {
-        let stands_in_the_way = |check: &&Check| match check.outcome {
-            Outcome::Pass => false,
-            Outcome::Fail => true,
-            Outcome::NotChecked => check.required,
-        };
-        let check = self.checks.iter().filter(stands_in_the_way).min_by_key(|check| check.class)?;
-        Some((check.class, check))
+        first_in_the_way(&self.checks)
     }
 
     /// `holds` or `does not hold`. Neither says that anything is accepted.

@@ -92,6 +92,18 @@ pub struct Check {
     pub required: bool,
 }
 
+/// The check that decides: of those that fail, or are missing though required, the first of the earliest class.
+pub(crate) fn first_in_the_way(checks: &[Check]) -> Option<(Class, &Check)> {
+    let stands_in_the_way = |check: &&Check| match check.outcome {
+        Outcome::Pass => false,
+        Outcome::Fail => true,
+        Outcome::NotChecked => check.required,
+    };
+    // Of several smallest ones, `min_by_key` gives the first.
+    let check = checks.iter().filter(stands_in_the_way).min_by_key(|check| check.class)?;
+    Some((check.class, check))
+}
+
 /// How much the code identity rests on (docs/WIRE.md, section 1).
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Grade {
@@ -177,14 +189,7 @@ impl Verdict {
 
     /// The class that rejects, and the first check of that class that does. Earlier classes outrank later ones.
     pub fn reason(&self) -> Option<(Class, &Check)> {
-        let stands_in_the_way = |check: &&Check| match check.outcome {
-            Outcome::Pass => false,
-            Outcome::Fail => true,
-            Outcome::NotChecked => check.required,
-        };
-        // Of several smallest ones, `min_by_key` gives the first.
-        let check = self.checks.iter().filter(stands_in_the_way).min_by_key(|check| check.class)?;
-        Some((check.class, check))
+        first_in_the_way(&self.checks)
     }
 
     /// `accepted`, `accepted (test root)` or `rejected`.
