@@ -1,0 +1,55 @@
+//! Files that the command is given.
+
+use std::{fs, io, path::Path};
+
+use measured_boot::{Bank, Digest, PcrIndex, PcrSet, PcrValue};
+use serde_json::Value;
+
+use super::Stop;
+
+/// Four banks of 24 registers are below 16 KiB.
+const MAX_REGISTER_FILE_BYTES: usize = 64 * 1024;
+
+/// The bytes of a file, of one more than `limit` at most: so a parser sees and names what is too long, and a file of ten
+/// gigabytes is not read.
+pub(super) fn read(path: &Path, limit: usize) -> Result<Vec<u8>, Stop> {
+    let fix = "give a readable file; the kernel's own event log is readable by root only";
+    let fail = |error: io::Error| Stop::usage(path.display(), error, fix);
+    let file = fs::File::open(path).map_err(fail)?;
+    let mut bytes = Vec::new();
+    let limit = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+    io::Read::read_to_end(&mut io::Read::take(file, limit), &mut bytes).map_err(fail)?;
+    Ok(bytes)
+}
+
+/// Registers as `{"sha256":{"0":"<hex>"}}`, one set for each bank.
+pub(super) fn read_pcrs(path: &Path) -> Result<Vec<PcrSet>, Stop> {
+    let fix = r#"write {"sha256":{"0":"<64 hexadecimal digits>"}}, a member for each bank and register"#;
+    let malformed = |what: String| Stop::malformed(path, what, fix);
+    let bytes = read(path, MAX_REGISTER_FILE_BYTES)?;
+    let value: Value = serde_json::from_slice(&bytes).map_err(|error| malformed(error.to_string()))?;
+    let banks = value.as_object().ok_or_else(|| malformed("want a JSON object".to_owned()))?;
+    if banks.is_empty() {
+        return Err(malformed("no bank in it".to_owned()));
+    }
+    let mut sets = Vec::new();
+    for (name, registers) in banks {
+        let bank = Bank::from_name(name).ok_or_else(|| malformed(format!("{name}: not a bank")))?;
+        let registers = registers.as_object().ok_or_else(|| malformed(format!("{name}: want a JSON object")))?;
+        let mut set = PcrSet::new(bank);
+        for (number, hex) in registers {
+            let place = format!("{name}.{number}");
+            let index = number.parse().ok().and_then(PcrIndex::new);
+            let index = index.ok_or_else(|| malformed(format!("{place}: not a register, want 0 to 23")))?;
+            let digest = hex.as_str().ok_or_else(|| malformed(format!("{place}: want a string")))?;
+            let digest = Digest::from_hex(bank, digest).map_err(|error| malformed(format!("{place}: {error}")))?;
+            let inserted = set.insert(index, PcrValue::from_digest(digest));
+            inserted.map_err(|error| malformed(format!("{place}: {error}")))?;
+        }
+        if set.is_empty() {
+            return Err(malformed(format!("{name}: no register in it")));
+        }
+        sets.push(set);
+    }
+    Ok(sets)
+}
