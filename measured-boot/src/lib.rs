@@ -13,6 +13,7 @@
 
 mod event;
 mod eventlog;
+pub mod launch;
 mod pcr;
 mod replay;
 

@@ -1,6 +1,9 @@
 //! The commands, a file for each.
 
+mod boot_files;
 mod files;
+mod launch_digest;
+mod numbers;
 mod replay;
 
 use std::{fmt::Display, path::Path};
@@ -17,6 +20,10 @@ pub(crate) struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Predict the launch digest (MEASUREMENT of an SEV-SNP report) of a guest from its files.
+    ///
+    /// Flags are those of sev-snp-measure.
+    LaunchDigest(launch_digest::LaunchDigest),
     /// Replay a firmware event log and print the registers it leads to.
     ///
     /// With --pcrs the log is compared with registers you already trust (a verified quote, tpm2_pcrread), and its
@@ -28,6 +35,7 @@ impl Arguments {
     /// What goes to standard output.
     pub(crate) fn run(&self) -> Result<String, Stop> {
         match &self.command {
+            Command::LaunchDigest(launch_digest) => launch_digest.run(),
             Command::Replay(replay) => replay.run(),
         }
     }
@@ -44,6 +52,11 @@ impl Stop {
     /// An argument or a file that cannot be used: 1.
     pub(crate) fn usage(name: impl Display, error: impl Display, fix: &str) -> Self {
         Self { code: 1, what: format!("{name}: {error}"), fix: fix.to_owned() }
+    }
+
+    /// Arguments that do not go together: 1.
+    pub(crate) fn arguments(what: impl Display, fix: &str) -> Self {
+        Self { code: 1, what: what.to_string(), fix: fix.to_owned() }
     }
 
     /// A file that is not what it should be: 2.
