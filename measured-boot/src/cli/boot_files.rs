@@ -82,6 +82,16 @@ impl BootFiles {
         self.append.as_deref().unwrap_or_default().as_encoded_bytes()
     }
 
+    /// Kernel, initrd and command line as flags.
+    pub(super) fn kernel_flags(&self) -> Vec<String> {
+        let mut flags = Vec::new();
+        for (flag, path) in [("--kernel", &self.kernel), ("--initrd", &self.initrd)] {
+            flags.extend(path.iter().flat_map(|path| [flag.to_owned(), path.display().to_string()]));
+        }
+        flags.extend(self.append.iter().flat_map(|text| ["--append".to_owned(), text.to_string_lossy().into_owned()]));
+        flags
+    }
+
     /// Length of the variables, if anything says it.
     pub(super) fn vars_bytes(&self) -> Result<Option<u64>, Stop> {
         let Some(path) = &self.vars_file else { return Ok(self.vars_size) };

@@ -67,11 +67,11 @@ impl LaunchError {
         }
     }
 
-    fn firmware(error: ImageError) -> Self {
+    pub(crate) fn firmware(error: ImageError) -> Self {
         Self::Image { kind: ImageKind::Firmware, error }
     }
 
-    fn svsm(error: ImageError) -> Self {
+    pub(crate) fn svsm(error: ImageError) -> Self {
         Self::Image { kind: ImageKind::Svsm, error }
     }
 }

@@ -17,6 +17,7 @@
 
 mod chain;
 mod digest;
+mod explain;
 mod guest;
 mod image;
 mod image_error;
@@ -27,6 +28,7 @@ mod vcpu;
 
 pub use chain::{Chain, PAGE_BYTES, PageKind};
 pub use digest::{LaunchDigest, LaunchDigestError};
+pub use explain::{Boot, Explanation, Found, Question, Tried};
 pub use guest::{Guest, LaunchError, MAX_VARS_BYTES};
 pub use image::{HashTable, Image, MAX_IMAGE_BYTES, MAX_SECTION_BYTES, MAX_SECTIONS, Section, SectionKind};
 pub use image_error::{ImageError, ImageKind, ImageProblem};

@@ -15,6 +15,9 @@ pub struct VcpuCount(u32);
 pub struct VcpuCountError(pub u32);
 
 impl VcpuCount {
+    /// The smallest guest.
+    pub const ONE: Self = Self(1);
+
     /// This many.
     ///
     /// # Errors
