@@ -12,14 +12,12 @@ use serde_json::{Value, json};
 use super::{
     Answer, Stop,
     boot_files::BootFiles,
-    files::read,
+    files::{read, read_report},
     launch_digest::{Vcpu, features},
     numbers::number_32,
 };
 
-/// An attestation report: AMD 56860, Table 23.
-const REPORT_BYTES: usize = 1184;
-/// Offset of MEASUREMENT in it.
+/// Offset of MEASUREMENT in a report.
 const MEASUREMENT: usize = 0x90;
 /// What was measured differs.
 const DIFFERS: u8 = 6;
@@ -55,7 +53,8 @@ pub(super) struct Explain {
 impl Explain {
     pub(super) fn run(&self) -> Result<Answer, Stop> {
         let most = self.most_vcpus.max(self.vcpus.unwrap_or(1));
-        let most_vcpus = VcpuCount::new(most).map_err(|error| Stop::arguments(error, "give --most-vcpus and --vcpus within"))?;
+        let most_vcpus =
+            VcpuCount::new(most).map_err(|error| Stop::arguments(error, "give --most-vcpus and --vcpus within"))?;
         let firmware = self.files.read_ovmf()?;
         let svsm = self.files.read_svsm()?;
         let vars = self.files.vars_file.as_deref().map(|path| read(path, MAX_IMAGE_BYTES)).transpose()?;
@@ -95,16 +94,10 @@ impl Explain {
         let Some(path) = &self.report else {
             return self.measurement.ok_or_else(|| Stop::arguments("no measurement", "give --measurement or --report"));
         };
-        let bytes = read(path, REPORT_BYTES)?;
-        let field = bytes.get(MEASUREMENT..).and_then(|rest| rest.first_chunk());
-        match field {
-            Some(field) if bytes.len() == REPORT_BYTES => Ok(LaunchDigest::from_bytes(*field)),
-            _ => Err(Stop::malformed(
-                path,
-                format!("offset {:#x}: ends here or goes on, a report has {REPORT_BYTES} bytes", bytes.len().min(REPORT_BYTES)),
-                "give the report alone, or its measurement by --measurement",
-            )),
-        }
+        let report = read_report(path)?;
+        let field = report.get(MEASUREMENT..).and_then(|rest| rest.first_chunk());
+        let bytes = field.ok_or_else(|| Stop::malformed(path, "no room for a measurement", "give the report alone"))?;
+        Ok(LaunchDigest::from_bytes(*bytes))
     }
 
     /// The flags of `launch-digest` that predict it. Of files, those that were measured as they are.
@@ -247,10 +240,15 @@ impl Explain {
             lines.push("  - an SVSM or a paravisor below the firmware: none was given (--svsm)".to_owned());
         }
         if self.files.vars_file.is_none() {
-            lines.push("  - firmware with its variables before it, where only OVMF_CODE.fd was given (--vars-file)".to_owned());
+            lines.push(
+                "  - firmware with its variables before it, where only OVMF_CODE.fd was given (--vars-file)".to_owned(),
+            );
         }
         lines.push(format!("  - more than {} vCPUs (--most-vcpus), another signature (--vcpu-sig)", tried.most_vcpus));
-        lines.push("  - a monitor that sets other registers: a newer QEMU, EC2 or Google, or another one altogether".to_owned());
+        lines.push(
+            "  - a monitor that sets other registers: a newer QEMU, EC2 or Google, or another one altogether"
+                .to_owned(),
+        );
         lines.push(String::new());
         lines.join("\n")
     }

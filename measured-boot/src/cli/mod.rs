@@ -3,6 +3,7 @@
 mod boot_files;
 mod explain;
 mod files;
+mod id_block;
 mod launch_digest;
 mod numbers;
 mod replay;
@@ -30,6 +31,9 @@ enum Command {
     /// Tries monitors, vCPU counts and types, guest features, kernel hashes on and off, and the slips that are common with
     /// command lines and firmware files. Ends with 0 and the flags that predict the measurement, or with 6 if none do.
     Explain(explain::Explain),
+    /// ID blocks: a launch that the owner's key vouches for.
+    #[command(subcommand)]
+    IdBlock(id_block::IdBlockCommand),
     /// Replay a firmware event log and print the registers it leads to.
     ///
     /// With --pcrs the log is compared with registers you already trust (a verified quote, tpm2_pcrread), and its
@@ -43,6 +47,7 @@ impl Arguments {
         match &self.command {
             Command::LaunchDigest(launch_digest) => launch_digest.run().map(Answer::done),
             Command::Explain(explain) => explain.run(),
+            Command::IdBlock(id_block) => id_block.run(),
             Command::Replay(replay) => replay.run().map(Answer::done),
         }
     }

@@ -40,7 +40,8 @@ impl PublicKey {
     /// Reads the structure. Err says the offset of what does not belong there.
     pub(super) fn parse(bytes: &[u8; Self::BYTES]) -> Result<Self, usize> {
         let field = |offset: usize| {
-            let field: [u8; COORDINATE_BYTES] = *bytes.get(offset..).and_then(|rest| rest.first_chunk()).ok_or(offset)?;
+            let field: [u8; COORDINATE_BYTES] =
+                *bytes.get(offset..).and_then(|rest| rest.first_chunk()).ok_or(offset)?;
             number(&field).map_err(|inside| offset.saturating_add(inside))
         };
         if bytes.first_chunk() != Some(&P384.to_le_bytes()) {

@@ -183,9 +183,8 @@ impl Question<'_> {
         let Some(kernel) = self.boot.kernel else { return (vec![off], None) };
         let probe = KernelHashes { kernel, initrd: [0; 32], command_line: [0; 32] };
         // All variants of the firmware end with the same table and metadata.
-        let takes = |(_, image, _): &FirmwareVariant<'_>| {
-            add_sections(&mut Chain::new(), image, Some(&probe), &Machine::Gce)
-        };
+        let takes =
+            |(_, image, _): &FirmwareVariant<'_>| add_sections(&mut Chain::new(), image, Some(&probe), &Machine::Gce);
         if let Some(Err(error)) = firmware.first().map(takes) {
             return (vec![off], Some(error));
         }
@@ -242,7 +241,10 @@ fn firmware_variants<'a>(whole: Image<'a>, joined: Option<&'a [u8]>) -> Vec<Firm
     if let Some(image) = joined.and_then(|bytes| Image::parse(bytes).ok()) {
         variants.push(("the variables and the firmware as one image", image, false));
     }
-    let names = ["the firmware without its first 0x84000 bytes (variables)", "the firmware without its first 0x20000 bytes (variables)"];
+    let names = [
+        "the firmware without its first 0x84000 bytes (variables)",
+        "the firmware without its first 0x20000 bytes (variables)",
+    ];
     for (name, vars) in names.into_iter().zip(VARS_BYTES) {
         if let Some(image) = bytes.get(vars..).and_then(|bytes| Image::parse(bytes).ok()) {
             variants.push((name, image, false));
@@ -288,7 +290,12 @@ fn machine_name(machine: &Machine<'_>) -> String {
 }
 
 /// None where there is no such guest.
-fn before_vcpus(start: Chain, firmware: &Image<'_>, kernel: Option<&KernelHashes>, machine: &Machine<'_>) -> Option<Chain> {
+fn before_vcpus(
+    start: Chain,
+    firmware: &Image<'_>,
+    kernel: Option<&KernelHashes>,
+    machine: &Machine<'_>,
+) -> Option<Chain> {
     let mut chain = start;
     match machine {
         Machine::Svsm { .. } if kernel.is_some() => return None,
@@ -333,7 +340,9 @@ fn vcpu_starts(
     for &features in features {
         guest.features = features;
         for &signature in &signatures {
-            if let (Machine::Qemu { vcpu } | Machine::Svsm { vcpu, .. }, Some(signature)) = (&mut guest.machine, signature) {
+            if let (Machine::Qemu { vcpu } | Machine::Svsm { vcpu, .. }, Some(signature)) =
+                (&mut guest.machine, signature)
+            {
                 *vcpu = signature;
             }
             let mut areas = guest.save_areas();
