@@ -147,7 +147,7 @@ pub(crate) fn boot(config: &Config, build: &Build, catalogue: &Catalogue) -> Res
         instance: fresh.instance,
         lineage: sealed.lineage(),
         platform: config.platform,
-        boot: config.evidence.boot.as_str(),
+        boot: config.evidence.boot.name(),
         vtpm: hardware.core_vtpm(config),
         claims: build.claims(),
         proof_key: Ed25519Public::new(fresh.proof.public())

@@ -15,7 +15,7 @@ mod evidence;
 mod payments;
 mod server;
 
-pub(crate) use self::evidence::{Boot, EvidenceConfig};
+pub(crate) use self::evidence::EvidenceConfig;
 pub(crate) use access::{Environment, IdentityConfig, TlsConfig, VaultConfig};
 pub(crate) use payments::{Network, PaymentsConfig};
 pub(crate) use server::ServerEntry;
