@@ -46,7 +46,7 @@
 //! // A certificate issued again for the same key is the same signer.
 //! assert!(chain.vek().same_signer(chain.vek()));
 //! let signed = Unverified(SignedReport::parse(report)?).verify(&chain, &Ring)?;
-//! let report = signed.decode(chain.product())?;
+//! let report = signed.decode()?;
 //! assert!(!report.policy().debug());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -152,10 +152,10 @@ pub use policy::{
 };
 pub use show::{DISCLAIMER as SHOW_DISCLAIMER, Field, Part, ShowError, Shown, show};
 pub use snp::{
-    Authority, Certificate, CertificateError, Chain, ChainError, Collateral, CollateralError, Container,
-    ContainerError, Crl, CrlError, EvidenceId, FirmwareVersion, Freshness, GuestPolicy, HostTable, HostTableError,
-    KeyInfo, Link, PemError, PlatformInfo, Product, Report, ReportError, Revocation, SignatureError, SignedReport, Tcb,
-    TcbPart, Thim, ThimError, Trust, TrustAnchor, Vek, VekKind, Vmpl, one_certificate, roots,
+    AttributedReport, Authority, Certificate, CertificateError, Chain, ChainError, Collateral, CollateralError,
+    Container, ContainerError, Crl, CrlError, EvidenceId, FirmwareVersion, Freshness, GuestPolicy, HostTable,
+    HostTableError, KeyInfo, Link, PemError, PlatformInfo, Product, Report, ReportError, Revocation, SignatureError,
+    SignedReport, Tcb, TcbPart, Thim, ThimError, Trust, TrustAnchor, Vek, VekKind, Vmpl, one_certificate, roots,
 };
 pub use stage::{Appraised, Unverified, Verified};
 pub use verdict::{Check, Class, Grade, Outcome, Times, Unchecked, Verdict};
