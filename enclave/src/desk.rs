@@ -104,6 +104,7 @@ impl Attested {
             event_log: self.event_log.clone(),
             hcl: self.boot.hcl.clone(),
             svsm_manifest: self.boot.svsm_manifest.clone(),
+            release: None,
             core: self.core_bytes.clone(),
             states: self.states.clone(),
         }

@@ -170,6 +170,7 @@ impl Boot {
             event_log: None,
             hcl: None,
             svsm_manifest: None,
+            release: None,
             core: self.core_bytes.clone(),
             states: self.states.iter().map(signed).collect(),
         }
