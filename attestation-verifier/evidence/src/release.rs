@@ -269,6 +269,11 @@ impl SignedRelease {
     pub(crate) fn of_value(value: &Value, path: &str) -> Result<Self, ShapeError> {
         let mut file = Members::of(value, path)?;
         let bytes = file.base64("release")?;
+        if bytes.len() > Limits::OURS.bytes {
+            return Err(
+                file.wrong("release", format!("want at most {} bytes, found {}", Limits::OURS.bytes, bytes.len()))
+            );
+        }
         let mut signatures: Vec<ReleaseSignature> = Vec::new();
         let items = file.array("signatures")?;
         if items.len() > MAX_KEYS {
@@ -599,6 +604,10 @@ mod tests {
         assert!(refused(&twice).starts_with("file.signatures[1].key: want keys ascending, each once"));
         let many = SignedRelease { signatures: (2..11).map(signature).collect(), ..file.clone() };
         assert!(refused(&many).starts_with("file.signatures: want at most 8, found 9"));
+        let longest = SignedRelease { bytes: vec![b' '; 64 * 1024], ..file.clone() };
+        assert_eq!(SignedRelease::from_bytes(&longest.to_bytes().unwrap()), Ok(longest));
+        let longer = SignedRelease { bytes: vec![b' '; 64 * 1024 + 1], ..file.clone() };
+        assert!(refused(&longer).starts_with("file.release: want at most 65536 bytes, found 65537"));
         let long = SignedRelease { bytes: vec![b' '; MAX_FILE_BYTES], ..file };
         assert!(long.to_bytes().is_err());
         assert!(SignedRelease::from_bytes(&[b' '; MAX_FILE_BYTES + 1]).is_err());
