@@ -75,7 +75,7 @@ pub(super) struct RegistersEntry {
 
 impl Description {
     pub(super) fn read(path: &Path) -> Result<Self, Stop> {
-        const FIX: &str = "write it as docs/AUDITING.md shows; every name of a member must be a known one";
+        const FIX: &str = "write it as the README of measured-boot shows; a member that is not known is refused";
         let bytes = read(path, MAX_BYTES)?;
         if bytes.len() > MAX_BYTES {
             return Err(Stop::malformed(path, format!("longer than {MAX_BYTES} bytes"), FIX));
