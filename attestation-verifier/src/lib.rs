@@ -84,13 +84,13 @@
 //! # let (bundle, proof): (&[u8], &[u8]) = (vector!("proofs/bundle.json"), vector!("proofs/pass_free_call.json"));
 //! # let root: &[u8] = vector!("proofs/root.der");
 //! use attestation_verifier::{
-//!     BundleQuestion, Policy, ProofQuestion, Ring, TrustAnchor, appraise_bundle, appraise_proof, clock,
+//!     BundleQuestion, Policy, ProofQuestion, Releases, Ring, TrustAnchor, appraise_bundle, appraise_proof, clock,
 //! };
 //!
 //! let at = clock::parse("2026-06-01T00:00:00Z").ok_or("time")?;
 //! // A simulated gateway: its root is named, and the verdict says so.
 //! let anchor = TrustAnchor::named(root)?;
-//! let bundle = BundleQuestion { bundle, anchor: &anchor, nonce: None, crls: &[], releases: &[] };
+//! let bundle = BundleQuestion { bundle, anchor: &anchor, nonce: None, crls: &[], releases: Releases::default() };
 //! let found = appraise_bundle(bundle, &Policy::strict(), at, &Ring);
 //! assert_eq!(found.verdict.trust.map(|trust| trust.name()), Some("test"));
 //! let question = ProofQuestion {
@@ -142,7 +142,7 @@ pub use crypto::{BadSignature, Crypto};
 pub use finding::{ExplainedEvent, Finding};
 pub use gateway::{
     Attested, AttestedState, BootKind, BundleAppraisal, BundleQuestion, Paravisor, ProofQuestion, RegisterSet, Release,
-    appraise_bundle, appraise_proof,
+    ReleaseError, Releases, appraise_bundle, appraise_proof,
 };
 pub use not_proven::NotProven;
 pub use policy::{

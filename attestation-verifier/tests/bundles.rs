@@ -12,7 +12,7 @@
 mod boot;
 
 use attestation_verifier::{
-    BundleQuestion, NotProven, Policy, Product, Ring, TrustAnchor, appraise_bundle, clock, roots,
+    BundleQuestion, NotProven, Policy, Product, Releases, Ring, TrustAnchor, appraise_bundle, clock, roots,
 };
 use boot::{
     AT, Boot, NONCE, accepted, at, chip, core, judge, judge_bytes, key, outcome, rejected_by, sign, signed_state, state,
@@ -80,8 +80,13 @@ fn the_good_bundle_is_accepted_under_its_root_with_every_link_shown() {
 #[test]
 fn without_its_root_it_is_rejected_with_3_and_nothing_below_the_chain_passes_for_the_core() {
     let bytes = Boot::new().bundle().to_bytes().unwrap();
-    let question =
-        BundleQuestion { bundle: &bytes, anchor: &TrustAnchor::Amd, nonce: Some(&NONCE), crls: &[], releases: &[] };
+    let question = BundleQuestion {
+        bundle: &bytes,
+        anchor: &TrustAnchor::Amd,
+        nonce: Some(&NONCE),
+        crls: &[],
+        releases: Releases::default(),
+    };
     let verdict = appraise_bundle(question, &Policy::strict(), at(), &Ring).verdict;
     assert_eq!((verdict.word(), verdict.exit_code()), ("rejected", 3));
     for name in ["core", "core-platform", "certificates", "nonce"] {
@@ -156,7 +161,8 @@ fn a_broken_chain_or_signature_gives_3() {
     }
     let bytes = Boot::new().bundle().to_bytes().unwrap();
     let anchor = TrustAnchor::named(chip().ark()).unwrap();
-    let question = BundleQuestion { bundle: &bytes, anchor: &anchor, nonce: None, crls: &[], releases: &[] };
+    let question =
+        BundleQuestion { bundle: &bytes, anchor: &anchor, nonce: None, crls: &[], releases: Releases::default() };
     let late = clock::parse("2046-01-01T00:00:00Z").unwrap();
     assert_eq!(appraise_bundle(question, &Policy::strict(), late, &Ring).verdict.exit_code(), 3);
 }
@@ -183,7 +189,8 @@ fn a_guest_against_the_policy_gives_5() {
         ..Policy::strict()
     };
     let anchor = TrustAnchor::named(chip().ark()).unwrap();
-    let question = BundleQuestion { bundle: &bytes, anchor: &anchor, nonce: None, crls: &[], releases: &[] };
+    let question =
+        BundleQuestion { bundle: &bytes, anchor: &anchor, nonce: None, crls: &[], releases: Releases::default() };
     rejected_by(&appraise_bundle(question, &policy, at(), &Ring).verdict, 5, "nonce");
 }
 
@@ -257,8 +264,13 @@ fn a_list_that_came_along_may_revoke_and_cannot_make_anybody_reject_otherwise() 
     let judged = |lists: &[Vec<u8>], named: &[Vec<u8>]| {
         let bundle = with(|bundle, _| bundle.crls = lists.to_vec()).to_bytes().unwrap();
         let anchor = TrustAnchor::named(chip().ark()).unwrap();
-        let question =
-            BundleQuestion { bundle: &bundle, anchor: &anchor, nonce: Some(&NONCE), crls: named, releases: &[] };
+        let question = BundleQuestion {
+            bundle: &bundle,
+            anchor: &anchor,
+            nonce: Some(&NONCE),
+            crls: named,
+            releases: Releases::default(),
+        };
         appraise_bundle(question, &Policy::strict(), at(), &Ring).verdict
     };
     let (old, future) = (list(0, 1, &[]), list(3_000, 3_001, &[]));
@@ -364,7 +376,13 @@ fn a_genuine_report_lends_nothing_to_a_simulated_core() {
         bundle.fresh = None;
     });
     let bytes = genuine.to_bytes().unwrap();
-    let question = BundleQuestion { bundle: &bytes, anchor: &TrustAnchor::Amd, nonce: None, crls: &[], releases: &[] };
+    let question = BundleQuestion {
+        bundle: &bytes,
+        anchor: &TrustAnchor::Amd,
+        nonce: None,
+        crls: &[],
+        releases: Releases::default(),
+    };
     let verdict = appraise_bundle(question, &Policy::strict(), at(), &Ring).verdict;
     rejected_by(&verdict, 6, "core");
     for (name, wanted) in

@@ -15,6 +15,7 @@ pub mod payment;
 pub mod profile;
 pub mod proof;
 mod public_key;
+pub mod release;
 pub mod report_data;
 pub mod settlement;
 pub mod state;

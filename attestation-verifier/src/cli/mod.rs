@@ -10,6 +10,7 @@ mod output;
 mod policy;
 mod proof;
 mod quote;
+mod release;
 mod report;
 mod show;
 mod vtpm;

@@ -1,6 +1,7 @@
 //! The commands, a file for each.
 
 mod files;
+mod release;
 mod replay;
 
 use std::{fmt::Display, path::Path};
@@ -22,6 +23,9 @@ enum Command {
     /// With --pcrs the log is compared with registers you already trust (a verified quote, tpm2_pcrread), and its
     /// events are listed when all of them match. Without, nothing in the log is proven and no event is shown.
     Replay(replay::Replay),
+    /// Release manifests: what a release is and what machines that run it measure, signed by every release key.
+    #[command(subcommand)]
+    Release(release::Release),
 }
 
 impl Arguments {
@@ -29,6 +33,7 @@ impl Arguments {
     pub(crate) fn run(&self) -> Result<String, Stop> {
         match &self.command {
             Command::Replay(replay) => replay.run(),
+            Command::Release(release) => release.run(),
         }
     }
 }

@@ -5,7 +5,7 @@
 use std::sync::OnceLock;
 
 use attestation_verifier::{
-    BadSignature, BundleQuestion, Crypto, Policy, TrustAnchor, appraise_bundle, clock, one_certificate,
+    BadSignature, BundleQuestion, Crypto, Releases, Policy, TrustAnchor, appraise_bundle, clock, one_certificate,
 };
 use evidence::bundle::Bundle;
 use libfuzzer_sys::fuzz_target;
@@ -53,7 +53,7 @@ fuzz_target!(|bytes: &[u8]| {
         panic!("the recorded root does not read");
     };
     for anchor in [&anchor, &TrustAnchor::Amd] {
-        let question = BundleQuestion { bundle: bytes, anchor, nonce: None, crls: &[], releases: &[] };
+        let question = BundleQuestion { bundle: bytes, anchor, nonce: None, crls: &[], releases: Releases::default() };
         let verdict = appraise_bundle(question, &Policy::strict(), at, &Quick).verdict;
         let _ = verdict.to_json();
         // No core is looked up anywhere, so the claim about the code stays open whatever else holds.

@@ -6,7 +6,7 @@
 use std::sync::OnceLock;
 
 use attestation_verifier::{
-    BadSignature, BundleQuestion, Crypto, Policy, ProofQuestion, Ring, TrustAnchor, appraise_proof, clock,
+    BadSignature, BundleQuestion, Crypto, Releases, Policy, ProofQuestion, Ring, TrustAnchor, appraise_proof, clock,
     one_certificate,
 };
 use evidence::{json, proof::Envelope};
@@ -87,7 +87,7 @@ fuzz_target!(|bytes: &[u8]| {
         };
         let question = ProofQuestion {
             envelope,
-            bundle: BundleQuestion { bundle: set.bundle, anchor: &anchor, nonce: None, crls: &[], releases: &[] },
+            bundle: BundleQuestion { bundle: set.bundle, anchor: &anchor, nonce: None, crls: &[], releases: Releases::default() },
             request,
             response,
             challenge: None,
