@@ -141,8 +141,9 @@ pub use crypto::RustCrypto;
 pub use crypto::{BadSignature, Crypto};
 pub use finding::{ExplainedEvent, Finding};
 pub use gateway::{
-    Attested, AttestedState, BootKind, BundleAppraisal, BundleQuestion, Paravisor, ProofQuestion, RegisterSet, Release,
-    ReleaseError, Releases, appraise_bundle, appraise_proof,
+    Attested, AttestedState, BootKind, BundleAppraisal, BundleQuestion, Paravisor, Program, ProofQuestion,
+    ProvenanceError, ProvenanceQuestion, RegisterSet, Release, ReleaseError, Releases, appraise_bundle, appraise_proof,
+    appraise_provenance,
 };
 pub use not_proven::NotProven;
 pub use policy::{

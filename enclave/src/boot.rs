@@ -199,6 +199,7 @@ pub(crate) fn boot(config: &Config, build: &Build, catalogue: &Catalogue) -> Res
         quote,
         event_log: hardware.event_log.clone(),
         release: release.map(|release| release.file),
+        provenance: build.provenance.signed_bytes().map(<[u8]>::to_vec),
         proof_key,
     };
     Ok(Booted {

@@ -44,6 +44,8 @@ pub(crate) struct Attested {
     pub(crate) event_log: Option<Vec<u8>>,
     /// The manifest of the release that this gateway says it is.
     pub(crate) release: Option<SignedRelease>,
+    /// What release keys say of the executable's making (DSSE).
+    pub(crate) provenance: Option<Vec<u8>>,
     /// Signs proofs and possession.
     pub(crate) proof_key: Arc<ProofKey>,
 }
@@ -108,6 +110,7 @@ impl Attested {
             hcl: self.boot.hcl.clone(),
             svsm_manifest: self.boot.svsm_manifest.clone(),
             release: self.release.clone(),
+            provenance: self.provenance.clone(),
             core: self.core_bytes.clone(),
             states: self.states.clone(),
         }

@@ -90,7 +90,7 @@ pub struct CarriedState {
     pub signature: [u8; 64],
 }
 
-/// Everything offline verification needs. Log and provenance are `null` until they are built.
+/// Everything offline verification needs. The log is `null` until it is built.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Bundle {
     /// VCEK or VLEK.
@@ -119,10 +119,12 @@ pub struct Bundle {
     pub states: Vec<CarriedState>,
     /// The manifest of the release that this gateway says it is. A verifier's own keys decide what it is worth.
     pub release: Option<SignedRelease>,
+    /// The provenance file (DSSE) that lies beside the gateway, byte for byte. What it is worth is as with the release.
+    pub provenance: Option<Vec<u8>>,
 }
 
 /// Members that are `null` until they are built.
-const LATER: [&str; 3] = ["provenance", "log", "witnessPolicy"];
+const LATER: [&str; 2] = ["log", "witnessPolicy"];
 
 /// The longest bundle, in bytes: some hundreds of states beside two reports and their certificates.
 pub const MAX_BYTES: usize = 1 << 20;
@@ -180,6 +182,7 @@ impl Bundle {
             ("core".to_owned(), to_base64(&self.core)),
             ("states".to_owned(), Value::Array(states.collect())),
             ("release".to_owned(), self.release.as_ref().map_or(Value::Null, SignedRelease::to_value)),
+            ("provenance".to_owned(), bytes(&self.provenance)),
         ];
         members.extend(LATER.map(|name| (name.to_owned(), Value::Null)));
         Value::Object(members)
@@ -246,6 +249,7 @@ impl Bundle {
                 None => None,
                 Some(value) => Some(SignedRelease::of_value(value, "bundle.release")?),
             },
+            provenance: bundle.nullable_base64("provenance")?,
         };
         for name in LATER {
             bundle.null(name)?;
@@ -383,6 +387,7 @@ mod tests {
             core: vec![6; 1100],
             states: vec![CarriedState { bytes: vec![7; 500], signature: [8; 64] }; states],
             release: None,
+            provenance: Some(b"{}".to_vec()),
         }
     }
 

@@ -171,6 +171,7 @@ impl Boot {
             hcl: None,
             svsm_manifest: None,
             release: None,
+            provenance: None,
             core: self.core_bytes.clone(),
             states: self.states.iter().map(signed).collect(),
         }

@@ -343,6 +343,7 @@ fn bundle(key: &Ed25519KeyPair, core_bytes: &[u8], state_bytes: &[u8], nonces: &
             signature: sign(key, &state_message(&core, state_bytes)),
         }],
         release: Some(release()),
+        provenance: Some(b"dsse".to_vec()),
     }
 }
 

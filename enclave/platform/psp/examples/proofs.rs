@@ -226,6 +226,7 @@ impl Boot {
             hcl: None,
             svsm_manifest: None,
             release: None,
+            provenance: None,
             core: core_bytes,
             states: vec![state_0, state_1],
         };

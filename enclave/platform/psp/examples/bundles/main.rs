@@ -187,6 +187,7 @@ impl Boot {
             hcl: None,
             svsm_manifest: None,
             release: None,
+            provenance: None,
             states: vec![
                 CarriedState { signature: sign(&self.key, &state_message(&core, &first))?, bytes: first },
                 CarriedState { signature: sign(signs, &state_message(&core, &second))?, bytes: second },
