@@ -177,12 +177,11 @@ impl Writer<'_> {
 /// What `launch-digest --json` says.
 fn predicted_launch(value: &Value) -> Result<LaunchDigest, String> {
     let measurement = value["launchDigest"].as_str().and_then(|text| hex::decode(text).ok()?.try_into().ok());
-    let bits = &value["guestFeatures"]["bits"];
-    let guest_features = match bits.as_str() {
-        None if bits.is_null() => None,
-        None => return Err("guestFeatures.bits: want text such as 0x1".to_owned()),
-        Some(text) => {
-            let number = text.strip_prefix("0x").and_then(|digits| u64::from_str_radix(digits, 16).ok());
+    let guest_features = match value.pointer("/guestFeatures/bits") {
+        None => None,
+        Some(bits) => {
+            let digits = bits.as_str().and_then(|text| text.strip_prefix("0x"));
+            let number = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok());
             Some(number.ok_or("guestFeatures.bits: want text such as 0x1")?)
         }
     };
@@ -207,13 +206,13 @@ fn predicted_registers(value: &Value) -> Result<Predicted, String> {
     }
     let register = |number: u8| -> Result<[u8; 32], String> {
         let number = number.to_string();
-        match value["pcrs"][&number].as_str() {
+        match value.pointer(&format!("/pcrs/{number}")).and_then(Value::as_str) {
             Some(text) => {
                 let bytes = hex::decode(text).ok().and_then(|bytes| bytes.try_into().ok());
                 bytes.ok_or_else(|| format!("pcrs.{number}: want 64 hexadecimal digits"))
             }
             None => {
-                let why = value["notPredicted"][&number].as_str();
+                let why = value.pointer(&format!("/notPredicted/{number}")).and_then(Value::as_str);
                 let why = why.map(|why| format!(": {why}")).unwrap_or_default();
                 Err(format!("pcrs.{number}: not predicted{why}; a release has to predict it"))
             }
