@@ -13,6 +13,8 @@
 
 mod event;
 mod eventlog;
+pub mod id_block;
+pub mod launch;
 mod pcr;
 mod replay;
 

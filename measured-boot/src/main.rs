@@ -12,7 +12,7 @@ use std::{
 };
 
 use clap::Parser as _;
-use cli::{Arguments, Stop};
+use cli::{Answer, Arguments, Stop};
 
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
@@ -24,13 +24,13 @@ fn main() -> ExitCode {
             return ExitCode::from(code);
         }
     };
-    let written = |text: String| {
-        io::stdout()
-            .write_all(text.as_bytes())
-            .map_err(|error| Stop::usage("stdout", error, "write to a file or a pipe"))
+    let written = |answer: Answer| {
+        let written = io::stdout().write_all(answer.text.as_bytes());
+        written.map_err(|error| Stop::usage("stdout", error, "write to a file or a pipe"))?;
+        Ok(answer.code)
     };
     match arguments.run().and_then(written) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => ExitCode::from(code),
         Err(stop) => {
             let _ = writeln!(io::stderr(), "error: {}", stop.what);
             if !stop.fix.is_empty() {

@@ -4,6 +4,7 @@ use std::{fs, io, path::Path};
 
 use measured_boot::{Bank, Digest, PcrIndex, PcrSet, PcrValue};
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 use super::Stop;
 
@@ -20,6 +21,22 @@ pub(super) fn read(path: &Path, limit: usize) -> Result<Vec<u8>, Stop> {
     let limit = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
     io::Read::read_to_end(&mut io::Read::take(file, limit), &mut bytes).map_err(fail)?;
     Ok(bytes)
+}
+
+/// SHA-256 of a file that may be large, read piece by piece. A file longer than `limit` is not read to its end.
+pub(super) fn sha256_of(path: &Path, limit: u64) -> Result<[u8; 32], Stop> {
+    let fail = |error: io::Error| Stop::usage(path.display(), error, "give a readable file");
+    let too_long = || {
+        let what = format!("offset {limit:#x}: goes on past {limit} bytes, more than the monitor can hand over");
+        Stop::malformed(path, what, "give the file that the guest boots, not a disk")
+    };
+    let file = fs::File::open(path).map_err(fail)?;
+    if file.metadata().map_err(fail)?.len() > limit {
+        return Err(too_long());
+    }
+    let mut hash = Sha256::new();
+    let read = io::copy(&mut io::Read::take(file, limit.saturating_add(1)), &mut hash).map_err(fail)?;
+    if read > limit { Err(too_long()) } else { Ok(hash.finalize().into()) }
 }
 
 /// Registers as `{"sha256":{"0":"<hex>"}}`, one set for each bank.

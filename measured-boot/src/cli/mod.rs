@@ -1,6 +1,10 @@
 //! The commands, a file for each.
 
+mod boot_files;
+mod explain;
 mod files;
+mod launch_digest;
+mod numbers;
 mod release;
 mod replay;
 
@@ -18,6 +22,15 @@ pub(crate) struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Predict the launch digest (MEASUREMENT of an SEV-SNP report) of a guest from its files.
+    ///
+    /// Flags are those of sev-snp-measure.
+    LaunchDigest(launch_digest::LaunchDigest),
+    /// Find out which guest a measurement is of, when it is not the one that was predicted.
+    ///
+    /// Tries monitors, vCPU counts and types, guest features, kernel hashes on and off, and the slips that are common with
+    /// command lines and firmware files. Ends with 0 and the flags that predict the measurement, or with 6 if none do.
+    Explain(explain::Explain),
     /// Replay a firmware event log and print the registers it leads to.
     ///
     /// With --pcrs the log is compared with registers you already trust (a verified quote, tpm2_pcrread), and its
@@ -29,12 +42,29 @@ enum Command {
 }
 
 impl Arguments {
-    /// What goes to standard output.
-    pub(crate) fn run(&self) -> Result<String, Stop> {
+    /// What goes to standard output, and the exit code.
+    pub(crate) fn run(&self) -> Result<Answer, Stop> {
         match &self.command {
-            Command::Replay(replay) => replay.run(),
-            Command::Release(release) => release.run(),
+            Command::Release(release) => release.run().map(Answer::done),
+            Command::LaunchDigest(launch_digest) => launch_digest.run().map(Answer::done),
+            Command::Explain(explain) => explain.run(),
+            Command::Replay(replay) => replay.run().map(Answer::done),
         }
+    }
+}
+
+/// What a command has to say when it came to its end.
+pub(crate) struct Answer {
+    /// For standard output.
+    pub(crate) text: String,
+    /// 0, or the class of what was found.
+    pub(crate) code: u8,
+}
+
+impl Answer {
+    /// All is as it should be: 0.
+    pub(crate) fn done(text: String) -> Self {
+        Self { text, code: 0 }
     }
 }
 
@@ -49,6 +79,11 @@ impl Stop {
     /// An argument or a file that cannot be used: 1.
     pub(crate) fn usage(name: impl Display, error: impl Display, fix: &str) -> Self {
         Self { code: 1, what: format!("{name}: {error}"), fix: fix.to_owned() }
+    }
+
+    /// Arguments that do not go together: 1.
+    pub(crate) fn arguments(what: impl Display, fix: &str) -> Self {
+        Self { code: 1, what: what.to_string(), fix: fix.to_owned() }
     }
 
     /// A file that is not what it should be: 2.
