@@ -14,7 +14,9 @@
 mod event;
 mod eventlog;
 mod pcr;
+mod pe;
 mod replay;
+mod uki;
 
 pub use event::{Event, EventType};
 pub use eventlog::{
@@ -22,3 +24,5 @@ pub use eventlog::{
 };
 pub use pcr::{Bank, BankMismatch, Digest, HexError, PcrIndex, PcrSet, PcrSetError, PcrValue, StartupLocality};
 pub use replay::{BelievedEvent, Difference, ReplayError, Replayed};
+pub use pe::{MAX_IMAGE_BYTES, MAX_SECTION_ZEROS, MAX_SECTIONS, Pe, PeError, PeProblem, Section};
+pub use uki::{Phase, StubVersion, Uki, UkiError};
