@@ -1,6 +1,7 @@
 //! The commands, a file for each.
 
 mod files;
+mod pcrs;
 mod replay;
 
 use std::{fmt::Display, path::Path};
@@ -17,6 +18,11 @@ pub(crate) struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Predict the registers after a boot, from files alone.
+    ///
+    /// Of a unified kernel image (--uki), of a kernel that QEMU hands to OVMF (--kernel), or of GRUB (--grub). Each
+    /// register gets a value and the events that lead to it, or the reason why the files do not determine it.
+    Pcrs(Box<pcrs::Pcrs>),
     /// Replay a firmware event log and print the registers it leads to.
     ///
     /// With --pcrs the log is compared with registers you already trust (a verified quote, tpm2_pcrread), and its
@@ -28,6 +34,7 @@ impl Arguments {
     /// What goes to standard output.
     pub(crate) fn run(&self) -> Result<String, Stop> {
         match &self.command {
+            Command::Pcrs(pcrs) => pcrs.run(),
             Command::Replay(replay) => replay.run(),
         }
     }
