@@ -51,8 +51,19 @@ pub struct GrubBoot<'a> {
     pub commands: Option<Vec<String>>,
     /// The files that GRUB reads, in order, by name and content.
     pub files: Option<Vec<(String, &'a [u8])>>,
-    /// The kernel that it starts, with the command line GRUB gives it (`BOOT_IMAGE=…`) and the initial RAM disk.
-    pub kernel: Option<KernelBoot<'a>>,
+    /// How it starts the kernel, if that is known.
+    pub start: Option<KernelStart<'a>>,
+}
+
+/// How GRUB starts a kernel, which its builds do in three ways.
+#[derive(Clone, Debug)]
+pub enum KernelStart<'a> {
+    /// It jumps to the kernel's own entry, past all that measures: 2.06 and before without shim.
+    Jump,
+    /// It loads the kernel itself and enters its EFI stub: distributions' builds that shim starts.
+    Stub(KernelBoot<'a>),
+    /// It has the firmware load the kernel: 2.12 without distributions' patches.
+    Firmware(KernelBoot<'a>),
 }
 
 impl UkiBoot<'_> {
@@ -193,11 +204,14 @@ impl GrubBoot<'_> {
             programs.digest("shim, Authenticode hash", shim.authenticode(bank));
         }
         programs.digest("GRUB, Authenticode hash", self.grub.authenticode(bank));
-        match &self.kernel {
-            Some(boot) => {
+        match &self.start {
+            None => {
+                programs.fail("builds of GRUB differ in whether the firmware loads the kernel: say how it starts it")
+            }
+            Some(KernelStart::Jump | KernelStart::Stub(_)) => {}
+            Some(KernelStart::Firmware(boot)) => {
                 programs.digest("the kernel, Authenticode hash", boot.kernel.pe().authenticode(bank));
             }
-            None => programs.fail("GRUB has the kernel loaded, and so measured, after itself: give it"),
         }
         prediction.put(4, programs);
         prediction.put(8, self.texts(bank));
@@ -238,16 +252,20 @@ impl GrubBoot<'_> {
         let Some(files) = &self.files else {
             return Events::unknown(bank, "GRUB measures each file that it reads: give them, in order");
         };
-        let Some(boot) = &self.kernel else {
-            return Events::unknown(bank, "the kernel measures its options after GRUB's files: give it");
-        };
-        let mut events = boot.kernel.events(bank, &boot.cmdline, boot.initrd);
-        let mut files_events = Events::new(bank);
+        let mut events = Events::new(bank);
         for (name, content) in files {
-            files_events.bytes(format!("file {name}"), content);
+            events.bytes(format!("file {name}"), content);
         }
-        files_events.append(&mut events);
-        files_events
+        match &self.start {
+            None => {
+                events.fail("builds of GRUB differ in whether the kernel measures its options: say how it starts it")
+            }
+            Some(KernelStart::Jump) => {}
+            Some(KernelStart::Stub(boot) | KernelStart::Firmware(boot)) => {
+                events.append(&mut boot.kernel.events(bank, &boot.cmdline, boot.initrd));
+            }
+        }
+        events
     }
 }
 

@@ -87,7 +87,7 @@ fn words(kind: u8, subtype: u8, node: &[u8]) -> Option<String> {
         }
         (3, 12) => "IPv4()".into(),
         (3, 13) => "IPv6()".into(),
-        (3, 17) => {
+        (3, 23) => {
             let (id, eui) = (fields.u32()?, fields.u64()?);
             format!("NVMe({id:#x},{eui:016x})")
         }

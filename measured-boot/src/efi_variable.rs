@@ -58,6 +58,10 @@ impl<'a> EfiVariable<'a> {
     /// The variable in words, on one line.
     pub(crate) fn words(&self) -> String {
         let name = short(&self.name());
+        if let Some(Ok(on)) = self.secure_boot() {
+            let state = if on { "on" } else { "off" };
+            return format!("variable {name} = {}", if self.value.is_empty() { "empty, off" } else { state });
+        }
         match self.decoded() {
             Some(words) => format!("variable {name} = {words}"),
             None => {

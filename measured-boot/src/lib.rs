@@ -13,6 +13,7 @@
 
 mod boot;
 mod device_path;
+mod difference;
 mod efi_variable;
 mod event;
 mod eventlog;
@@ -29,7 +30,8 @@ mod stated;
 mod uki;
 mod words;
 
-pub use boot::{GrubBoot, KernelBoot, UkiBoot};
+pub use boot::{GrubBoot, KernelBoot, KernelStart, UkiBoot};
+pub use difference::{Account, Parting, Step};
 pub use efi_variable::EfiVariable;
 pub use event::{Event, EventType};
 pub use eventlog::{

@@ -24,13 +24,14 @@ fn main() -> ExitCode {
             return ExitCode::from(code);
         }
     };
-    let written = |text: String| {
+    let written = |(text, code): (String, u8)| {
         io::stdout()
             .write_all(text.as_bytes())
+            .map(|()| code)
             .map_err(|error| Stop::usage("stdout", error, "write to a file or a pipe"))
     };
     match arguments.run().and_then(written) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => ExitCode::from(code),
         Err(stop) => {
             let _ = writeln!(io::stderr(), "error: {}", stop.what);
             if !stop.fix.is_empty() {

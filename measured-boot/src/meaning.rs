@@ -105,6 +105,10 @@ fn stated(kind: EventType, data: &[u8]) -> Option<String> {
     if let Some(section) = section {
         return Some(format!("content of section {section}"));
     }
+    let list = text(data).filter(|text| ["MokList", "MokListX", "MokListTrusted"].contains(&text.as_str()));
+    if let Some(list) = list {
+        return Some(format!("content of the machine owner's {list}, by shim"));
+    }
     if data == [1, 0, 0, 0] && kind == EventType::SEPARATOR {
         return Some("separator after an error".into());
     }

@@ -51,14 +51,15 @@ pub(crate) fn wide(bytes: &[u8]) -> String {
     String::from_utf16_lossy(&units)
 }
 
-/// Printable ASCII, or UTF-16 of it, that ends with or without a zero.
+/// Printable ASCII, or UTF-16 of it, that ends with or without a zero. Some boot loaders write half a zero.
 pub(crate) fn text(data: &[u8]) -> Option<String> {
     if let Some(text) = narrow(data) {
         return Some(text.to_owned());
     }
+    let data = if data.len().is_multiple_of(2) { data } else { data.strip_suffix(&[0])? };
     let text = wide(data);
     let text = text.strip_suffix('\0').unwrap_or(&text);
-    (data.len().is_multiple_of(2) && printable(text)).then(|| text.to_owned())
+    printable(text).then(|| text.to_owned())
 }
 
 /// Printable ASCII that ends with or without a zero.
@@ -87,6 +88,7 @@ mod tests {
         assert_eq!(text(b"a\0"), Some("a".to_owned()));
         assert_eq!(text(&[b'a', 0, b'b', 0, 0, 0]), Some("ab".to_owned()));
         assert_eq!((text(b"\x1b[2J"), text(&[0xFF]), text(b"")), (None, None, None));
+        assert_eq!((text(&[b'a', 0, b'b', 0, 0]), text(&[b'a', 0, b'b'])), (Some("ab".to_owned()), None));
         assert_eq!(short("a\nb"), "a b");
         assert_eq!(short(&"x".repeat(201)).chars().count(), 201);
         assert!(short(&"x".repeat(201)).ends_with('…') && !short(&"x".repeat(200)).ends_with('…'));

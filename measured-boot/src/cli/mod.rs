@@ -1,5 +1,6 @@
 //! The commands, a file for each.
 
+mod diff;
 mod files;
 mod pcrs;
 mod replay;
@@ -23,19 +24,27 @@ enum Command {
     /// Of a unified kernel image (--uki), of a kernel that QEMU hands to OVMF (--kernel), or of GRUB (--grub). Each
     /// register gets a value and the events that lead to it, or the reason why the files do not determine it.
     Pcrs(Box<pcrs::Pcrs>),
-    /// Replay a firmware event log and print the registers it leads to.
+    /// Replay a firmware event log, print the registers it leads to, and explain every event.
     ///
-    /// With --pcrs the log is compared with registers you already trust (a verified quote, tpm2_pcrread), and its
-    /// events are listed when all of them match. Without, nothing in the log is proven and no event is shown.
+    /// With --pcrs the log is compared with registers you already trust (a verified quote, tpm2_pcrread): events of
+    /// registers that match are proven as far as their digests go, and what the log says beyond that is marked as stated.
+    /// Without, nothing in the log is proven, and every line says so.
     Replay(replay::Replay),
+    /// Find the first event in which two boots differ, register by register, and what it was of.
+    ///
+    /// Each of the two is a binary event log or what `pcrs --json` printed. Ends with 0 if they are the same and with 6 if
+    /// they differ. Logs are compared as they are stated: replay them to know whether they are true.
+    Diff(diff::Diff),
 }
 
 impl Arguments {
-    /// What goes to standard output.
-    pub(crate) fn run(&self) -> Result<String, Stop> {
+    /// What goes to standard output, and the exit code.
+    pub(crate) fn run(&self) -> Result<(String, u8), Stop> {
+        let done = |text| (text, 0);
         match &self.command {
-            Command::Pcrs(pcrs) => pcrs.run(),
-            Command::Replay(replay) => replay.run(),
+            Command::Pcrs(pcrs) => pcrs.run().map(done),
+            Command::Replay(replay) => replay.run().map(done),
+            Command::Diff(diff) => diff.run(),
         }
     }
 }

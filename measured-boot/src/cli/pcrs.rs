@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use measured_boot::{
-    Bank, GrubBoot, Kernel, KernelBoot, MAX_DATABASE_BYTES, MAX_IMAGE_BYTES, Pe, Phase, PredictedRegister, Prediction,
-    SecureBoot, SignatureLists, Uki, UkiBoot,
+    Bank, GrubBoot, Kernel, KernelBoot, KernelStart, MAX_DATABASE_BYTES, MAX_IMAGE_BYTES, Pe, Phase, PredictedRegister,
+    Prediction, SecureBoot, SignatureLists, Uki, UkiBoot,
 };
 use serde_json::{Value, json};
 
@@ -52,6 +52,10 @@ pub(super) struct Pcrs {
     /// A file that GRUB reads (PCR 9); once for each, in order.
     #[arg(long, value_name = "FILE", requires = "grub")]
     grub_file: Vec<PathBuf>,
+    /// How GRUB starts the kernel, for PCRs 4 and 9: jump (2.06 and before without shim), stub (distributions' builds below
+    /// shim; with --kernel --initrd --cmdline), firmware (2.12; with the same).
+    #[arg(long, value_enum, requires = "grub")]
+    grub_starts: Option<Starts>,
     /// Is Secure Boot on? Without an answer, PCR 7 is not predicted.
     #[arg(long, value_enum)]
     secure_boot: Option<OnOff>,
@@ -80,6 +84,13 @@ enum BootKind {
     Uki,
     Kernel,
     Grub,
+}
+
+#[derive(Clone, Copy, Eq, PartialEq, ValueEnum)]
+enum Starts {
+    Jump,
+    Stub,
+    Firmware,
 }
 
 #[derive(Clone, Copy, Eq, PartialEq, ValueEnum)]
@@ -202,10 +213,20 @@ impl Pcrs {
             contents.push((path.display().to_string(), bounded(path, MAX_IMAGE_BYTES)?));
         }
         let files = contents.iter().map(|(name, bytes)| (name.clone(), bytes.as_slice())).collect();
-        let loaded = self.kernel.is_some().then(|| self.kernel_files()).transpose()?;
-        let kernel = loaded.as_ref().map(|(kernel, initrd)| self.kernel_boot(kernel, initrd.as_deref())).transpose()?;
         let files = if self.grub_file.is_empty() { None } else { Some(files) };
-        Ok(GrubBoot { shim: shim.transpose()?, grub, commands, files, kernel }.predict(self.bank, secure_boot))
+        let needs_kernel = matches!(self.grub_starts, Some(Starts::Stub | Starts::Firmware));
+        if needs_kernel && self.kernel.is_none() {
+            return Err(Stop::usage("--grub-starts", "needs --kernel", "give the kernel that GRUB starts"));
+        }
+        let loaded = needs_kernel.then(|| self.kernel_files()).transpose()?;
+        let kernel = loaded.as_ref().map(|(kernel, initrd)| self.kernel_boot(kernel, initrd.as_deref())).transpose()?;
+        let start = match (self.grub_starts, kernel) {
+            (None, _) => None,
+            (Some(Starts::Stub), Some(kernel)) => Some(KernelStart::Stub(kernel)),
+            (Some(Starts::Firmware), Some(kernel)) => Some(KernelStart::Firmware(kernel)),
+            (Some(_), _) => Some(KernelStart::Jump),
+        };
+        Ok(GrubBoot { shim: shim.transpose()?, grub, commands, files, start }.predict(self.bank, secure_boot))
     }
 
     fn json_report(&self, kind: &str, prediction: &Prediction) -> String {
