@@ -1,10 +1,12 @@
 //! The commands, a file for each.
 
 mod boot_files;
+mod diff;
 mod explain;
 mod files;
 mod launch_digest;
 mod numbers;
+mod pcrs;
 mod release;
 mod replay;
 
@@ -31,14 +33,25 @@ enum Command {
     /// Tries monitors, vCPU counts and types, guest features, kernel hashes on and off, and the slips that are common with
     /// command lines and firmware files. Ends with 0 and the flags that predict the measurement, or with 6 if none do.
     Explain(explain::Explain),
-    /// Replay a firmware event log and print the registers it leads to.
+    /// Predict the registers after a boot, from files alone.
     ///
-    /// With --pcrs the log is compared with registers you already trust (a verified quote, tpm2_pcrread), and its
-    /// events are listed when all of them match. Without, nothing in the log is proven and no event is shown.
+    /// Of a unified kernel image (--uki), of a kernel that QEMU hands to OVMF (--kernel), or of GRUB (--grub). Each
+    /// register gets a value and the events that lead to it, or the reason why the files do not determine it.
+    Pcrs(Box<pcrs::Pcrs>),
+    /// Replay a firmware event log, print the registers it leads to, and explain every event.
+    ///
+    /// With --pcrs the log is compared with registers you already trust (a verified quote, tpm2_pcrread): events of
+    /// registers that match are proven as far as their digests go, and what the log says beyond that is marked as stated.
+    /// Without, nothing in the log is proven, and every line says so.
     Replay(replay::Replay),
     /// Release manifests: what a release is and what machines that run it measure, signed by every release key.
     #[command(subcommand)]
     Release(release::Release),
+    /// Find the first event in which two boots differ, register by register, and what it was of.
+    ///
+    /// Each of the two is a binary event log or what `pcrs --json` printed. Ends with 0 if they are the same and with 6 if
+    /// they differ. Logs are compared as they are stated: replay them to know whether they are true.
+    Diff(diff::Diff),
 }
 
 impl Arguments {
@@ -49,6 +62,8 @@ impl Arguments {
             Command::LaunchDigest(launch_digest) => launch_digest.run().map(Answer::done),
             Command::Explain(explain) => explain.run(),
             Command::Replay(replay) => replay.run().map(Answer::done),
+            Command::Pcrs(pcrs) => pcrs.run().map(Answer::done),
+            Command::Diff(diff) => diff.run(),
         }
     }
 }
