@@ -3,6 +3,7 @@
 
 use std::{fmt, io::Read as _, path::Path};
 
+use attestation_verifier::{ReleaseError, Ring, Unverified};
 use evidence::{
     Digest,
     core::DocumentError,
@@ -24,11 +25,8 @@ pub(crate) struct OwnRelease {
 enum Refusal {
     Unreadable(std::io::Error),
     Malformed(DocumentError),
-    /// Fewer signatures than release keys.
-    Unsigned {
-        signed: usize,
-        keys: usize,
-    },
+    /// Not every key that it lists has signed it.
+    Unsigned(ReleaseError),
     OtherCode {
         listed: Digest,
         own: Digest,
@@ -44,7 +42,7 @@ impl fmt::Display for Refusal {
         match self {
             Self::Unreadable(error) => error.fmt(f),
             Self::Malformed(error) => error.fmt(f),
-            Self::Unsigned { signed, keys } => write!(f, "{signed} of {keys} release keys have signed it"),
+            Self::Unsigned(error) => error.fmt(f),
             Self::OtherCode { listed, own } => {
                 let (listed, own) = (hex::encode(listed), hex::encode(own));
                 write!(f, "release.binaries: {GATEWAY} has SHA-256 {listed}, this program {own}")
@@ -62,7 +60,7 @@ impl Refusal {
         match self {
             Self::Unreadable(_) => "name a readable file with release.manifest, or leave the section out",
             Self::Malformed(_) => "take the file as `measured-boot release` wrote it",
-            Self::Unsigned { .. } => "have everybody sign it: measured-boot release sign",
+            Self::Unsigned(_) => "have every release key sign it: measured-boot release sign",
             Self::OtherCode { .. } | Self::OtherCommit { .. } => {
                 "run the program of that release, or name the manifest of this one: every verifier would refuse it"
             }
@@ -80,10 +78,9 @@ impl OwnRelease {
     fn of(bytes: &[u8], build: &Build) -> Result<Self, Refusal> {
         let file = SignedRelease::from_bytes(bytes).map_err(Refusal::Malformed)?;
         let manifest = ReleaseManifest::from_bytes(&file.bytes).map_err(Refusal::Malformed)?;
-        let (signed, keys) = (file.signatures.len(), manifest.release_keys.len());
-        if signed < keys {
-            return Err(Refusal::Unsigned { signed, keys });
-        }
+        // By its own word on who signs: whether these are the right keys, every verifier asks for itself.
+        let signed = Unverified(file.clone()).verify(&manifest.release_keys, &Ring);
+        signed.map_err(Refusal::Unsigned)?;
         if let (Some(listed), Some(own)) = (manifest.code_hash(), build.code_hash)
             && *listed != own
         {
@@ -108,9 +105,10 @@ fn read(path: &Path) -> Result<Vec<u8>, Refusal> {
 
 #[cfg(test)]
 mod tests {
+    use ed25519_dalek::{Signer as _, SigningKey};
     use evidence::{
         Ed25519Public, UnixSeconds,
-        release::{Binary, ReleaseSignature},
+        release::{Binary, ReleaseSignature, release_message},
     };
 
     use super::*;
@@ -120,7 +118,8 @@ mod tests {
     }
 
     fn file(signatures: usize) -> Vec<u8> {
-        let keys = [2, 3].map(|byte| Ed25519Public::new([byte; 32]).unwrap());
+        let pairs = [2, 3].map(|byte| SigningKey::from_bytes(&[byte; 32]));
+        let public = |pair: &SigningKey| Ed25519Public::new(pair.verifying_key().to_bytes()).unwrap();
         let manifest = ReleaseManifest {
             name: "1.0.0".to_owned(),
             git_commit: [0x91; 20],
@@ -134,10 +133,14 @@ mod tests {
             policy: None,
             script: [0x5c; 32],
             provenance: vec![],
-            release_keys: keys.to_vec(),
+            release_keys: pairs.iter().map(public).collect(),
         };
-        let signed = keys.iter().take(signatures).map(|key| ReleaseSignature { key: *key, value: [0; 64] });
-        let file = SignedRelease { bytes: manifest.to_bytes().unwrap(), signatures: signed.collect() };
+        let bytes = manifest.to_bytes().unwrap();
+        let sign = |pair: &SigningKey| ReleaseSignature {
+            key: public(pair),
+            value: pair.sign(&release_message(&bytes)).to_bytes(),
+        };
+        let file = SignedRelease { signatures: pairs.iter().take(signatures).map(sign).collect(), bytes };
         file.to_bytes().unwrap()
     }
 
@@ -153,7 +156,7 @@ mod tests {
         let own = build([0xc0; 32], [0x91; 20]);
         assert_eq!(OwnRelease::of(&file(2), &own).unwrap().name, "1.0.0");
         for (bytes, build, said) in [
-            (file(1), &own, "1 of 2 release keys have signed it"),
+            (file(1), &own, "not signed by "),
             (file(2), &build([0xc1; 32], [0x91; 20]), "release.binaries: enclave has SHA-256 c0c0"),
             (file(2), &build([0xc0; 32], [0x92; 20]), "release.gitCommit is 9191"),
             (b"{}".to_vec(), &own, "file.release: this member is missing"),

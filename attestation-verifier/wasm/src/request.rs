@@ -389,6 +389,25 @@ mod tests {
     }
 
     #[test]
+    fn a_release_manifest_counts_by_the_keys_that_the_request_names() {
+        let base64 = |bytes: &[u8]| STANDARD.encode(bytes);
+        let bundle = base64(include_bytes!("../../../tests/vectors/proofs/bundle.json"));
+        let root = base64(include_bytes!("../../../tests/vectors/proofs/root.der"));
+        let release = base64(include_bytes!("../../../tests/fuzz/seeds/release/file"));
+        let judged = |keys: &str| {
+            let request = format!(
+                r#"{{"at":"2026-06-01T00:00:00Z","trustRoot":"{root}","releases":["{release}"],"releaseKeys":[{keys}],"bundle":{{"bundle":"{bundle}"}}}}"#
+            );
+            let answer: serde_json::Value = serde_json::from_str(&answer(request.as_bytes())).unwrap();
+            let rows = answer["checks"].as_array().unwrap().clone();
+            rows.into_iter().find(|row| row["name"] == "release").unwrap()["outcome"].clone()
+        };
+        let both = r#""3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c","fc51cd8e6218a1a38da47ed00230f0580816ed13ba3303ac5deb911548908025""#;
+        assert_eq!(judged(both), "pass");
+        assert_eq!(judged(&format!("\"{KEY}\"")), "fail");
+    }
+
+    #[test]
     fn what_is_a_request_for_bad_evidence_gets_a_rejection() {
         let answer = answer(br#"{"at":"2026-03-01T00:00:00Z","report":{"evidence":{"name":"x","base64":""}}}"#);
         assert!(answer.contains(r#""verdict": "rejected""#) && answer.contains("x: 0 bytes"), "{answer}");
