@@ -286,8 +286,17 @@ fn a_description_that_does_not_make_a_release_is_refused_by_what_is_wrong_with_i
         desk.put_json("pcrs.json", &value);
         desk.refuses(&["create", "release.toml", "--out", "release.json"], 2, words);
     }
-    desk.put_json("pcrs.json", &pcrs());
+    // Without a boot stub there is no phase.
+    let mut grub = pcrs();
+    for (member, value) in [("boot", json!("grub")), ("phase", Value::Null)] {
+        grub[member] = value;
+    }
+    grub["pcrs"]["8"] = hex::encode([8; 32]).into();
+    desk.put_json("pcrs.json", &grub);
     desk.create();
+    let shown: Value =
+        serde_json::from_str(&desk.refuses(&["show", "release.json", "--json"], 3, "not signed")).unwrap();
+    assert_eq!(shown["release"]["registers"][0]["pcrs"].as_array().unwrap().len(), 8, "with 8 and 9");
     // Signatures in a file that is there are not thrown away.
     desk.refuses(&["create", "release.toml", "--out", "release.json"], 1, "release.json: ");
 }
