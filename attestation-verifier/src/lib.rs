@@ -109,7 +109,8 @@
 //!
 //! # Policies and signatures
 //! [`Policy::strict`] is the preset; a file states every field or says why it is left unchecked. Signatures are checked by
-//! whatever implements [`Crypto`]: `Ring` (feature `ring`), `RustCrypto` (feature `rustcrypto`), or your own.
+//! whatever implements [`Crypto`]: `Ring` (feature `ring`), `AwsLc` (feature `aws-lc`), `RustCrypto` (feature `rustcrypto`),
+//! or your own.
 //!
 //! ```
 //! use attestation_verifier::Policy;
@@ -134,6 +135,8 @@ mod verdict;
 mod vtpm;
 
 pub use appraisal::{Appraisal, Question, appraise_report, malformed};
+#[cfg(feature = "aws-lc")]
+pub use crypto::AwsLc;
 #[cfg(feature = "ring")]
 pub use crypto::Ring;
 #[cfg(feature = "rustcrypto")]

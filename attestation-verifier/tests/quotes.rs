@@ -17,8 +17,8 @@ use std::{
 };
 
 use attestation_verifier::{
-    AttestError, ClaimsError, Crypto, GivenKey, Hcl, PublicArea, Quote, QuoteError, Ring, RuntimeClaims, RustCrypto,
-    SignatureForm, SignedQuote, TpmKey, Unverified, Verified, registers,
+    AttestError, AwsLc, ClaimsError, Crypto, GivenKey, Hcl, PublicArea, Quote, QuoteError, Ring, RuntimeClaims,
+    RustCrypto, SignatureForm, SignedQuote, TpmKey, Unverified, Verified, registers,
 };
 use common::{Said, read, run_json, vectors};
 use software_psp::{QuoteKey, QuoteRequest};
@@ -387,7 +387,7 @@ fn a_genuine_azure_quote_of_a_package_verifies_and_its_claims_are_read() {
 }
 
 #[test]
-fn both_back_ends_say_the_same_of_every_quote_and_of_every_damaged_one() {
+fn all_back_ends_say_the_same_of_every_quote_and_of_every_damaged_one() {
     fn verdicts(crypto: &impl Crypto) -> Vec<bool> {
         let mut said = Vec::new();
         for name in ["rsassa", "rsapss", "p256", "p384"] {
@@ -415,6 +415,7 @@ fn both_back_ends_say_the_same_of_every_quote_and_of_every_damaged_one() {
     let ring = verdicts(&Ring);
     assert_eq!(ring.iter().filter(|holds| **holds).count(), 4, "the four as recorded and no other");
     assert_eq!(ring, verdicts(&RustCrypto));
+    assert_eq!(ring, verdicts(&AwsLc));
 }
 
 #[test]
