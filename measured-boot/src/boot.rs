@@ -6,6 +6,7 @@ use crate::{
     pcr::Bank,
     pe::Pe,
     prediction::{Events, Prediction},
+    qemu::hand_over,
     secure_boot::SecureBoot,
     uki::{Phase, Uki, name_digest},
 };
@@ -38,6 +39,9 @@ pub struct KernelBoot<'a> {
     pub initrd: Option<&'a [u8]>,
     /// The command line.
     pub cmdline: String,
+    /// The machine's memory, if its QEMU is before 10.1 and it is no SEV guest: the kernel is then not handed over as it
+    /// is.
+    pub patched_for_bytes: Option<u64>,
 }
 
 /// GRUB, by itself or started by shim.
@@ -165,15 +169,14 @@ impl KernelBoot<'_> {
     pub fn predict(&self, bank: Bank, secure_boot: Option<&SecureBoot<'_>>) -> Prediction {
         let image = self.kernel.pe();
         let mut prediction = common(bank, secure_boot, image);
-        // The firmware loads what QEMU hands over before it gets ready to boot.
-        let mut programs = Events::new(bank);
-        programs.digest("the kernel, Authenticode hash", image.authenticode(bank));
-        programs.bytes("remark \"Calling EFI Application from Boot Option\"", CALLING).bytes("separator", &[0; 4]);
-        prediction.put(4, programs);
-        prediction.assume(
-            "QEMU hands over the kernel as it is in the file (PCR 4): for SEV guests it does; for others, versions before 10.1 \
-             write the place of the initial RAM disk into its header",
-        );
+        prediction.put(4, self.programs(bank));
+        prediction.assume(match self.patched_for_bytes {
+            None => "QEMU hands over the kernel as it is in the file, as it does for SEV guests and from 10.1 on".to_owned(),
+            Some(bytes) => format!(
+                "a q35 machine with {} MiB whose QEMU is before 10.1 and writes into the kernel's header (no SEV guest)",
+                bytes >> 20
+            ),
+        });
         // The firmware appends the initial RAM disk's name in its own file system.
         let options = match self.initrd {
             Some(_) => format!("{} initrd=initrd", self.cmdline),
@@ -191,6 +194,32 @@ impl KernelBoot<'_> {
             prediction.put(number, Events::new(bank));
         }
         prediction
+    }
+}
+
+impl KernelBoot<'_> {
+    /// The firmware loads what QEMU hands over before it gets ready to boot.
+    fn programs(&self, bank: Bank) -> Events {
+        let mut events = Events::new(bank);
+        let what = "the kernel, Authenticode hash";
+        match self.patched_for_bytes {
+            None => {
+                events.digest(what, self.kernel.pe().authenticode(bank));
+            }
+            Some(memory) => match hand_over(self.kernel.file(), memory, self.initrd.map(<[u8]>::len)) {
+                None => {
+                    events.fail("what QEMU writes into the header of a kernel of this version or size is not known")
+                }
+                Some(patched) => match Pe::parse(&patched) {
+                    Ok(image) => {
+                        events.digest(format!("{what}, with what QEMU writes into it"), image.authenticode(bank));
+                    }
+                    Err(error) => events.fail(error.to_string()),
+                },
+            },
+        }
+        events.bytes("remark \"Calling EFI Application from Boot Option\"", CALLING).bytes("separator", &[0; 4]);
+        events
     }
 }
 

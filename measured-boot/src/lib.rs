@@ -25,6 +25,7 @@ mod meaning;
 mod pcr;
 mod pe;
 mod prediction;
+mod qemu;
 mod replay;
 mod secure_boot;
 mod signature_list;

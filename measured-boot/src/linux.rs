@@ -13,6 +13,7 @@ const MEASURES: (u32, u32) = (6, 1);
 /// A kernel that is an EFI program.
 #[derive(Clone, Debug)]
 pub struct Kernel<'a> {
+    file: &'a [u8],
     pe: Pe<'a>,
     version: Option<(u32, u32)>,
 }
@@ -23,12 +24,17 @@ impl<'a> Kernel<'a> {
     /// # Errors
     /// [`PeError`]: not an image that firmware loads.
     pub fn parse(file: &'a [u8]) -> Result<Self, PeError> {
-        Ok(Self { pe: Pe::parse(file)?, version: version(file) })
+        Ok(Self { file, pe: Pe::parse(file)?, version: version(file) })
     }
 
     /// The image as firmware loads it.
     pub fn pe(&self) -> &Pe<'a> {
         &self.pe
+    }
+
+    /// The whole file.
+    pub(crate) fn file(&self) -> &'a [u8] {
+        self.file
     }
 
     /// PCR 9 as this kernel extends it.

@@ -40,6 +40,10 @@ pub(super) struct Pcrs {
     /// Its command line: with -kernel that of -append, under GRUB the whole one (BOOT_IMAGE=/vmlinuz root=…).
     #[arg(long, value_name = "TEXT", default_value = "")]
     cmdline: String,
+    /// The machine's memory in MiB, if its QEMU is before 10.1 and it is no SEV guest: such a QEMU writes into the kernel's
+    /// header (PCR 4).
+    #[arg(long, value_name = "MIB", requires = "kernel")]
+    qemu_patches_for_memory: Option<u32>,
     /// GRUB, as the firmware or shim starts it.
     #[arg(long, value_name = "FILE", conflicts_with = "uki")]
     grub: Option<PathBuf>,
@@ -193,7 +197,8 @@ impl Pcrs {
     fn kernel_boot<'a>(&self, kernel: &'a [u8], initrd: Option<&'a [u8]>) -> Result<KernelBoot<'a>, Stop> {
         let path = self.kernel.as_deref().unwrap_or(Path::new(""));
         let kernel = Kernel::parse(kernel).map_err(|error| Stop::malformed(path, &error, error.fix()))?;
-        Ok(KernelBoot { kernel, initrd, cmdline: self.cmdline.clone() })
+        let patched_for_bytes = self.qemu_patches_for_memory.map(|mib| u64::from(mib) << 20);
+        Ok(KernelBoot { kernel, initrd, cmdline: self.cmdline.clone(), patched_for_bytes })
     }
 
     fn grub(&self, secure_boot: Option<&SecureBoot<'_>>) -> Result<Prediction, Stop> {
