@@ -12,14 +12,12 @@ use serde_json::{Value, json};
 use super::{
     Answer, Stop,
     boot_files::BootFiles,
-    files::read,
+    files::{read, read_report},
     launch_digest::{Vcpu, features},
     numbers::number_32,
 };
 
-/// An attestation report: AMD 56860, Table 23.
-const REPORT_BYTES: usize = 1184;
-/// Offset of MEASUREMENT in it.
+/// Offset of MEASUREMENT in a report.
 const MEASUREMENT: usize = 0x90;
 /// What was measured differs.
 const DIFFERS: u8 = 6;
@@ -96,19 +94,10 @@ impl Explain {
         let Some(path) = &self.report else {
             return self.measurement.ok_or_else(|| Stop::arguments("no measurement", "give --measurement or --report"));
         };
-        let bytes = read(path, REPORT_BYTES)?;
-        let field = bytes.get(MEASUREMENT..).and_then(|rest| rest.first_chunk());
-        match field {
-            Some(field) if bytes.len() == REPORT_BYTES => Ok(LaunchDigest::from_bytes(*field)),
-            _ => Err(Stop::malformed(
-                path,
-                format!(
-                    "offset {:#x}: ends here or goes on, a report has {REPORT_BYTES} bytes",
-                    bytes.len().min(REPORT_BYTES)
-                ),
-                "give the report alone, or its measurement by --measurement",
-            )),
-        }
+        let report = read_report(path)?;
+        let field = report.get(MEASUREMENT..).and_then(|rest| rest.first_chunk());
+        let bytes = field.ok_or_else(|| Stop::malformed(path, "no room for a measurement", "give the report alone"))?;
+        Ok(LaunchDigest::from_bytes(*bytes))
     }
 
     /// The flags of `launch-digest` that predict it. Of files, those that were measured as they are.

@@ -23,6 +23,19 @@ pub(super) fn read(path: &Path, limit: usize) -> Result<Vec<u8>, Stop> {
     Ok(bytes)
 }
 
+/// An attestation report: AMD 56860, Table 23.
+const REPORT_BYTES: usize = 1184;
+
+/// A report as it stands: nobody has looked at its signature.
+pub(super) fn read_report(path: &Path) -> Result<[u8; REPORT_BYTES], Stop> {
+    let bytes = read(path, REPORT_BYTES)?;
+    let end = bytes.len().min(REPORT_BYTES);
+    bytes.try_into().map_err(|_| {
+        let what = format!("offset {end:#x}: ends here or goes on, a report has {REPORT_BYTES} bytes");
+        Stop::malformed(path, what, "give the report alone, as attestation-verifier takes it")
+    })
+}
+
 /// SHA-256 of a file that may be large, read piece by piece. A file longer than `limit` is not read to its end.
 pub(super) fn sha256_of(path: &Path, limit: u64) -> Result<[u8; 32], Stop> {
     let fail = |error: io::Error| Stop::usage(path.display(), error, "give a readable file");

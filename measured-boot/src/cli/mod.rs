@@ -4,6 +4,7 @@ mod boot_files;
 mod diff;
 mod explain;
 mod files;
+mod id_block;
 mod launch_digest;
 mod numbers;
 mod pcrs;
@@ -33,6 +34,9 @@ enum Command {
     /// Tries monitors, vCPU counts and types, guest features, kernel hashes on and off, and the slips that are common with
     /// command lines and firmware files. Ends with 0 and the flags that predict the measurement, or with 6 if none do.
     Explain(explain::Explain),
+    /// ID blocks: a launch that the owner's key vouches for.
+    #[command(subcommand)]
+    IdBlock(id_block::IdBlockCommand),
     /// Predict the registers after a boot, from files alone.
     ///
     /// Of a unified kernel image (--uki), of a kernel that QEMU hands to OVMF (--kernel), or of GRUB (--grub). Each
@@ -61,6 +65,7 @@ impl Arguments {
             Command::Release(release) => release.run().map(Answer::done),
             Command::LaunchDigest(launch_digest) => launch_digest.run().map(Answer::done),
             Command::Explain(explain) => explain.run(),
+            Command::IdBlock(id_block) => id_block.run(),
             Command::Replay(replay) => replay.run().map(Answer::done),
             Command::Pcrs(pcrs) => pcrs.run().map(Answer::done),
             Command::Diff(diff) => diff.run(),
