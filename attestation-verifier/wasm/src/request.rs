@@ -4,8 +4,8 @@
 
 use attestation_verifier::{
     AzureQuestion, BundleQuestion, Collateral, CollateralError, Outcome, Policy, ProofQuestion, Question,
-    QuoteQuestion, Releases, RustCrypto, SignatureForm, SignedQuote, TrustAnchor, Verdict, appraise_azure, appraise_bundle,
-    appraise_proof, appraise_report, clock, malformed, one_certificate, registers,
+    QuoteQuestion, Releases, RustCrypto, SignatureForm, SignedQuote, TrustAnchor, Verdict, appraise_azure,
+    appraise_bundle, appraise_proof, appraise_report, clock, malformed, one_certificate, registers,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use evidence::{Ed25519Public, UnixSeconds};
@@ -374,7 +374,10 @@ mod tests {
             (r#"{"at":"2026-03-01T00:00:00Z","report":{"evidence":""},"bundle":{"bundle":""}}"#, "one of report"),
             (r#"{"at":"2026-03-01T00:00:00Z","releases":["AA=="],"bundle":{"bundle":""}}"#, "releases:"),
             (r#"{"at":"2026-03-01T00:00:00Z","releaseKeys":["00"],"bundle":{"bundle":""}}"#, "releaseKeys:"),
-            (&format!(r#"{{"at":"2026-03-01T00:00:00Z","releaseKeys":["{KEY}"],"report":{{"evidence":""}}}}"#), "releaseKeys:"),
+            (
+                &format!(r#"{{"at":"2026-03-01T00:00:00Z","releaseKeys":["{KEY}"],"report":{{"evidence":""}}}}"#),
+                "releaseKeys:",
+            ),
             (
                 &format!(r#"{{"at":"2026-03-01T00:00:00Z","releaseKeys":["{KEY}","{KEY}"],"bundle":{{"bundle":""}}}}"#),
                 "each key once",

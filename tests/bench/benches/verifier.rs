@@ -17,9 +17,9 @@ use std::{
 };
 
 use attestation_verifier::{
-    BadSignature, BundleQuestion, Certificate, Chain, Collateral, Crypto, Releases, Policy, Product, ProofQuestion, Question,
-    Ring, RustCrypto, SignedReport, TrustAnchor, Unverified, appraise_bundle, appraise_proof, appraise_report, clock,
-    roots,
+    BadSignature, BundleQuestion, Certificate, Chain, Collateral, Crypto, Policy, Product, ProofQuestion, Question,
+    Releases, Ring, RustCrypto, SignedReport, TrustAnchor, Unverified, appraise_bundle, appraise_proof,
+    appraise_report, clock, roots,
 };
 use criterion::{Criterion, criterion_group, criterion_main};
 use evidence::UnixSeconds;
@@ -111,7 +111,8 @@ fn bundle(bench: Bench<'_>) {
     let root = vector("proofs/root.der");
     let (policy, at) = (Policy::strict(), at("2026-06-01T00:00:00Z"));
     let anchor = TrustAnchor::named(&root).unwrap();
-    let question = BundleQuestion { bundle: &bundle, anchor: &anchor, nonce: None, crls: &[], releases: Releases::default() };
+    let question =
+        BundleQuestion { bundle: &bundle, anchor: &anchor, nonce: None, crls: &[], releases: Releases::default() };
     let judge = || appraise_bundle(question, &policy, at, &Ring).verdict;
     assert_eq!(judge().word(), "accepted (test root)", "{:?}", judge().reason());
     bench.bench_function("bundle", |b| b.iter(judge));
