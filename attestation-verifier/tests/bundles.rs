@@ -18,11 +18,15 @@ use boot::{
     AT, Boot, NONCE, accepted, at, chip, core, judge, judge_bytes, key, outcome, rejected_by, sign, signed_state, state,
 };
 use evidence::{
+    Ed25519Public,
     bundle::{Bundle, EndorsedReport, VekKind},
     core::Platform,
+    dsse::{Envelope, EnvelopeSignature},
+    provenance::{BUILDER, PAYLOAD_TYPE, Statement, Subject},
     report_data::{Nonce, Purpose},
     state::evidence_message,
 };
+use ring::signature::KeyPair as _;
 use rsa::rand_core::OsRng;
 use software_psp::{CrlRequest, Intermediate};
 
@@ -429,4 +433,70 @@ fn a_verdict_has_the_documented_shape() {
         json["time"],
         serde_json::json!({"verifiedAt": AT, "notBefore": null, "notAfter": null, "claimed": null})
     );
+}
+
+/// A provenance file for this core, after a change; signed by the release keys 5 and 6.
+fn provenance(boot: &Boot, change: impl FnOnce(&mut Statement)) -> Vec<u8> {
+    let claims = &boot.core.claims;
+    let mut statement = Statement {
+        subjects: vec![Subject { name: "enclave".into(), sha256: claims.code_hash }],
+        git_commit: claims.git_commit,
+        source_sha256: Some([3; 32]),
+        profile: Some("release".into()),
+        target: Some("x86_64-unknown-linux-gnu".into()),
+        lock_sha256: Some([4; 32]),
+        rust: Some(("1.95.0".into(), [5; 20])),
+        builder: BUILDER.into(),
+        time: Some("2026-02-01T00:00:00Z".into()),
+        ..Statement::default()
+    };
+    change(&mut statement);
+    let payload = statement.to_value().to_text().into_bytes();
+    let mut envelope = Envelope { payload_type: PAYLOAD_TYPE.into(), payload, signatures: vec![] };
+    let message = envelope.message();
+    let sign = |n| EnvelopeSignature { key_id: String::new(), bytes: sign(&key(n), &message).to_vec() };
+    envelope.signatures = [5, 6].map(sign).to_vec();
+    envelope.to_value().to_text().into_bytes()
+}
+
+#[test]
+fn a_carried_provenance_counts_if_every_named_key_signed_it_for_this_code_and_commit() {
+    let public = |n: u8| Ed25519Public::new(key(n).public_key().as_ref().try_into().unwrap()).unwrap();
+    let anchor = TrustAnchor::named(chip().ark()).unwrap();
+    let row = |file: &dyn Fn(&Boot) -> Option<Vec<u8>>, keys: &[u8]| {
+        let bytes = with(|bundle, boot| bundle.provenance = file(boot)).to_bytes().unwrap();
+        let keys: Vec<_> = keys.iter().map(|n| public(*n)).collect();
+        let releases = Releases { keys: &keys, ..Releases::default() };
+        let question = BundleQuestion { bundle: &bytes, anchor: &anchor, nonce: Some(&NONCE), crls: &[], releases };
+        let verdict = appraise_bundle(question, &Policy::strict(), at(), &Ring).verdict;
+        let row = verdict.check("provenance").map(|row| (row.outcome.name(), row.detail.clone()));
+        (verdict.exit_code(), row)
+    };
+    let good = |boot: &Boot| Some(provenance(boot, |_| {}));
+    let expect = |(code, row): (u8, Option<(&'static str, String)>), exit, outcome, words: &str| {
+        let (found, detail) = row.unwrap();
+        assert_eq!((found, code), (outcome, exit), "{detail}");
+        assert!(detail.contains(words), "{words}: {detail}");
+    };
+    // Whoever names release keys wants a manifest too, and there is none: 5.
+    for keys in [&[5][..], &[6, 5]] {
+        expect(row(&good, keys), 5, "pass", "codeHash c0c0");
+    }
+    // Carried is not believed.
+    expect(row(&good, &[]), 0, "not_checked", "no release key is named");
+    expect(row(&|_| None, &[5]), 5, "not_checked", "carries none");
+    assert_eq!(row(&|_| None, &[]), (0, None));
+    expect(row(&good, &[5, 7]), 3, "fail", "every key has to sign");
+    let altered = |boot: &Boot| {
+        let text = String::from_utf8(provenance(boot, |_| {})).unwrap();
+        Some(text.replacen("\"payload\":\"e", "\"payload\":\"f", 1).into_bytes())
+    };
+    expect(row(&altered, &[5]), 3, "fail", "bundle.provenance: no signature");
+    expect(row(&|_| Some(b"{}".to_vec()), &[]), 0, "not_checked", "no release key is named");
+    expect(row(&|_| Some(b"{}".to_vec()), &[5]), 2, "fail", "bundle.provenance: no envelope");
+    let other = |change: fn(&mut Statement)| move |boot: &Boot| Some(provenance(boot, change));
+    expect(row(&other(|s| s.subjects[0].sha256 = Some([1; 32])), &[5]), 6, "fail", "the statement is about 0101");
+    expect(row(&other(|s| s.subjects[0].name = "bridge".into()), &[5]), 6, "fail", "about no gateway");
+    expect(row(&other(|s| s.git_commit = Some([1; 20])), &[5]), 6, "fail", "core.claims.gitCommit");
+    expect(row(&other(|s| s.profile = None), &[5]), 2, "fail", "internalParameters.profile");
 }

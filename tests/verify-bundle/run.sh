@@ -236,6 +236,15 @@ carrying "a release key of small order" 2 'rejected: *' '' '.signatures[0].key =
 carrying "a release manifest with stray bits" 2 'rejected: *' '' '.release |= .[:-2] + "1="'
 carrying "a release manifest of 64 KiB" 0 "$accepted" '^not checked +release ' '.release = (" " * 65536 | @base64)'
 carrying "a release manifest of more" 2 'rejected: *' '' '.release = (" " * 65537 | @base64)'
+# A provenance file likewise: whatever it is, it is for those who name release keys.
+for text in '"{}"' '" " * 65536'; do
+    jq -c ".provenance = ($text | @base64)" "$good" >"$work/provenance-$cases.json" || exit 1
+    verdict "a provenance file" 0 "$accepted" '^not checked +provenance ' "$script" --trust-root "$root" "$work/provenance-$cases.json"
+done
+altered "a provenance file of more" 2 '.provenance = (" " * 65537 | @base64)'
+altered "a provenance file with stray bits" 2 '.provenance = "e31="'
+altered "a provenance file that is an object" 2 '.provenance = {}'
+altered "a provenance file that is false" 2 '.provenance = false'
 altered "a release manifest that is false" 2 '.release = false'
 altered "an index beyond the count" 2 '.fresh.index = 3'
 altered "another index" 6 '.fresh.index = 1'

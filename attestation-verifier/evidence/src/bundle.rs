@@ -3,6 +3,7 @@
 
 use crate::{
     core::DocumentError,
+    dsse,
     frame::Digest,
     json::{self, JsonError, Limits, Value, object},
     profile::{Members, ShapeError, from_base64, hex_of, j_within, to_base64, to_hex},
@@ -249,7 +250,12 @@ impl Bundle {
                 None => None,
                 Some(value) => Some(SignedRelease::of_value(value, "bundle.release")?),
             },
-            provenance: bundle.nullable_base64("provenance")?,
+            provenance: match bundle.nullable_base64("provenance")? {
+                Some(file) if file.len() > dsse::MAX_BYTES => {
+                    return Err(bundle.wrong("provenance", "want at most 64 KiB").into());
+                }
+                file => file,
+            },
         };
         for name in LATER {
             bundle.null(name)?;
@@ -425,6 +431,14 @@ mod tests {
                 matches!(&error, DocumentError::Shape(shape) if shape.path.starts_with("bundle.release")),
                 "{error}"
             );
+        }
+    }
+
+    #[test]
+    fn a_provenance_file_has_at_most_the_length_of_an_envelope() {
+        for (length, fits) in [(dsse::MAX_BYTES, true), (dsse::MAX_BYTES + 1, false)] {
+            let bytes = Bundle { provenance: Some(vec![b' '; length]), ..bundle(1) }.to_bytes().unwrap();
+            assert_eq!(Bundle::from_bytes(&bytes).is_ok(), fits, "{length}");
         }
     }
 

@@ -10,7 +10,8 @@ use super::{Usage, files};
 /// SubjectPublicKeyInfo of an Ed25519 key (RFC 8410) is this and 32 bytes.
 const SPKI_HEAD: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 
-const HOW: &str = "give 64 hexadecimal digits, or a file with the public key in PEM \
+/// What to do if a key cannot be read.
+pub(crate) const HOW: &str = "give 64 hexadecimal digits, or a file with the public key in PEM \
     (openssl pkey -in release.pem -pubout); get it from the publisher by another way than the gateway";
 
 /// Keys, none of them twice.

@@ -18,6 +18,7 @@ use crate::{
         code::{Identity, check_code},
         guest::Guest,
         manifest::check_releases,
+        provenance::check_carried,
         vtpm::{Bound, Parts, Vtpm},
     },
     policy::checks as policy_checks,
@@ -218,6 +219,8 @@ impl<C: Crypto> Judge<'_, C> {
         let quotes: Vec<_> = booted.registers.iter().chain(&fresh).map(listed).collect();
         let identity = Identity { core, guest: booted.guest.as_ref(), quotes: &quotes, vtpm_holds: booted.holds };
         check_code(&identity, &releases, self.policy, &mut verdict, &mut checks);
+        let (provenance, keys) = (self.bundle.provenance.as_deref(), self.question.releases.keys);
+        check_carried(provenance, &core.claims, keys, self.crypto, &mut checks);
         checks.note(
             "log",
             Class::Policy,

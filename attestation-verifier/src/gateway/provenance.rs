@@ -250,8 +250,7 @@ pub(crate) fn check_carried(
         }
         return;
     };
-    let read = Envelope::from_bytes(bytes, PAYLOAD_TYPE).map_err(ProvenanceError::Envelope);
-    if keys.is_empty() && read.is_ok() {
+    if keys.is_empty() {
         checks.note(
             ROW,
             Class::Chain,
@@ -259,6 +258,7 @@ pub(crate) fn check_carried(
         );
         return;
     }
+    let read = Envelope::from_bytes(bytes, PAYLOAD_TYPE).map_err(ProvenanceError::Envelope);
     match read.and_then(|envelope| Unverified(envelope).verify(keys, crypto)) {
         Ok(statement) => check_claims(&statement, claims, keys.len(), checks),
         Err(error) => checks.fail(ROW, error.class(), format!("bundle.provenance: {error}"), error.fix()),

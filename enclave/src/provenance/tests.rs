@@ -158,7 +158,10 @@ fn another_executable_commit_key_or_word_is_refused_with_the_reason() {
     let weak = Facts { release_keys: vec![[0; 32]], ..facts() };
     assert!(reason(&weak, signed(&weak, &key(1)).as_bytes()).contains("no release key was compiled in"));
     let unknown = Facts { code_hash: None, ..facts() };
-    assert!(reason(&unknown, signed(&unknown, &key(1)).as_bytes()).contains("it is about an executable"));
+    assert!(reason(&unknown, signed(&own, &key(1)).as_bytes()).contains("it is about an executable"));
+    assert!(
+        reason(&unknown, signed(&unknown, &key(1)).as_bytes()).contains("no statement of ours: statement.subject[0]")
+    );
 }
 
 #[test]
