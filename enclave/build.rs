@@ -1,6 +1,6 @@
 //! Tells the gateway what it was built from and how: commit, SHA-256 of `git archive` of that commit, commit time, lock,
-//! compiler; and which release keys may vouch for it. Outside a repository, or without git, it says nothing about the
-//! source: the gateway then reports `null`, never a guess.
+//! compiler; and which release keys may vouch for it. Outside its own repository, without git, or of a working tree that
+//! differs from the commit, it names no source: the gateway then reports `null`, never a guess.
 
 use std::{path::Path, process::Command};
 
@@ -15,6 +15,21 @@ const SOURCES: [&str; 7] = [
     "../Cargo.toml",
     "../Cargo.lock",
     "../rust-toolchain.toml",
+];
+
+/// The archive that `sourceHash` is the hash of (docs/AUDITING.md): what a configuration of git could change in it is
+/// named.
+const ARCHIVE: [&str; 10] = [
+    "-c",
+    "tar.umask=0002",
+    "-c",
+    "core.autocrlf=false",
+    "-c",
+    "core.eol=lf",
+    "-c",
+    "core.attributesFile=/dev/null",
+    "archive",
+    "--format=tar",
 ];
 
 /// SubjectPublicKeyInfo of an Ed25519 key but for the key itself (RFC 8410, section 4).
@@ -38,21 +53,29 @@ fn built_from() {
             println!("cargo::rerun-if-changed={path}");
         }
     }
+    // A copy of the source inside another repository is not of that repository's commits.
+    let (Some(top), Ok(own)) = (git(&["rev-parse", "--show-toplevel"]), Path::new("..").canonicalize()) else { return };
+    if Path::new(&top).canonicalize().ok() != Some(own) {
+        return;
+    }
     let Some(commit) = git(&["rev-parse", "HEAD"]) else { return };
     println!("cargo::rustc-env=SEALGATE_COMMIT={commit}");
     if let Some(time) = git(&["show", "-s", "--format=%ct", "HEAD"]) {
         println!("cargo::rustc-env=SEALGATE_COMMIT_TIME={time}");
     }
-    let top = git(&["rev-parse", "--show-toplevel"]).unwrap_or_else(|| ".".to_owned());
-    let archive = Command::new("git").args(["-C", &top, "archive", "--format=tar", "HEAD"]).output();
+    let dirty = git(&["--no-optional-locks", "status", "--porcelain", "--untracked-files=no"])
+        .is_none_or(|changes| !changes.is_empty());
+    println!("cargo::rustc-env=SEALGATE_DIRTY={dirty}");
+    if dirty {
+        // The commit's archive is not what this is built from: no hash rather than a wrong one.
+        return;
+    }
+    let archive = Command::new("git").args(["-C", &top]).args(ARCHIVE).arg(&commit).output();
     if let Ok(archive) = archive
         && archive.status.success()
     {
         println!("cargo::rustc-env=SEALGATE_SOURCE_HASH={}", hex::encode(Sha256::digest(&archive.stdout)));
     }
-    let dirty = git(&["--no-optional-locks", "status", "--porcelain", "--untracked-files=no"])
-        .is_none_or(|changes| !changes.is_empty());
-    println!("cargo::rustc-env=SEALGATE_DIRTY={dirty}");
 }
 
 fn built_how() {

@@ -4,9 +4,9 @@
 use evidence::UnixSeconds;
 
 use crate::{
-    Appraised, Certificate, Chain, Check, Class, Collateral, Container, Crypto, Grade, Link, NotProven, Outcome,
-    Policy, Product, Report, ReportError, SignedReport, Times, Trust, TrustAnchor, Unverified, VekKind, Verdict,
-    Verified, clock,
+    Appraised, AttributedReport, Certificate, Chain, Check, Class, Collateral, Container, Crypto, Grade, Link,
+    NotProven, Outcome, Policy, Product, Report, ReportError, SignedReport, Times, Trust, TrustAnchor, Unverified,
+    VekKind, Verdict, Verified, clock,
     policy::{advisories, checks as policy_checks},
     snp::revocation,
 };
@@ -182,9 +182,9 @@ fn walk<'a>(
             None
         }
     };
-    let report = match (&chain, &verified) {
-        (Some(chain), Some(verified)) => check_fields(verified, chain.product(), checks),
-        _ => {
+    let report = match &verified {
+        Some(verified) => check_fields(verified, checks),
+        None => {
             // Nothing vouches for these bytes. Saying that they are no report at all is still of use.
             match Report::check_shape(&signed) {
                 Err(error) if question.collateral.vek.is_none() => {
@@ -298,7 +298,7 @@ fn check_signature<'a>(
     chain: &Verified<Chain<'_>>,
     crypto: &impl Crypto,
     checks: &mut Checks,
-) -> Option<Verified<SignedReport<'a>>> {
+) -> Option<Verified<AttributedReport<'a>>> {
     match Unverified(signed).verify(chain, crypto) {
         Ok(verified) => {
             checks.pass(
@@ -315,12 +315,8 @@ fn check_signature<'a>(
     }
 }
 
-fn check_fields<'a>(
-    verified: &Verified<SignedReport<'a>>,
-    product: Product,
-    checks: &mut Checks,
-) -> Option<Verified<Report<'a>>> {
-    match verified.decode(product) {
+fn check_fields<'a>(verified: &Verified<AttributedReport<'a>>, checks: &mut Checks) -> Option<Verified<Report<'a>>> {
+    match verified.decode() {
         Ok(report) => {
             checks.pass("fields", Class::Malformed, format!("version {}, no unknown bit", report.version()));
             Some(report)

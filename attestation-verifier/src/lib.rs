@@ -46,7 +46,7 @@
 //! // A certificate issued again for the same key is the same signer.
 //! assert!(chain.vek().same_signer(chain.vek()));
 //! let signed = Unverified(SignedReport::parse(report)?).verify(&chain, &Ring)?;
-//! let report = signed.decode(chain.product())?;
+//! let report = signed.decode()?;
 //! assert!(!report.policy().debug());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -84,13 +84,13 @@
 //! # let (bundle, proof): (&[u8], &[u8]) = (vector!("proofs/bundle.json"), vector!("proofs/pass_free_call.json"));
 //! # let root: &[u8] = vector!("proofs/root.der");
 //! use attestation_verifier::{
-//!     BundleQuestion, Policy, ProofQuestion, Ring, TrustAnchor, appraise_bundle, appraise_proof, clock,
+//!     BundleQuestion, Policy, ProofQuestion, Releases, Ring, TrustAnchor, appraise_bundle, appraise_proof, clock,
 //! };
 //!
 //! let at = clock::parse("2026-06-01T00:00:00Z").ok_or("time")?;
 //! // A simulated gateway: its root is named, and the verdict says so.
 //! let anchor = TrustAnchor::named(root)?;
-//! let bundle = BundleQuestion { bundle, anchor: &anchor, nonce: None, crls: &[], releases: &[] };
+//! let bundle = BundleQuestion { bundle, anchor: &anchor, nonce: None, crls: &[], releases: Releases::default() };
 //! let found = appraise_bundle(bundle, &Policy::strict(), at, &Ring);
 //! assert_eq!(found.verdict.trust.map(|trust| trust.name()), Some("test"));
 //! let question = ProofQuestion {
@@ -109,7 +109,8 @@
 //!
 //! # Policies and signatures
 //! [`Policy::strict`] is the preset; a file states every field or says why it is left unchecked. Signatures are checked by
-//! whatever implements [`Crypto`]: `Ring` (feature `ring`), `RustCrypto` (feature `rustcrypto`), or your own.
+//! whatever implements [`Crypto`]: `Ring` (feature `ring`), `AwsLc` (feature `aws-lc`), `RustCrypto` (feature `rustcrypto`),
+//! or your own.
 //!
 //! ```
 //! use attestation_verifier::Policy;
@@ -134,6 +135,8 @@ mod verdict;
 mod vtpm;
 
 pub use appraisal::{Appraisal, Question, appraise_report, malformed};
+#[cfg(feature = "aws-lc")]
+pub use crypto::AwsLc;
 #[cfg(feature = "ring")]
 pub use crypto::Ring;
 #[cfg(feature = "rustcrypto")]
@@ -141,8 +144,9 @@ pub use crypto::RustCrypto;
 pub use crypto::{BadSignature, Crypto};
 pub use finding::{ExplainedEvent, Finding};
 pub use gateway::{
-    Attested, AttestedState, BootKind, BundleAppraisal, BundleQuestion, Paravisor, ProofQuestion, RegisterSet, Release,
-    appraise_bundle, appraise_proof,
+    Attested, AttestedState, BootKind, BundleAppraisal, BundleQuestion, Paravisor, Program, ProofQuestion,
+    ProvenanceError, ProvenanceQuestion, RegisterSet, Release, ReleaseError, Releases, appraise_bundle, appraise_proof,
+    appraise_provenance,
 };
 pub use not_proven::NotProven;
 pub use policy::{
@@ -152,10 +156,10 @@ pub use policy::{
 };
 pub use show::{DISCLAIMER as SHOW_DISCLAIMER, Field, Part, ShowError, Shown, show};
 pub use snp::{
-    Authority, Certificate, CertificateError, Chain, ChainError, Collateral, CollateralError, Container,
-    ContainerError, Crl, CrlError, EvidenceId, FirmwareVersion, Freshness, GuestPolicy, HostTable, HostTableError,
-    KeyInfo, Link, PemError, PlatformInfo, Product, Report, ReportError, Revocation, SignatureError, SignedReport, Tcb,
-    TcbPart, Thim, ThimError, Trust, TrustAnchor, Vek, VekKind, Vmpl, one_certificate, roots,
+    AttributedReport, Authority, Certificate, CertificateError, Chain, ChainError, Collateral, CollateralError,
+    Container, ContainerError, Crl, CrlError, EvidenceId, FirmwareVersion, Freshness, GuestPolicy, HostTable,
+    HostTableError, KeyInfo, Link, PemError, PlatformInfo, Product, Report, ReportError, Revocation, SignatureError,
+    SignedReport, Tcb, TcbPart, Thim, ThimError, Trust, TrustAnchor, Vek, VekKind, Vmpl, one_certificate, roots,
 };
 pub use stage::{Appraised, Unverified, Verified};
 pub use verdict::{Check, Class, Grade, Outcome, Times, Unchecked, Verdict};

@@ -12,9 +12,9 @@ pub struct Unverified<T>(pub T);
 /// by someone who forgot the check:
 ///
 /// ```compile_fail,E0423
-/// use attestation_verifier::{SignedReport, Verified};
+/// use attestation_verifier::{AttributedReport, Verified};
 ///
-/// fn skip_the_check(report: SignedReport<'_>) -> Verified<SignedReport<'_>> {
+/// fn skip_the_check(report: AttributedReport<'_>) -> Verified<AttributedReport<'_>> {
 ///     Verified(report)
 /// }
 /// ```
@@ -22,13 +22,13 @@ pub struct Unverified<T>(pub T);
 /// The door that does exist:
 ///
 /// ```
-/// use attestation_verifier::{Chain, Crypto, SignatureError, SignedReport, Unverified, Verified};
+/// use attestation_verifier::{AttributedReport, Chain, Crypto, SignatureError, SignedReport, Unverified, Verified};
 ///
 /// fn check<'a>(
 ///     report: SignedReport<'a>,
 ///     chain: &Verified<Chain<'_>>,
 ///     crypto: &impl Crypto,
-/// ) -> Result<Verified<SignedReport<'a>>, SignatureError> {
+/// ) -> Result<Verified<AttributedReport<'a>>, SignatureError> {
 ///     Unverified(report).verify(chain, crypto)
 /// }
 /// ```

@@ -19,7 +19,7 @@ use std::{
 };
 
 use attestation_verifier::{Hcl, HclError};
-use common::{Said, read, vectors};
+use common::{Said, read, run_json, vectors};
 use software_psp::{ClaimsHash, QuoteKey, QuoteRequest, hcl_blob, runtime_claims};
 use tempfile::TempDir;
 
@@ -110,16 +110,7 @@ impl Machine {
 }
 
 fn azure(arguments: &[String], more: &[&str]) -> Said {
-    let output = Command::new(env!("CARGO_BIN_EXE_attestation-verifier"))
-        .arg("azure")
-        .args(arguments)
-        .args(more)
-        .arg("--json")
-        .output()
-        .unwrap();
-    let json = serde_json::from_slice(&output.stdout)
-        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)));
-    Said { exit: output.status.code().unwrap(), json }
+    run_json(["azure"].into_iter().chain(arguments.iter().map(String::as_str)).chain(more.iter().copied()))
 }
 
 fn accepted(said: &Said) {

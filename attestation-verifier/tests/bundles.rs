@@ -12,17 +12,21 @@
 mod boot;
 
 use attestation_verifier::{
-    BundleQuestion, NotProven, Policy, Product, Ring, TrustAnchor, appraise_bundle, clock, roots,
+    BundleQuestion, NotProven, Policy, Product, Releases, Ring, TrustAnchor, appraise_bundle, clock, roots,
 };
 use boot::{
     AT, Boot, NONCE, accepted, at, chip, core, judge, judge_bytes, key, outcome, rejected_by, sign, signed_state, state,
 };
 use evidence::{
+    Ed25519Public,
     bundle::{Bundle, EndorsedReport, VekKind},
     core::Platform,
+    dsse::{Envelope, EnvelopeSignature},
+    provenance::{BUILDER, PAYLOAD_TYPE, Statement, Subject},
     report_data::{Nonce, Purpose},
     state::evidence_message,
 };
+use ring::signature::KeyPair as _;
 use rsa::rand_core::OsRng;
 use software_psp::{CrlRequest, Intermediate};
 
@@ -80,8 +84,13 @@ fn the_good_bundle_is_accepted_under_its_root_with_every_link_shown() {
 #[test]
 fn without_its_root_it_is_rejected_with_3_and_nothing_below_the_chain_passes_for_the_core() {
     let bytes = Boot::new().bundle().to_bytes().unwrap();
-    let question =
-        BundleQuestion { bundle: &bytes, anchor: &TrustAnchor::Amd, nonce: Some(&NONCE), crls: &[], releases: &[] };
+    let question = BundleQuestion {
+        bundle: &bytes,
+        anchor: &TrustAnchor::Amd,
+        nonce: Some(&NONCE),
+        crls: &[],
+        releases: Releases::default(),
+    };
     let verdict = appraise_bundle(question, &Policy::strict(), at(), &Ring).verdict;
     assert_eq!((verdict.word(), verdict.exit_code()), ("rejected", 3));
     for name in ["core", "core-platform", "certificates", "nonce"] {
@@ -156,7 +165,8 @@ fn a_broken_chain_or_signature_gives_3() {
     }
     let bytes = Boot::new().bundle().to_bytes().unwrap();
     let anchor = TrustAnchor::named(chip().ark()).unwrap();
-    let question = BundleQuestion { bundle: &bytes, anchor: &anchor, nonce: None, crls: &[], releases: &[] };
+    let question =
+        BundleQuestion { bundle: &bytes, anchor: &anchor, nonce: None, crls: &[], releases: Releases::default() };
     let late = clock::parse("2046-01-01T00:00:00Z").unwrap();
     assert_eq!(appraise_bundle(question, &Policy::strict(), late, &Ring).verdict.exit_code(), 3);
 }
@@ -183,7 +193,8 @@ fn a_guest_against_the_policy_gives_5() {
         ..Policy::strict()
     };
     let anchor = TrustAnchor::named(chip().ark()).unwrap();
-    let question = BundleQuestion { bundle: &bytes, anchor: &anchor, nonce: None, crls: &[], releases: &[] };
+    let question =
+        BundleQuestion { bundle: &bytes, anchor: &anchor, nonce: None, crls: &[], releases: Releases::default() };
     rejected_by(&appraise_bundle(question, &policy, at(), &Ring).verdict, 5, "nonce");
 }
 
@@ -257,8 +268,13 @@ fn a_list_that_came_along_may_revoke_and_cannot_make_anybody_reject_otherwise() 
     let judged = |lists: &[Vec<u8>], named: &[Vec<u8>]| {
         let bundle = with(|bundle, _| bundle.crls = lists.to_vec()).to_bytes().unwrap();
         let anchor = TrustAnchor::named(chip().ark()).unwrap();
-        let question =
-            BundleQuestion { bundle: &bundle, anchor: &anchor, nonce: Some(&NONCE), crls: named, releases: &[] };
+        let question = BundleQuestion {
+            bundle: &bundle,
+            anchor: &anchor,
+            nonce: Some(&NONCE),
+            crls: named,
+            releases: Releases::default(),
+        };
         appraise_bundle(question, &Policy::strict(), at(), &Ring).verdict
     };
     let (old, future) = (list(0, 1, &[]), list(3_000, 3_001, &[]));
@@ -364,7 +380,13 @@ fn a_genuine_report_lends_nothing_to_a_simulated_core() {
         bundle.fresh = None;
     });
     let bytes = genuine.to_bytes().unwrap();
-    let question = BundleQuestion { bundle: &bytes, anchor: &TrustAnchor::Amd, nonce: None, crls: &[], releases: &[] };
+    let question = BundleQuestion {
+        bundle: &bytes,
+        anchor: &TrustAnchor::Amd,
+        nonce: None,
+        crls: &[],
+        releases: Releases::default(),
+    };
     let verdict = appraise_bundle(question, &Policy::strict(), at(), &Ring).verdict;
     rejected_by(&verdict, 6, "core");
     for (name, wanted) in
@@ -411,4 +433,70 @@ fn a_verdict_has_the_documented_shape() {
         json["time"],
         serde_json::json!({"verifiedAt": AT, "notBefore": null, "notAfter": null, "claimed": null})
     );
+}
+
+/// A provenance file for this core, after a change; signed by the release keys 5 and 6.
+fn provenance(boot: &Boot, change: impl FnOnce(&mut Statement)) -> Vec<u8> {
+    let claims = &boot.core.claims;
+    let mut statement = Statement {
+        subjects: vec![Subject { name: "enclave".into(), sha256: claims.code_hash }],
+        git_commit: claims.git_commit,
+        source_sha256: Some([3; 32]),
+        profile: Some("release".into()),
+        target: Some("x86_64-unknown-linux-gnu".into()),
+        lock_sha256: Some([4; 32]),
+        rust: Some(("1.95.0".into(), [5; 20])),
+        builder: BUILDER.into(),
+        time: Some("2026-02-01T00:00:00Z".into()),
+        ..Statement::default()
+    };
+    change(&mut statement);
+    let payload = statement.to_value().to_text().into_bytes();
+    let mut envelope = Envelope { payload_type: PAYLOAD_TYPE.into(), payload, signatures: vec![] };
+    let message = envelope.message();
+    let sign = |n| EnvelopeSignature { key_id: String::new(), bytes: sign(&key(n), &message).to_vec() };
+    envelope.signatures = [5, 6].map(sign).to_vec();
+    envelope.to_value().to_text().into_bytes()
+}
+
+#[test]
+fn a_carried_provenance_counts_if_every_named_key_signed_it_for_this_code_and_commit() {
+    let public = |n: u8| Ed25519Public::new(key(n).public_key().as_ref().try_into().unwrap()).unwrap();
+    let anchor = TrustAnchor::named(chip().ark()).unwrap();
+    let row = |file: &dyn Fn(&Boot) -> Option<Vec<u8>>, keys: &[u8]| {
+        let bytes = with(|bundle, boot| bundle.provenance = file(boot)).to_bytes().unwrap();
+        let keys: Vec<_> = keys.iter().map(|n| public(*n)).collect();
+        let releases = Releases { keys: &keys, ..Releases::default() };
+        let question = BundleQuestion { bundle: &bytes, anchor: &anchor, nonce: Some(&NONCE), crls: &[], releases };
+        let verdict = appraise_bundle(question, &Policy::strict(), at(), &Ring).verdict;
+        let row = verdict.check("provenance").map(|row| (row.outcome.name(), row.detail.clone()));
+        (verdict.exit_code(), row)
+    };
+    let good = |boot: &Boot| Some(provenance(boot, |_| {}));
+    let expect = |(code, row): (u8, Option<(&'static str, String)>), exit, outcome, words: &str| {
+        let (found, detail) = row.unwrap();
+        assert_eq!((found, code), (outcome, exit), "{detail}");
+        assert!(detail.contains(words), "{words}: {detail}");
+    };
+    // Whoever names release keys wants a manifest too, and there is none: 5.
+    for keys in [&[5][..], &[6, 5]] {
+        expect(row(&good, keys), 5, "pass", "codeHash c0c0");
+    }
+    // Carried is not believed.
+    expect(row(&good, &[]), 0, "not_checked", "no release key is named");
+    expect(row(&|_| None, &[5]), 5, "not_checked", "carries none");
+    assert_eq!(row(&|_| None, &[]), (0, None));
+    expect(row(&good, &[5, 7]), 3, "fail", "every key has to sign");
+    let altered = |boot: &Boot| {
+        let text = String::from_utf8(provenance(boot, |_| {})).unwrap();
+        Some(text.replacen("\"payload\":\"e", "\"payload\":\"f", 1).into_bytes())
+    };
+    expect(row(&altered, &[5]), 3, "fail", "bundle.provenance: no signature");
+    expect(row(&|_| Some(b"{}".to_vec()), &[]), 0, "not_checked", "no release key is named");
+    expect(row(&|_| Some(b"{}".to_vec()), &[5]), 2, "fail", "bundle.provenance: no envelope");
+    let other = |change: fn(&mut Statement)| move |boot: &Boot| Some(provenance(boot, change));
+    expect(row(&other(|s| s.subjects[0].sha256 = Some([1; 32])), &[5]), 6, "fail", "the statement is about 0101");
+    expect(row(&other(|s| s.subjects[0].name = "bridge".into()), &[5]), 6, "fail", "about no gateway");
+    expect(row(&other(|s| s.git_commit = Some([1; 20])), &[5]), 6, "fail", "core.claims.gitCommit");
+    expect(row(&other(|s| s.profile = None), &[5]), 2, "fail", "internalParameters.profile");
 }

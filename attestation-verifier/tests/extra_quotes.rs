@@ -12,12 +12,12 @@
 mod common;
 
 use std::{
+    ffi::OsStr,
     path::{Path, PathBuf},
-    process::Command,
 };
 
 use attestation_verifier::{Certificate, ClaimsError, RuntimeClaims, clock};
-use common::{Said, read, read_json};
+use common::{Said, read, read_json, run_json};
 use evidence::UnixSeconds;
 
 fn set() -> Option<PathBuf> {
@@ -52,16 +52,8 @@ const QUOTED: [(&str, &str); 8] = [
 ];
 
 fn run(command: &str, arguments: &[&Path], more: &[&str]) -> Said {
-    let output = Command::new(env!("CARGO_BIN_EXE_attestation-verifier"))
-        .arg(command)
-        .args(arguments)
-        .args(more)
-        .arg("--json")
-        .output()
-        .unwrap();
-    let json = serde_json::from_slice(&output.stdout)
-        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)));
-    Said { exit: output.status.code().unwrap(), json }
+    let arguments = arguments.iter().map(|path| path.as_os_str());
+    run_json([OsStr::new(command)].into_iter().chain(arguments).chain(more.iter().map(OsStr::new)))
 }
 
 fn azure(dir: &Path, quote: &Path, more: &[&str]) -> Said {

@@ -30,7 +30,8 @@ fn exits(bundle: &[u8], envelope: &[u8], request: &[u8], response: &[u8]) -> (u8
     let at = clock::parse("2026-12-01T00:00:00Z").unwrap();
     let root = attestation_verifier::one_certificate(&read(vectors().join("demo/test-root.pem"))).unwrap();
     let anchor = TrustAnchor::named(&root).unwrap();
-    let bundle = BundleQuestion { bundle, anchor: &anchor, nonce: Some(&[7; 16]), crls: &[], releases: &[] };
+    let bundle =
+        BundleQuestion { bundle, anchor: &anchor, nonce: Some(&[7; 16]), crls: &[], releases: Default::default() };
     let (request, response) = (Some(request), Some(response));
     let proof = ProofQuestion { envelope, bundle, request, response, challenge: None, payment: None, tag_key: None };
     let judged = appraise_bundle(bundle, &Policy::strict(), at, &Ring).verdict;

@@ -39,7 +39,7 @@ fn compare(report: &[u8], vek: &[u8], what: &str) -> bool {
     let chain = Chain::assemble(certificate, None, &TrustAnchor::Amd).unwrap();
     let chain = Unverified(chain).verify(UnixSeconds(from.0 + 1), &Ring).unwrap();
     let ours = Unverified(SignedReport::parse(report).unwrap()).verify(&chain, &Ring);
-    let ours = ours.ok().and_then(|signed| signed.decode(product).ok());
+    let ours = ours.ok().and_then(|signed| signed.decode().ok());
 
     let parsed = AttestationReport::from_bytes(report);
     let theirs = parsed.as_ref().is_ok_and(|parsed| (&oracle_chain(vek, product), parsed).verify().is_ok());
@@ -271,7 +271,7 @@ fn our_signatures(report: &[u8], vek: &[u8], intermediate: &[u8], root: &[u8], a
         let chain = Unverified(chain).verify(at, &Ring).ok()?;
         let container = attestation_verifier::Container::open(report).ok()?;
         let signed = Unverified(container.report()).verify(&chain, &Ring).ok()?;
-        signed.decode(chain.product()).ok().map(|_| ())
+        signed.decode().ok().map(|_| ())
     };
     walk().is_some()
 }

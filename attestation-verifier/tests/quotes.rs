@@ -11,16 +11,16 @@
 mod common;
 
 use std::{
+    ffi::OsStr,
     path::{Path, PathBuf},
-    process::Command,
     sync::OnceLock,
 };
 
 use attestation_verifier::{
-    AttestError, ClaimsError, Crypto, GivenKey, Hcl, PublicArea, Quote, QuoteError, Ring, RuntimeClaims, RustCrypto,
-    SignatureForm, SignedQuote, TpmKey, Unverified, Verified, registers,
+    AttestError, AwsLc, ClaimsError, Crypto, GivenKey, Hcl, PublicArea, Quote, QuoteError, Ring, RuntimeClaims,
+    RustCrypto, SignatureForm, SignedQuote, TpmKey, Unverified, Verified, registers,
 };
-use common::{Said, read, vectors};
+use common::{Said, read, run_json, vectors};
 use software_psp::{QuoteKey, QuoteRequest};
 
 fn set() -> PathBuf {
@@ -34,16 +34,9 @@ fn nonce() -> String {
 /// `attestation-verifier quote` with these arguments.
 fn quote(arguments: &[&Path], more: &[&str]) -> Said {
     let [ak, quote, signature] = arguments else { panic!("want three files") };
-    let output = Command::new(env!("CARGO_BIN_EXE_attestation-verifier"))
-        .arg("quote")
-        .args([Path::new("--ak"), ak, Path::new("--quote"), quote, Path::new("--signature"), signature])
-        .args(more)
-        .arg("--json")
-        .output()
-        .unwrap();
-    let json = serde_json::from_slice(&output.stdout)
-        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)));
-    Said { exit: output.status.code().unwrap(), json }
+    let files = ["--ak", "--quote", "--signature"].map(OsStr::new).into_iter().zip([ak, quote, signature]);
+    let files = files.flat_map(|(option, file)| [option, file.as_os_str()]);
+    run_json([OsStr::new("quote")].into_iter().chain(files).chain(more.iter().map(OsStr::new)))
 }
 
 fn finding(said: &Said) -> (&str, i32) {
@@ -394,7 +387,7 @@ fn a_genuine_azure_quote_of_a_package_verifies_and_its_claims_are_read() {
 }
 
 #[test]
-fn both_back_ends_say_the_same_of_every_quote_and_of_every_damaged_one() {
+fn all_back_ends_say_the_same_of_every_quote_and_of_every_damaged_one() {
     fn verdicts(crypto: &impl Crypto) -> Vec<bool> {
         let mut said = Vec::new();
         for name in ["rsassa", "rsapss", "p256", "p384"] {
@@ -422,6 +415,7 @@ fn both_back_ends_say_the_same_of_every_quote_and_of_every_damaged_one() {
     let ring = verdicts(&Ring);
     assert_eq!(ring.iter().filter(|holds| **holds).count(), 4, "the four as recorded and no other");
     assert_eq!(ring, verdicts(&RustCrypto));
+    assert_eq!(ring, verdicts(&AwsLc));
 }
 
 #[test]

@@ -179,7 +179,7 @@ fn stages_can_be_walked_one_by_one() {
     let chain = Chain::assemble(Certificate::parse(&vek).unwrap(), None, &TrustAnchor::Amd).unwrap();
     let chain = Unverified(chain).verify(at, &Ring).unwrap();
     let signed = Unverified(SignedReport::parse(&report).unwrap()).verify(&chain, &Ring).unwrap();
-    let fields = signed.decode(chain.product()).unwrap();
+    let fields = signed.decode().unwrap();
     assert_eq!(fields.reported_tcb(), chain.vek().tcb());
     assert_eq!(chain.vek().hwid(), Some(&fields.chip_id()[..]));
 }

@@ -12,12 +12,13 @@
 mod common;
 
 use attestation_verifier::{
-    Collateral, Outcome, Policy, Question, Ring, TrustAnchor, Verdict, appraise_report, clock, one_certificate,
+    AwsLc, Collateral, Outcome, Policy, Question, Ring, TrustAnchor, Verdict, appraise_report, clock, one_certificate,
 };
 use common::{read, read_json, vectors};
 use serde_json::Value;
 
-/// The verdict, or nothing where a file beside the report cannot be read: the program says `malformed` then.
+/// The verdict, the same by both native back ends; or nothing where a file beside the report cannot be read: the program
+/// says `malformed` then.
 fn judge(set: &str, case: &Value) -> Option<Verdict> {
     let dir = vectors().join(set);
     let file = |name: &str| case[name].as_str().map(|path| read(dir.join(path)));
@@ -32,7 +33,10 @@ fn judge(set: &str, case: &Value) -> Option<Verdict> {
     let at = clock::parse(case["at"].as_str().unwrap()).unwrap();
     let evidence = file("report").unwrap();
     let question = Question { evidence: &evidence, collateral: &collateral, anchor: &anchor, report_data: None };
-    Some(appraise_report(question, &Policy::strict(), at, &Ring).verdict)
+    let verdict = appraise_report(question, &Policy::strict(), at, &Ring).verdict;
+    let by_aws_lc = appraise_report(question, &Policy::strict(), at, &AwsLc).verdict;
+    assert_eq!(verdict.to_json(), by_aws_lc.to_json(), "{}", case["id"]);
+    Some(verdict)
 }
 
 fn run(set: &str) {

@@ -79,6 +79,23 @@ test("every proof, and the bundle they share", () => {
   }
   const at = cases[0].at;
   both({ at, trustRoot: part(root), bundle: { bundle: part(bundle) } }, ["bundle", bundle, "--at", at, "--trust-root", root]);
+
+  // A release manifest: by its keys, by one of them, and by none of them.
+  const keys = [
+    "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c",
+    "fc51cd8e6218a1a38da47ed00230f0580816ed13ba3303ac5deb911548908025",
+  ];
+  const release = new URL("../../tests/fuzz/seeds/release/file", import.meta.url).pathname;
+  const found = (releaseKeys, outcome) => {
+    const request = { at, trustRoot: part(root), releases: [part(release)], releaseKeys };
+    const named = [bundle, "--at", at, "--trust-root", root, "--release", release];
+    const args = ["bundle", ...named, ...releaseKeys.flatMap((key) => ["--release-key", key])];
+    const { checks } = both({ ...request, bundle: { bundle: part(bundle) } }, args);
+    assert.equal(checks.find(({ name }) => name === "release").outcome, outcome);
+  };
+  found(keys, "pass");
+  found(keys.slice(0, 1), "fail");
+  found(["d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"], "fail");
 });
 
 test("Azure's evidence, and the same under every preset", () => {

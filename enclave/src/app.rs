@@ -196,7 +196,7 @@ pub(crate) async fn run(config: Config) -> Result<(), Failure> {
         build,
         listening,
         tee_enabled,
-        vtpm_kind: config.evidence.boot.vtpm(),
+        vtpm_kind: config.evidence.vtpm().name(),
         tpm_manufacturer: booted.hardware.tpm_manufacturer,
         test_root: booted.test_root,
         self_check: verdict.json,

@@ -6,7 +6,7 @@ use std::{fmt, sync::Arc};
 use evidence::{
     Ed25519Public, UnixSeconds, Wallet,
     bundle::CarriedState,
-    core::{Core, Platform, Recovery, core_digest},
+    core::{Claims, Core, Platform, Recovery, core_digest},
     hmac_chain::{HmacChain, LENGTH, TagKey},
     json::object,
     profile::to_hex,
@@ -28,6 +28,7 @@ use crate::{
     config::Config,
     desk::Attested,
     hardware::Hardware,
+    release::OwnRelease,
     tls::{self, Tls, TlsKey, TlsNames},
 };
 
@@ -133,6 +134,7 @@ pub(crate) fn boot(config: &Config, build: &Build, catalogue: &Catalogue) -> Res
             "set tpm.pcrs to the PCRs the keys are sealed to, or make new keys in another state_dir",
         ));
     }
+    let release = config.release_manifest.as_ref().map(|path| OwnRelease::read(path, build)).transpose()?;
     let (sealed, keys) = unseal(config)?;
     let tls = tls(config, &keys)?;
     let audience = crate::app::audience(config, &sealed.lineage())?;
@@ -147,9 +149,9 @@ pub(crate) fn boot(config: &Config, build: &Build, catalogue: &Catalogue) -> Res
         instance: fresh.instance,
         lineage: sealed.lineage(),
         platform: config.platform,
-        boot: config.evidence.boot.as_str(),
+        boot: config.evidence.boot.name(),
         vtpm: hardware.core_vtpm(config),
-        claims: build.claims(),
+        claims: Claims { release: release.as_ref().map(|release| release.name.clone()), ..build.claims() },
         proof_key: Ed25519Public::new(fresh.proof.public())
             .ok_or_else(|| Failure::new("the proof key is not usable", "small order", "start again"))?,
         peer_key: fresh.peer.public(),
@@ -196,6 +198,8 @@ pub(crate) fn boot(config: &Config, build: &Build, catalogue: &Catalogue) -> Res
         boot: report,
         quote,
         event_log: hardware.event_log.clone(),
+        release: release.map(|release| release.file),
+        provenance: build.provenance.signed_bytes().map(<[u8]>::to_vec),
         proof_key,
     };
     Ok(Booted {

@@ -13,7 +13,7 @@ pub(crate) struct Build {
     pub(crate) code_hash: Option<Digest>,
     /// Commit.
     pub(crate) git_commit: Option<[u8; 20]>,
-    /// SHA-256 of `git archive --format=tar` of the commit.
+    /// SHA-256 of `git archive --format=tar` of the commit; `None` if the working tree was not that commit.
     pub(crate) source_hash: Option<Digest>,
     /// Seconds since 1970: the commit's time, so that a rebuild says the same.
     pub(crate) build_time: Option<u64>,

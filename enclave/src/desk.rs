@@ -11,6 +11,7 @@ use evidence::{
     Digest,
     bundle::{Bundle, CarriedQuote, CarriedReport, CarriedState, EndorsedReport, Fresh, VekKind},
     merkle,
+    release::SignedRelease,
     report_data::{MAX_BATCH, Nonce, Purpose, report_data, report_data_without_nonce},
     tag,
 };
@@ -41,6 +42,10 @@ pub(crate) struct Attested {
     pub(crate) quote: Option<CarriedQuote>,
     /// The firmware's log.
     pub(crate) event_log: Option<Vec<u8>>,
+    /// The manifest of the release that this gateway says it is.
+    pub(crate) release: Option<SignedRelease>,
+    /// What release keys say of the executable's making (DSSE).
+    pub(crate) provenance: Option<Vec<u8>>,
     /// Signs proofs and possession.
     pub(crate) proof_key: Arc<ProofKey>,
 }
@@ -104,6 +109,8 @@ impl Attested {
             event_log: self.event_log.clone(),
             hcl: self.boot.hcl.clone(),
             svsm_manifest: self.boot.svsm_manifest.clone(),
+            release: self.release.clone(),
+            provenance: self.provenance.clone(),
             core: self.core_bytes.clone(),
             states: self.states.clone(),
         }

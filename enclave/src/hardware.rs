@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use attestation_verifier::BootKind;
 use evidence::{
     bundle::CarriedQuote,
     core::{Platform, Vtpm},
@@ -15,7 +16,7 @@ use platform::{
 
 use crate::{
     boot::{CORE_PCR, Failure},
-    config::{Boot, Config},
+    config::Config,
 };
 
 /// What stands under the gateway.
@@ -57,7 +58,7 @@ impl Hardware {
     /// No device, no TPM, no attestation key.
     pub(crate) fn open(config: &Config) -> Result<Self, Failure> {
         let (tpm_manufacturer, closed) = look_at_tpm(config)?;
-        if closed && matches!(config.evidence.boot, Boot::Paravisor | Boot::Svsm) {
+        if closed && matches!(config.evidence.boot, BootKind::Paravisor | BootKind::Svsm) {
             return Err(Failure::new(
                 "PCR 15 is not zero, so no quote of this machine could name a core of now",
                 "something ran before this gateway, or it was restarted without a reboot",
@@ -82,7 +83,7 @@ impl Hardware {
     pub(crate) fn core_vtpm(&self, config: &Config) -> Vtpm {
         let key = self.vtpm.as_ref().map(QuotingTpm::key);
         Vtpm {
-            kind: config.evidence.boot.vtpm(),
+            kind: config.evidence.vtpm().name(),
             ak_name: key.map(|key| key.name),
             ak_spki: key.map(|key| key.spki.clone()),
             ek_name: key.and_then(|key| key.ek_name),
@@ -122,7 +123,7 @@ fn source(config: &Config) -> Result<Arc<dyn EvidenceSource>, Failure> {
     let wanted = HardwareConfig {
         kds_enabled: config.evidence.key_distribution.is_some(),
         kds_base: config.evidence.key_distribution.clone().unwrap_or_default(),
-        svsm: config.evidence.boot == Boot::Svsm,
+        svsm: config.evidence.boot == BootKind::Svsm,
         ..usual
     };
     let hardware = platform::Hardware::open(kind, wanted)

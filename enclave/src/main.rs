@@ -19,6 +19,7 @@ mod mcp;
 mod pipeline;
 mod provenance;
 mod prover;
+mod release;
 mod runner;
 mod self_check;
 mod served_script;

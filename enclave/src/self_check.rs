@@ -1,7 +1,7 @@
 //! A gateway judges its own evidence before it opens a port, with the verifier that strangers use.
 
 use attestation_verifier::{
-    BundleQuestion, Policy, ProofQuestion, Ring, TrustAnchor, Verdict, appraise_bundle, appraise_proof,
+    BundleQuestion, Policy, ProofQuestion, Releases, Ring, TrustAnchor, Verdict, appraise_bundle, appraise_proof,
 };
 use evidence::{
     Digest, UnixSeconds,
@@ -45,7 +45,8 @@ pub(crate) fn judge(booted: &Booted) -> Result<SelfCheck, Failure> {
         .to_bytes()
         .map_err(|error| Failure::new("the bundle does not fit its profile", error, ""))?;
     let anchor = anchor(booted.test_root.as_deref())?;
-    let question = BundleQuestion { bundle: &bundle, anchor: &anchor, nonce: None, crls: &[], releases: &[] };
+    let question =
+        BundleQuestion { bundle: &bundle, anchor: &anchor, nonce: None, crls: &[], releases: Releases::default() };
     let appraisal = appraise_bundle(question, &policy(booted.platform), now()?, &Ring);
     let (word, text) = (appraisal.verdict.word(), appraisal.verdict.to_json());
     let Some(evidence) = appraisal.verdict.evidence.filter(|_| appraisal.verdict.rejection().is_none()) else {
@@ -80,7 +81,13 @@ pub(crate) fn judge_proof(
     let anchor = anchor(app.test_root.as_deref())?;
     let question = ProofQuestion {
         envelope,
-        bundle: BundleQuestion { bundle: &bundle, anchor: &anchor, nonce: None, crls: &[], releases: &[] },
+        bundle: BundleQuestion {
+            bundle: &bundle,
+            anchor: &anchor,
+            nonce: None,
+            crls: &[],
+            releases: Releases::default(),
+        },
         request,
         response,
         challenge: None,

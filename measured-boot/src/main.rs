@@ -1,7 +1,7 @@
 //! `measured-boot`: what a machine measures when it boots, predicted, replayed and explained from files alone.
 //!
-//! Exit codes are those of the verifier: 0 done, 1 usage or unreadable file, 2 malformed file, 6 what was measured
-//! differs.
+//! Exit codes are those of the verifier: 0 done, 1 usage or unreadable file, 2 malformed file, 3 a signature is
+//! missing or does not verify, 6 what was measured differs.
 #![allow(clippy::disallowed_methods, reason = "the command, unlike the library, reads the files it is given")]
 
 mod cli;

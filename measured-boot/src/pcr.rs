@@ -68,7 +68,7 @@ impl Bank {
         self.hash_parts(&[data])
     }
 
-    fn hash_parts(self, parts: &[&[u8]]) -> Digest {
+    pub(crate) fn hash_parts(self, parts: &[&[u8]]) -> Digest {
         fn run<H: sha2::Digest>(parts: &[&[u8]]) -> Vec<u8> {
             let mut hasher = H::new();
             for part in parts {

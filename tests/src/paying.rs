@@ -25,6 +25,14 @@ pub struct Paying {
 }
 
 impl Paying {
+    /// A tool that takes a while, so that things can happen while it runs.
+    pub const SLOW: &str = "trigger-long-running-operation";
+
+    /// Its arguments for four seconds.
+    pub fn slow() -> Value {
+        json!({"duration": 4, "steps": 2})
+    }
+
     /// With the reference server, at the shipped price.
     pub fn start() -> Self {
         Self::with("", Settings::default())

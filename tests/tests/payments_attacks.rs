@@ -19,17 +19,10 @@ use sealgate_tests::{
     paying::PURSE,
     wallet::{Terms, header},
 };
-use serde_json::{Value, json};
-
-/// A call that takes four seconds, so that things can happen while it runs.
-const SLOW: &str = "trigger-long-running-operation";
+use serde_json::json;
 
 /// What it says at its end.
 const RESULT: &str = "Long running operation completed";
-
-fn slow() -> Value {
-    json!({"duration": 4, "steps": 2})
-}
 
 #[test]
 fn one_authorization_for_many_calls_at_once_pays_for_one_of_them() {
@@ -87,7 +80,7 @@ fn who_hangs_up_before_the_answer_has_paid_once_and_can_fetch_it() {
 fn an_account_that_turns_into_a_smart_wallet_while_the_tool_runs_gets_nothing() {
     let paying = Paying::start();
     let (gateway, payer) = (&paying.gateway, paying.payer());
-    let (client, path) = (gateway.caller(), paying.path(SLOW));
+    let (client, path) = (gateway.caller(), paying.path(Paying::SLOW));
     let buyer = client.with("x-payment", &header(&paying.payment(&payer)));
     // A delegation (EIP-7702): the token asks the account's code from then on, and refuses the key's own signature.
     let delegated = format!("0xef0100{}", "11".repeat(20));
@@ -101,12 +94,12 @@ fn an_account_that_turns_into_a_smart_wallet_while_the_tool_runs_gets_nothing() 
         text(&refused)
     );
     assert!(!text(&refused).contains(RESULT), "{}", text(&refused));
-    let again = buyer.post(&path, &slow());
+    let again = buyer.post(&path, &Paying::slow());
     assert_eq!(again.json()["error"], "invalid_exact_evm_payload_signature", "{}", text(&again));
     assert!(text(&again).contains("smart wallets cannot pay here yet"), "{}", text(&again));
     assert_eq!((paying.received(), paying.balance(&payer)), (0, PURSE));
     paying.chain.rpc("anvil_setCode", &json!([payer.address(), "0x"]));
-    assert_eq!(buyer.post(&path, &slow()).status, 200, "nothing was lost");
+    assert_eq!(buyer.post(&path, &Paying::slow()).status, 200, "nothing was lost");
     assert_eq!(paying.received(), 500);
 }
 
@@ -122,17 +115,17 @@ fn a_gateway_without_gas_money_runs_nothing_and_says_that_it_is_its_own_fault() 
     assert_eq!((refused.status, &refused.json()["error"]), (503, &json!("UNAVAILABLE")), "{}", text(&refused));
     assert!(refused.header("payment-required").is_none() && refused.header("retry-after").is_some());
     gas("0xde0b6b3a7640000");
-    let pending = during(&buyer, &paying.path(SLOW), &|| {
+    let pending = during(&buyer, &paying.path(Paying::SLOW), &|| {
         gas("0x0");
     });
     assert_eq!((pending.status, &pending.json()["error"]), (503, &json!("SETTLEMENT_PENDING")), "{}", text(&pending));
     assert!(!text(&pending).contains(RESULT), "{}", text(&pending));
     assert_eq!(paying.received(), 0);
     gas("0xde0b6b3a7640000");
-    let mut answer = buyer.post(&paying.path(SLOW), &slow());
+    let mut answer = buyer.post(&paying.path(Paying::SLOW), &Paying::slow());
     until(
         || {
-            answer = buyer.post(&paying.path(SLOW), &slow());
+            answer = buyer.post(&paying.path(Paying::SLOW), &Paying::slow());
             answer.status == 200
         },
         "the settlement",
@@ -165,7 +158,7 @@ fn a_node_that_lies_convinces_only_those_who_ask_no_other() {
         let payer = paying.payer();
         other.mint(payer.address().parse().unwrap(), PURSE);
         let buyer = client.with("x-payment", &header(&paying.payment(&payer)));
-        let drained = during(&buyer, &paying.path(SLOW), &|| paying.drain(&payer));
+        let drained = during(&buyer, &paying.path(Paying::SLOW), &|| paying.drain(&payer));
         assert_eq!(paying.received(), 0);
         for (answer, result) in [(&without, "on credit"), (&drained, RESULT)] {
             if alone {
@@ -184,11 +177,11 @@ fn a_payer_who_uses_a_power_cut_to_take_the_money_back_gets_nothing() {
     let mut paying = Paying::start();
     let payer = paying.payer();
     let payment = header(&payer.pay(&paying.offer(), &Terms::new(&paying.payee)));
-    let path = paying.path(SLOW);
+    let path = paying.path(Paying::SLOW);
     let buyer = paying.gateway.caller().with("x-payment", &payment);
     let call = {
         let path = path.clone();
-        thread::spawn(move || buyer.post(&path, &slow()))
+        thread::spawn(move || buyer.post(&path, &Paying::slow()))
     };
     thread::sleep(Duration::from_secs(2));
     // The chain says nothing for as long as it takes the tool to end and the power to go.
@@ -200,11 +193,11 @@ fn a_payer_who_uses_a_power_cut_to_take_the_money_back_gets_nothing() {
     paying.drain(&payer);
     paying.gateway.serve().unwrap();
     let buyer = paying.gateway.caller().with("x-payment", &payment);
-    let mut answer = buyer.post(&path, &slow());
+    let mut answer = buyer.post(&path, &Paying::slow());
     until(
         || {
             assert!(!text(&answer).contains(RESULT), "{}", text(&answer));
-            answer = buyer.post(&path, &slow());
+            answer = buyer.post(&path, &Paying::slow());
             answer.status == 402
         },
         "the refusal",
@@ -216,7 +209,7 @@ fn a_payer_who_uses_a_power_cut_to_take_the_money_back_gets_nothing() {
 /// A slow call, and what happens while it runs.
 fn during(buyer: &Client, path: &str, what: &dyn Fn()) -> Answer {
     thread::scope(|scope| {
-        let call = scope.spawn(|| buyer.post(path, &slow()));
+        let call = scope.spawn(|| buyer.post(path, &Paying::slow()));
         thread::sleep(Duration::from_millis(1500));
         what();
         call.join().unwrap()

@@ -25,13 +25,6 @@ version = "2026.8.31"
 args = ["no-such-transport"]
 "#;
 
-/// A call that takes four seconds, so that things can happen while it runs.
-const SLOW: &str = "trigger-long-running-operation";
-
-fn slow() -> Value {
-    json!({"duration": 4, "steps": 2})
-}
-
 #[test]
 fn one_payment_has_one_answer_and_pays_for_nothing_else() {
     let paying = Paying::start();
@@ -71,7 +64,7 @@ fn one_payment_has_one_answer_and_pays_for_nothing_else() {
 fn eight_at_once_with_one_authorization_are_one_call_and_one_charge() {
     let paying = Paying::start();
     let (gateway, payer) = (&paying.gateway, paying.payer());
-    let (path, payment) = (paying.path(SLOW), header(&paying.payment(&payer)));
+    let (path, payment) = (paying.path(Paying::SLOW), header(&paying.payment(&payer)));
     let buyer = gateway.caller().with("payment-signature", &payment);
     let answers: Vec<Answer> = thread::scope(|scope| {
         let uses: Vec<_> =
@@ -89,7 +82,7 @@ fn eight_at_once_with_one_authorization_are_one_call_and_one_charge() {
     let (one, other) = (header(&paying.payment(&poor)), header(&paying.payment(&poor)));
     let client = gateway.caller();
     let (first, second) = thread::scope(|scope| {
-        let first = scope.spawn(|| client.with("x-payment", &one).post(&path, &slow()));
+        let first = scope.spawn(|| client.with("x-payment", &one).post(&path, &Paying::slow()));
         thread::sleep(Duration::from_secs(2));
         let second = client.with("x-payment", &other).post(&paying.path("echo"), &json!({"message": "overdraft"}));
         (first.join().unwrap(), second)
@@ -113,7 +106,7 @@ fn a_call_that_fails_costs_nothing_and_its_authorization_still_pays() {
         ("its error", paying.path("get-sum"), json!({"a": "two", "b": []}), 200),
         ("no such tool", paying.path("no-such-tool"), json!({}), 404),
         ("a server that dies", dead, json!({"message": "a"}), 503),
-        ("too slow", paying.path(SLOW), json!({"duration": 60, "steps": 2}), 504),
+        ("too slow", paying.path(Paying::SLOW), json!({"duration": 60, "steps": 2}), 504),
         ("no object", paying.path("echo"), json!([1]), 400),
         ("too long", paying.path("echo"), json!({"message": "x".repeat(100_000)}), 413),
     ] {
@@ -132,7 +125,7 @@ fn a_call_that_fails_costs_nothing_and_its_authorization_still_pays() {
     assert!(result["_meta"].get("x402/payment-response").is_none(), "{result}");
 
     // Somebody who hangs up while the tool runs.
-    hangs_up(gateway.base(), &paying.path(SLOW), &payment);
+    hangs_up(gateway.base(), &paying.path(Paying::SLOW), &payment);
     thread::sleep(Duration::from_secs(1));
     assert_eq!((paying.received(), paying.balance(&payer)), (0, 1_000_000));
     let paid = buyer.post(&paying.path("echo"), &json!({"message": "at last"}));
@@ -145,11 +138,11 @@ fn a_payer_who_takes_the_money_back_while_the_tool_runs_gets_nothing_and_one_who
     let paying = Paying::start();
     let gateway = &paying.gateway;
     let client = gateway.caller();
-    let path = paying.path(SLOW);
+    let path = paying.path(Paying::SLOW);
     let during = |payment: &Value, what: &dyn Fn()| {
         let buyer = client.with("payment-signature", &header(payment));
         thread::scope(|scope| {
-            let call = scope.spawn(|| buyer.post(&path, &slow()));
+            let call = scope.spawn(|| buyer.post(&path, &Paying::slow()));
             thread::sleep(Duration::from_millis(1500));
             what();
             call.join().unwrap()
@@ -162,7 +155,7 @@ fn a_payer_who_takes_the_money_back_while_the_tool_runs_gets_nothing_and_one_who
     withheld(&refused, "insufficient_funds");
     let failed = Paying::settlement(&refused);
     assert_eq!((&failed["success"], &failed["errorReason"]), (&false.into(), &"insufficient_funds".into()), "{failed}");
-    let again = client.with("payment-signature", &header(&payment)).post(&path, &slow());
+    let again = client.with("payment-signature", &header(&payment)).post(&path, &Paying::slow());
     withheld(&again, "insufficient_funds");
     assert_eq!(paying.received(), 0);
 
@@ -186,7 +179,7 @@ fn a_payer_who_takes_the_money_back_while_the_tool_runs_gets_nothing_and_one_who
     let payer = paying.payer();
     let payment = paying.payment(&payer);
     paying.execute(&payment);
-    let refused = client.with("payment-signature", &header(&payment)).post(&path, &slow());
+    let refused = client.with("payment-signature", &header(&payment)).post(&path, &Paying::slow());
     withheld(&refused, "invalid_exact_evm_nonce_already_used");
 }
 

@@ -219,6 +219,33 @@ state "no payee" 3 '.payTo = []'
 state "other token keys" 3 '.jwks = "09" * 32'
 state "no fee payer" 3 '.feePayer = null'
 state "no prices" 3 '.prices = null'
+# carrying NAME CODE LAST PATTERN FILTER: a release manifest after a jq filter. It decides nothing here, whoever signed it.
+made_release='{release: ("{}" | @base64), signatures: [{key: ("02" * 32), value: ("09" * 64)}, {key: ("03" * 32), value: ("09" * 64)}]}'
+carrying() {
+    jq -c ".release = ($made_release | $5)" "$good" >"$work/carrying-$cases.json" || exit 1
+    verdict "$1" "$2" "$3" "$4" "$script" --trust-root "$root" "$work/carrying-$cases.json"
+}
+carrying "a release manifest" 0 "$accepted" '^not checked +release ' .
+carrying "a release manifest that nobody signed" 0 "$accepted" '^not checked +release ' '.signatures = []'
+carrying "a release manifest with a new member" 2 'rejected: *' '' '.threshold = 1'
+carrying "a release manifest without signatures" 2 'rejected: *' '' 'del(.signatures)'
+carrying "a release key twice" 2 'rejected: *' '' '.signatures |= [.[0], .[0]]'
+carrying "release keys out of order" 2 'rejected: *' '' '.signatures |= reverse'
+carrying "nine release keys" 2 'rejected: *' '' '.signatures |= [range(2; 11) as $n | .[0] | .key = ("0\($n % 10)" * 32)]'
+carrying "a release key of small order" 2 'rejected: *' '' '.signatures[0].key = "00" * 32'
+carrying "a release manifest with stray bits" 2 'rejected: *' '' '.release |= .[:-2] + "1="'
+carrying "a release manifest of 64 KiB" 0 "$accepted" '^not checked +release ' '.release = (" " * 65536 | @base64)'
+carrying "a release manifest of more" 2 'rejected: *' '' '.release = (" " * 65537 | @base64)'
+# A provenance file likewise: whatever it is, it is for those who name release keys.
+for text in '"{}"' '" " * 65536'; do
+    jq -c ".provenance = ($text | @base64)" "$good" >"$work/provenance-$cases.json" || exit 1
+    verdict "a provenance file" 0 "$accepted" '^not checked +provenance ' "$script" --trust-root "$root" "$work/provenance-$cases.json"
+done
+altered "a provenance file of more" 2 '.provenance = (" " * 65537 | @base64)'
+altered "a provenance file with stray bits" 2 '.provenance = "e31="'
+altered "a provenance file that is an object" 2 '.provenance = {}'
+altered "a provenance file that is false" 2 '.provenance = false'
+altered "a release manifest that is false" 2 '.release = false'
 altered "an index beyond the count" 2 '.fresh.index = 3'
 altered "another index" 6 '.fresh.index = 1'
 altered "another count" 6 '.fresh.count = 4'

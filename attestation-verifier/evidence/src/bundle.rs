@@ -3,9 +3,11 @@
 
 use crate::{
     core::DocumentError,
+    dsse,
     frame::Digest,
     json::{self, JsonError, Limits, Value, object},
     profile::{Members, ShapeError, from_base64, hex_of, j_within, to_base64, to_hex},
+    release::SignedRelease,
     report_data::{MAX_BATCH, Nonce, Purpose},
 };
 
@@ -89,7 +91,7 @@ pub struct CarriedState {
     pub signature: [u8; 64],
 }
 
-/// Everything offline verification needs. Log, release and provenance are `null` until they are built.
+/// Everything offline verification needs. The log is `null` until it is built.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Bundle {
     /// VCEK or VLEK.
@@ -116,10 +118,14 @@ pub struct Bundle {
     pub core: Vec<u8>,
     /// States 0 to n.
     pub states: Vec<CarriedState>,
+    /// The manifest of the release that this gateway says it is. A verifier's own keys decide what it is worth.
+    pub release: Option<SignedRelease>,
+    /// The provenance file (DSSE) that lies beside the gateway, byte for byte. What it is worth is as with the release.
+    pub provenance: Option<Vec<u8>>,
 }
 
 /// Members that are `null` until they are built.
-const LATER: [&str; 4] = ["release", "provenance", "log", "witnessPolicy"];
+const LATER: [&str; 2] = ["log", "witnessPolicy"];
 
 /// The longest bundle, in bytes: some hundreds of states beside two reports and their certificates.
 pub const MAX_BYTES: usize = 1 << 20;
@@ -176,6 +182,8 @@ impl Bundle {
             ("svsmManifest".to_owned(), bytes(&self.svsm_manifest)),
             ("core".to_owned(), to_base64(&self.core)),
             ("states".to_owned(), Value::Array(states.collect())),
+            ("release".to_owned(), self.release.as_ref().map_or(Value::Null, SignedRelease::to_value)),
+            ("provenance".to_owned(), bytes(&self.provenance)),
         ];
         members.extend(LATER.map(|name| (name.to_owned(), Value::Null)));
         Value::Object(members)
@@ -238,6 +246,16 @@ impl Bundle {
             svsm_manifest: bundle.nullable_base64("svsmManifest")?,
             core: bundle.base64("core")?,
             states: states.iter().enumerate().map(|(at, item)| state(item, at)).collect::<Result<_, _>>()?,
+            release: match bundle.nullable("release")? {
+                None => None,
+                Some(value) => Some(SignedRelease::of_value(value, "bundle.release")?),
+            },
+            provenance: match bundle.nullable_base64("provenance")? {
+                Some(file) if file.len() > dsse::MAX_BYTES => {
+                    return Err(bundle.wrong("provenance", "want at most 64 KiB").into());
+                }
+                file => file,
+            },
         };
         for name in LATER {
             bundle.null(name)?;
@@ -341,6 +359,7 @@ fn state(value: &Value, at: usize) -> Result<CarriedState, ShapeError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::release::ReleaseSignature;
 
     fn carried() -> CarriedReport {
         CarriedReport { report: vec![1; 1184], vek: vec![2; 1350], possession: [3; 64] }
@@ -373,6 +392,8 @@ mod tests {
             svsm_manifest: None,
             core: vec![6; 1100],
             states: vec![CarriedState { bytes: vec![7; 500], signature: [8; 64] }; states],
+            release: None,
+            provenance: Some(b"{}".to_vec()),
         }
     }
 
@@ -384,6 +405,41 @@ mod tests {
             assert_eq!(Bundle::from_bytes(&bytes), Ok(written));
         }
         assert!(bundle(2000).to_bytes().is_err(), "wrote more than a reader reads");
+    }
+
+    #[test]
+    fn a_release_is_carried_as_its_file_and_read_no_more_laxly() {
+        let key = |bytes| crate::Ed25519Public::new(bytes).unwrap();
+        let signatures = [[2; 32], [3; 32]].map(|bytes| ReleaseSignature { key: key(bytes), value: [9; 64] });
+        let release = SignedRelease { bytes: b"{}".to_vec(), signatures: signatures.to_vec() };
+        let carrying = Bundle { release: Some(release.clone()), ..bundle(1) };
+        let bytes = carrying.to_bytes().unwrap();
+        assert_eq!(Bundle::from_bytes(&bytes), Ok(carrying));
+        // Whoever cuts the member out has the file.
+        let value = json::parse(&bytes, &Limits { bytes: MAX_BYTES, ..Limits::OURS }).unwrap();
+        let cut = value.member("release").unwrap().to_text();
+        assert_eq!(SignedRelease::from_bytes(cut.as_bytes()), Ok(release));
+        let text = String::from_utf8(bytes).unwrap();
+        for (from, to) in [
+            ("\"release\":{", "\"release\":{\"extra\":1,"),
+            (&*"02".repeat(32), &*"03".repeat(32)),
+            ("\"release\":\"e30=\"", "\"release\":\"e30\""),
+        ] {
+            let changed = text.replacen(from, to, 1);
+            let error = Bundle::from_bytes(changed.as_bytes()).unwrap_err();
+            assert!(
+                matches!(&error, DocumentError::Shape(shape) if shape.path.starts_with("bundle.release")),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_provenance_file_has_at_most_the_length_of_an_envelope() {
+        for (length, fits) in [(dsse::MAX_BYTES, true), (dsse::MAX_BYTES + 1, false)] {
+            let bytes = Bundle { provenance: Some(vec![b' '; length]), ..bundle(1) }.to_bytes().unwrap();
+            assert_eq!(Bundle::from_bytes(&bytes).is_ok(), fits, "{length}");
+        }
     }
 
     #[test]

@@ -269,7 +269,7 @@ pub fn core_digest(bytes: &[u8]) -> Digest {
     hash(tag::CORE, &[bytes])
 }
 
-fn public_keys(members: &mut Members<'_>, name: &str) -> Result<Vec<Ed25519Public>, ShapeError> {
+pub(crate) fn public_keys(members: &mut Members<'_>, name: &str) -> Result<Vec<Ed25519Public>, ShapeError> {
     let items = members.array(name)?;
     let keys: Option<Vec<_>> = items.iter().map(|item| Ed25519Public::new(hex_of(item)?)).collect();
     keys.ok_or_else(|| members.wrong(name, "want canonical Ed25519 keys of full order, 64 hexadecimal digits each"))

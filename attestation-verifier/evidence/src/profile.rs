@@ -124,6 +124,11 @@ impl<'a> Members<'a> {
         ShapeError { path: format!("{}.{name}", self.path), wanted: wanted.into() }
     }
 
+    /// The path of a member.
+    pub(crate) fn path_of(&self, name: &str) -> String {
+        format!("{}.{name}", self.path)
+    }
+
     /// The member `name`, if it is there.
     pub fn optional(&mut self, name: &str) -> Option<&'a Value> {
         let at = self.left.iter().position(|(n, _)| *n == name)?;
@@ -301,7 +306,8 @@ pub fn hex_of<const N: usize>(value: &Value) -> Option<[u8; N]> {
     hex::decode(text).ok()?.try_into().ok()
 }
 
-fn integer(value: &Value) -> Option<u64> {
+/// An integer of the profile.
+pub(crate) fn integer(value: &Value) -> Option<u64> {
     match value {
         Value::Number(token) => token.parse().ok().filter(|n| *n <= MAX_INTEGER),
         _ => None,

@@ -77,6 +77,8 @@ tags! {
     PSEUDONYM = "sealgate/pseudonym/v1";
     /// What one payment pays for: server, tool, arguments, caller.
     PURCHASE = "sealgate/purchase/v1";
+    /// Signature over a release manifest.
+    RELEASE = "sealgate/release/v1";
 }
 
 #[cfg(test)]

@@ -61,6 +61,7 @@ fn the_tables_of_members_list_every_member_and_no_other() {
         ("settlement", sample.settlement().to_value()),
         ("terms", read(&sample::terms().to_bytes().unwrap())),
         ("bundle", sample.bundle.to_value()),
+        ("release", read(&sample.bundle.release.as_ref().unwrap().bytes)),
     ];
     for (table, value) in documents {
         let mut members = BTreeSet::new();
@@ -123,6 +124,7 @@ fn examples() -> Vec<(&'static str, String)> {
         ("purchase", purchase(&sample)),
         ("envelope", lines(&[("J", &text(&sample.envelope.to_value()))])),
         ("bundle", lines(&[("J", &text(&sample.bundle.to_value()))])),
+        ("release", release(&sample)),
     ]
 }
 
@@ -293,6 +295,22 @@ fn settlement(sample: &Sample) -> String {
         ("signature", &hex::encode(signed.signature)),
         ("entry digest", &hex::encode(signed.entry_digest().unwrap())),
     ])
+}
+
+/// Message and order by hand, so that they do not rest on the functions under test.
+fn release(sample: &Sample) -> String {
+    let file = sample.bundle.release.as_ref().unwrap();
+    let mut out = lines(&[("J(release)", utf8(&file.bytes))]);
+    for (at, signature) in file.signatures.iter().enumerate() {
+        let message = t("sealgate/release/v1", &[&file.bytes]);
+        let key = ring::signature::UnparsedPublicKey::new(&ring::signature::ED25519, signature.key.as_bytes());
+        key.verify(&message, &signature.value).unwrap();
+        out += &lines(&[
+            (&format!("key {at}"), &hex::encode(signature.key.as_bytes())),
+            (&format!("signature {at}"), &hex::encode(signature.value)),
+        ]);
+    }
+    out + &lines(&[("file", &text(&file.to_value()))])
 }
 
 fn purchase(sample: &Sample) -> String {

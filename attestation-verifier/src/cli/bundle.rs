@@ -6,7 +6,10 @@ use attestation_verifier::{BundleQuestion, Ring, TrustAnchor, Verdict, appraise_
 use clap::Args;
 use evidence::report_data::Nonce;
 
-use super::{Common, Setting, Usage, files};
+use super::{
+    Common, Setting, Usage, files,
+    release::{ReadReleases, ReleaseArgs},
+};
 
 #[derive(Args)]
 pub(crate) struct BundleArgs {
@@ -28,6 +31,8 @@ pub(crate) struct Beside {
     /// Revocation list by the root, DER or PEM; may be repeated.
     #[arg(long, value_name = "FILE")]
     pub(crate) crl: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) releases: ReleaseArgs,
 }
 
 impl Beside {
@@ -37,8 +42,15 @@ impl Beside {
         bundle: &'a [u8],
         anchor: &'a TrustAnchor<'a>,
         crls: &'a [Vec<u8>],
+        releases: &'a ReadReleases,
     ) -> BundleQuestion<'a> {
-        BundleQuestion { bundle, anchor, nonce: self.nonce.as_ref().map(Nonce::as_bytes), crls, releases: &[] }
+        BundleQuestion {
+            bundle,
+            anchor,
+            nonce: self.nonce.as_ref().map(Nonce::as_bytes),
+            crls,
+            releases: releases.look_up(),
+        }
     }
 }
 
@@ -49,8 +61,9 @@ pub(crate) fn run(arguments: BundleArgs) -> Result<(Verdict, Setting), Usage> {
         Ok(crls) => crls,
         Err(verdict) => return Ok((*verdict, setting)),
     };
+    let releases = arguments.beside.releases.read()?;
     let anchor = setting.anchor()?;
-    let question = arguments.beside.question(&bundle, &anchor, &crls);
+    let question = arguments.beside.question(&bundle, &anchor, &crls, &releases);
     let mut verdict = appraise_bundle(question, &setting.policy, setting.moment.at, &Ring).verdict;
     super::name_file(&mut verdict, "bundle", &arguments.bundle);
     drop(anchor);

@@ -2,6 +2,8 @@
 
 use std::{io::Read, path::Path};
 
+use sha2::{Digest as _, Sha256};
+
 use super::Usage;
 
 /// Largest file read; evidence of one report has a few kilobytes, bundles less than a megabyte.
@@ -21,4 +23,15 @@ pub(crate) fn read(role: &str, path: &Path) -> Result<Vec<u8>, Usage> {
     } else {
         Err(Usage::new(format!("{role} {name}: longer than 4 MiB"), "no evidence is that long: check the name"))
     }
+}
+
+/// SHA-256 of a file of any length.
+#[expect(clippy::disallowed_methods, reason = "the program, never the library, reads files")]
+pub(crate) fn sha256(role: &str, path: &Path) -> Result<[u8; 32], Usage> {
+    let fail = |error: std::io::Error| {
+        Usage::new(format!("{role} {}: {error}", path.display()), "name a file that exists and that you may read")
+    };
+    let mut hasher = Sha256::new();
+    std::fs::File::open(path).and_then(|mut file| std::io::copy(&mut file, &mut hasher)).map_err(fail)?;
+    Ok(hasher.finalize().into())
 }

@@ -9,7 +9,10 @@ mod files;
 mod output;
 mod policy;
 mod proof;
+mod provenance;
 mod quote;
+mod release;
+mod release_key;
 mod report;
 mod show;
 mod vtpm;
@@ -52,6 +55,9 @@ enum Command {
     Bundle(bundle::BundleArgs),
     /// Verify the proof of one tool call, with the bundle of its gateway.
     Proof(proof::ProofArgs),
+    /// Check what a release was built from and who says so. A finding, no verdict: it rests on the keys that you name.
+    #[command(after_help = AFTER_HELP)]
+    Provenance(provenance::ProvenanceArgs),
     /// Presets and policy files: print, explain, check; the table of known attacks.
     Policy(policy::PolicyArgs),
     /// Say why evidence was refused and what would change that. Exit code as of the verdict.
@@ -99,6 +105,8 @@ pub(crate) struct Moment {
 enum Said {
     Verdict(Verdict, Setting),
     Finding(Finding, Setting),
+    /// The same, in JSON or not, of a command that asks no policy.
+    Bare(Finding, bool),
     /// Text, and the exit code.
     Text(String, u8),
 }
@@ -207,6 +215,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Eventlog(arguments) => eventlog::run(arguments).map(found),
         Command::Bundle(arguments) => bundle::run(arguments).map(judged),
         Command::Proof(arguments) => proof::run(arguments).map(judged),
+        Command::Provenance(arguments) => provenance::run(&arguments).map(|(finding, json)| Said::Bare(finding, json)),
         Command::Policy(arguments) => policy::run(arguments).map(|text| Said::Text(text, 0)),
         Command::Explain(arguments) => explain::run(arguments).map(|(text, exit)| Said::Text(text, exit)),
         Command::Show(arguments) => {
@@ -223,6 +232,10 @@ pub(crate) fn run() -> ExitCode {
         }
         Ok(Said::Finding(finding, setting)) => {
             output::print_finding(&finding, setting.json);
+            ExitCode::from(finding.exit_code())
+        }
+        Ok(Said::Bare(finding, json)) => {
+            output::print_finding(&finding, json);
             ExitCode::from(finding.exit_code())
         }
         Ok(Said::Text(text, exit)) => {

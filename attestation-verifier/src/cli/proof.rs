@@ -53,10 +53,11 @@ pub(crate) fn run(arguments: ProofArgs) -> Result<(Verdict, Setting), Usage> {
         Ok(crls) => crls,
         Err(verdict) => return Ok((*verdict, setting)),
     };
+    let releases = arguments.beside.releases.read()?;
     let anchor = setting.anchor()?;
     let question = ProofQuestion {
         envelope: &envelope,
-        bundle: arguments.beside.question(&bundle, &anchor, &crls),
+        bundle: arguments.beside.question(&bundle, &anchor, &crls, &releases),
         request: request.as_deref(),
         response: response.as_deref(),
         challenge: arguments.challenge.as_ref().map(|challenge| challenge.0.as_slice()),

@@ -1,6 +1,10 @@
-//! The signature schemes of the evidence, behind a trait: `ring` natively, RustCrypto for WebAssembly. Both accept the
-//! same signatures (tests/wycheproof.rs).
+//! The signature schemes of the evidence, behind a trait: `ring` natively, AWS-LC for those who verify much, RustCrypto for
+//! WebAssembly. All accept the same signatures by the same keys (tests/wycheproof.rs).
 
+#[cfg(feature = "aws-lc")]
+mod aws_lc;
+#[cfg(any(feature = "aws-lc", feature = "ring", feature = "rustcrypto"))]
+mod keys;
 #[cfg(feature = "rustcrypto")]
 mod p384_verify;
 #[cfg(feature = "ring")]
@@ -8,6 +12,8 @@ mod ring;
 #[cfg(feature = "rustcrypto")]
 mod rust_crypto;
 
+#[cfg(feature = "aws-lc")]
+pub use self::aws_lc::AwsLc;
 #[cfg(feature = "ring")]
 pub use self::ring::Ring;
 #[cfg(feature = "rustcrypto")]
@@ -54,7 +60,8 @@ pub trait Crypto {
     /// [`BadSignature`].
     fn ecdsa_p256_sha256(&self, key: &[u8], message: &[u8], signature: &[u8; 64]) -> Result<(), BadSignature>;
 
-    /// Ed25519 by RFC 8032 without cofactor: s < ℓ, R compared as bytes (docs/WIRE.md, P0).
+    /// Ed25519 by RFC 8032 without cofactor: s < ℓ, R compared as bytes; the key canonical and not of small order
+    /// (docs/WIRE.md, P0).
     ///
     /// # Errors
     /// [`BadSignature`].

@@ -12,11 +12,13 @@ use sha2::Digest as _;
 
 use crate::{
     Appraised, Certificate, Class, Collateral, Crl, Crypto, EvidenceId, NotProven, Outcome, Policy, Question,
-    Registers, Release, SignedReport, Trust, TrustAnchor, Unchecked, Verdict, VtpmKind,
+    Registers, Release, Releases, SignedReport, Trust, TrustAnchor, Unchecked, Verdict, VtpmKind,
     appraisal::{Checks, LAST, judge_report, malformed},
     gateway::{
         code::{Identity, check_code},
         guest::Guest,
+        manifest::check_releases,
+        provenance::check_carried,
         vtpm::{Bound, Parts, Vtpm},
     },
     policy::checks as policy_checks,
@@ -34,8 +36,8 @@ pub struct BundleQuestion<'a> {
     pub nonce: Option<&'a [u8]>,
     /// Revocation lists that the verifier brings, DER; beside those in the bundle.
     pub crls: &'a [Vec<u8>],
-    /// Releases that the verifier knows, to look the code up in; empty: none is known.
-    pub releases: &'a [Release],
+    /// What the code is looked up in; [`Releases::default`]: nothing.
+    pub releases: Releases<'a>,
 }
 
 /// What a bundle whose every link was looked at says of its gateway. Whether it is accepted is in the verdict.
@@ -198,7 +200,9 @@ impl<C: Crypto> Judge<'_, C> {
         self.check_states(&mut checks);
         self.check_possession(rd, &mut checks);
         let vtpm = self.vtpm();
-        let vouched = guest.as_ref().is_some_and(|guest| self.vouched(vtpm.kind(), guest));
+        let carried = self.bundle.release.as_ref();
+        let releases = check_releases(carried, &self.question.releases, core, self.crypto, &mut checks);
+        let vouched = guest.as_ref().is_some_and(|guest| self.vouched(vtpm.kind(), guest, &releases));
         vtpm.check(&bound, guest.is_some(), vouched, &mut checks);
         policy_checks::vtpm_kind(vtpm.kind(), vouched, self.policy, &mut verdict, &mut checks);
         let registers = vtpm.check_boot_quote(rd, &mut checks);
@@ -214,7 +218,9 @@ impl<C: Crypto> Judge<'_, C> {
         let fresh = self.check_nonce(&booted, &mut checks, &mut verdict);
         let quotes: Vec<_> = booted.registers.iter().chain(&fresh).map(listed).collect();
         let identity = Identity { core, guest: booted.guest.as_ref(), quotes: &quotes, vtpm_holds: booted.holds };
-        check_code(&identity, self.question.releases, self.policy, &mut verdict, &mut checks);
+        check_code(&identity, &releases, self.policy, &mut verdict, &mut checks);
+        let (provenance, keys) = (self.bundle.provenance.as_deref(), self.question.releases.keys);
+        check_carried(provenance, &core.claims, keys, self.crypto, &mut checks);
         checks.note(
             "log",
             Class::Policy,
@@ -232,8 +238,8 @@ impl<C: Crypto> Judge<'_, C> {
     }
 
     /// Is whoever is said to run the vTPM named by the policy or by a release, and not by the core alone?
-    fn vouched(&self, kind: VtpmKind, guest: &Guest) -> bool {
-        let released = self.question.releases.iter().any(|release| match kind {
+    fn vouched(&self, kind: VtpmKind, guest: &Guest, releases: &[Release]) -> bool {
+        let released = releases.iter().any(|release| match kind {
             VtpmKind::Paravisor => release.paravisors.iter().any(|paravisor| paravisor.id_key == guest.id_key),
             VtpmKind::Svsm => release.svsm_digests.contains(&guest.measurement),
             VtpmKind::Host | VtpmKind::Software | VtpmKind::None => false,
@@ -442,6 +448,7 @@ pub(crate) fn short(digest: &Digest) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gateway::sample::core_of;
 
     #[test]
     fn what_the_core_says_of_its_platform_must_fit_the_root() {
@@ -453,27 +460,8 @@ mod tests {
             (Platform::Azure, None, Outcome::NotChecked),
         ] {
             let mut checks = Checks::default();
-            check_platform(&core_of(platform), trust, &mut checks);
+            check_platform(&core_of(platform, "software"), trust, &mut checks);
             assert_eq!(checks.into_inner().first().map(|check| check.outcome), Some(outcome), "{platform:?} {trust:?}");
-        }
-    }
-
-    fn core_of(platform: Platform) -> Core {
-        Core {
-            instance: [0; 32],
-            lineage: [0; 32],
-            platform,
-            boot: "software",
-            vtpm: evidence::core::Vtpm { kind: "none", ak_name: None, ak_spki: None, ek_name: None },
-            claims: evidence::core::Claims::default(),
-            proof_key: evidence::Ed25519Public::new([3; 32]).unwrap(),
-            peer_key: [0; 32],
-            hmac_anchor: [0; 32],
-            hmac_length: evidence::hmac_chain::LENGTH,
-            release_keys: vec![],
-            recovery: evidence::core::Recovery { kind: "none", keys: vec![] },
-            sealing_pcrs: vec![],
-            sealing_floor: 0,
         }
     }
 }

@@ -38,7 +38,8 @@ enum Finding<'r> {
     /// The release that was measured is not the one that the core names.
     Contradicted(String),
     /// This is the code, on that word.
-    Known { release: &'r Release, grade: Grade, why: &'static str },
+    /// Of several, nothing tells which.
+    Known { releases: Vec<&'r Release>, grade: Grade, why: &'static str },
 }
 
 /// Adds the row `code`, and sets the grade.
@@ -80,8 +81,8 @@ pub(crate) fn check_code(
             checks.fail("code", Class::Binding, detail, FIX);
         }
         Finding::Unknown(detail) => take(checks, policy.code == Grade::None || waived, &detail, &lacks(&detail)),
-        Finding::Known { release, grade, why } => {
-            let detail = format!("release {}: {why}", release.name);
+        Finding::Known { releases, grade, why } => {
+            let detail = format!("{}: {why}", named(&releases));
             if grade >= Grade::Vendor && grade >= policy.code {
                 checks.pass("code", Class::Policy, detail);
             } else if grade >= Grade::Vendor && !waived {
@@ -149,12 +150,12 @@ fn find<'r>(identity: &Identity<'_>, releases: &'r [Release], trust: Option<Trus
         Some(Ok(found)) => found,
     };
     // Releases that measure alike are told apart by what the gateway says it is; one of them it has to be.
-    let release = match agreeing(&found, identity.core) {
-        Ok(release) => release,
+    let releases = match agreeing(found, identity.core) {
+        Ok(releases) => releases,
         Err(detail) => return Finding::Contradicted(detail),
     };
     if let Some(door) = guest.open_door {
-        let detail = format!("release {} was measured, but {door}: it need not be what runs", release.name);
+        let detail = format!("{} was measured, but {door}: it need not be what runs", named(&releases));
         return Finding::Unknown(detail);
     }
     let (grade, why) = match (boot, trust) {
@@ -167,29 +168,39 @@ fn find<'r>(identity: &Identity<'_>, releases: &'r [Release], trust: Option<Trus
         (BootKind::Svsm, _) => (Grade::None, "its registers, by a key that is not shown to be in the SVSM's vTPM"),
         (BootKind::Software, _) => (Grade::None, "as measured by software"),
     };
-    Finding::Known { release, grade, why }
+    Finding::Known { releases, grade, why }
 }
 
-/// The release that fits what the core says of itself, or in what the first one does not.
-fn agreeing<'r>(found: &[&'r Release], core: &Core) -> Result<&'r Release, String> {
+/// The releases that fit what the core says of itself, or in what the first one does not.
+fn agreeing<'r>(found: Vec<&'r Release>, core: &Core) -> Result<Vec<&'r Release>, String> {
     let claims = &core.claims;
-    let mut first = None;
-    for release in found {
-        let wrong = [
+    let wrong = |release: &Release| {
+        [
             ("codeHash", claims.code_hash.is_some_and(|hash| hash != release.code_hash)),
             ("gitCommit", claims.git_commit.is_some_and(|commit| commit != release.git_commit)),
             ("release", claims.release.as_ref().is_some_and(|name| *name != release.name)),
-        ];
-        match wrong.iter().find(|(_, wrong)| *wrong) {
-            None => return Ok(release),
-            Some((name, _)) => {
-                first.get_or_insert_with(|| {
-                    format!("core.claims.{name} is not that of release {}, which was measured", release.name)
-                });
-            }
-        }
+        ]
+        .into_iter()
+        .find_map(|(name, wrong)| wrong.then_some(name))
+    };
+    let contradiction = found.iter().find_map(|release| {
+        let name = wrong(release)?;
+        Some(format!("core.claims.{name} is not that of release {}, which was measured", release.name))
+    });
+    let fitting: Vec<_> = found.into_iter().filter(|release| wrong(release).is_none()).collect();
+    if fitting.is_empty() { Err(contradiction.unwrap_or_default()) } else { Ok(fitting) }
+}
+
+/// One release, or that several measure alike and the core does not say which of them it is.
+fn named(releases: &[&Release]) -> String {
+    let names = releases.iter().map(|release| release.name.as_str()).collect::<Vec<_>>();
+    match names.as_slice() {
+        [name] => format!("release {name}"),
+        _ => format!(
+            "one of the releases {}, which measure alike and which the core does not tell apart",
+            names.join(", ")
+        ),
     }
-    Err(first.unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -197,26 +208,7 @@ mod tests {
     use evidence::UnixSeconds;
 
     use super::*;
-    use crate::{Outcome, Paravisor, RegisterSet, malformed};
-
-    fn core_of(platform: Platform, boot: &'static str) -> Core {
-        Core {
-            instance: [0; 32],
-            lineage: [0; 32],
-            platform,
-            boot,
-            vtpm: evidence::core::Vtpm { kind: "none", ak_name: None, ak_spki: None, ek_name: None },
-            claims: evidence::core::Claims::default(),
-            proof_key: evidence::Ed25519Public::new([3; 32]).unwrap(),
-            peer_key: [0; 32],
-            hmac_anchor: [0; 32],
-            hmac_length: evidence::hmac_chain::LENGTH,
-            release_keys: vec![],
-            recovery: evidence::core::Recovery { kind: "none", keys: vec![] },
-            sealing_pcrs: vec![],
-            sealing_floor: 0,
-        }
-    }
+    use crate::{Outcome, Paravisor, RegisterSet, gateway::sample::core_of, malformed};
 
     /// Lists [`Guest::sample`] with registers of zeros, however it was booted.
     fn release() -> Release {
@@ -382,6 +374,23 @@ mod tests {
             );
             assert!(row(&verdict).1.contains("core.claims.gitCommit"));
         }
+    }
+
+    #[test]
+    fn releases_that_measure_alike_are_told_apart_by_the_core_or_all_named() {
+        let mut scene = Scene::of(Platform::Baremetal, "launch");
+        scene.releases = ["1.0", "1.1", "1.2"].map(|name| Release { name: name.to_owned(), ..release() }).to_vec();
+        scene.releases[2].code_hash = [0xc2; 32];
+        let verdict = scene.judge();
+        assert_eq!((verdict.grade, row(&verdict).0), (Grade::Hardware, Outcome::Pass));
+        assert!(row(&verdict).1.starts_with("one of the releases 1.0, 1.1, 1.2, which measure alike"));
+        scene.core.claims.code_hash = Some([0xc0; 32]);
+        assert!(row(&scene.judge()).1.starts_with("one of the releases 1.0, 1.1, which"), "{:?}", row(&scene.judge()));
+        scene.core.claims.release = Some("1.1".to_owned());
+        assert!(row(&scene.judge()).1.starts_with("release 1.1: "));
+        scene.core.claims.release = Some("1.2".to_owned());
+        let verdict = scene.judge();
+        assert_eq!((verdict.exit_code(), row(&verdict).0), (6, Outcome::Fail), "1.2 has another hash");
     }
 
     #[test]

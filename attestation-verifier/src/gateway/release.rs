@@ -3,7 +3,12 @@
 
 use std::fmt;
 
-use evidence::Digest;
+use evidence::{
+    Digest,
+    release::{GRUB, PREDICTED, ReleaseManifest},
+};
+
+use crate::Verified;
 
 /// How the code of a machine was started, which decides what has to be measured for its identity.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -92,11 +97,6 @@ pub struct RegisterSet {
     pub grub: Option<[Digest; 2]>,
 }
 
-/// Registers of [`RegisterSet::values`].
-const PREDICTED: [u8; 6] = [4, 7, 11, 12, 13, 14];
-/// Registers of [`RegisterSet::grub`].
-const GRUB: [u8; 2] = [8, 9];
-
 /// What was measured of one machine, all of it verified.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Measured<'a> {
@@ -153,6 +153,22 @@ impl fmt::Display for Unlisted {
 }
 
 impl Release {
+    /// What a manifest says whose every signature was checked.
+    pub fn of(manifest: &Verified<ReleaseManifest>) -> Self {
+        let measurements =
+            |digests: &[evidence::release::LaunchDigest]| digests.iter().map(|of| of.measurement).collect();
+        Self {
+            name: manifest.name.clone(),
+            // A manifest that names no gateway is not read.
+            code_hash: manifest.code_hash().copied().unwrap_or_default(),
+            git_commit: manifest.git_commit,
+            launch_digests: measurements(&manifest.launch_digests),
+            svsm_digests: measurements(&manifest.svsm_digests),
+            paravisors: manifest.paravisors.iter().map(Paravisor::of).collect(),
+            registers: manifest.registers.iter().filter_map(RegisterSet::of).collect(),
+        }
+    }
+
     /// How this differs from what was measured, and how near it came: more agreement is a greater number. `None`: it is
     /// what was measured.
     fn difference(&self, measured: &Measured<'_>) -> Option<(u8, Unlisted)> {
@@ -206,7 +222,22 @@ impl Release {
     }
 }
 
+impl Paravisor {
+    fn of(row: &evidence::release::ParavisorRow) -> Self {
+        Self {
+            id_key: row.id_key_digest,
+            family_id: row.family_id,
+            image_id: row.image_id,
+            min_guest_svn: row.min_guest_svn,
+        }
+    }
+}
+
 impl RegisterSet {
+    fn of(set: &evidence::release::Registers) -> Option<Self> {
+        Some(Self { name: set.name.clone(), boot: BootKind::of(set.boot)?, values: set.values, grub: set.grub })
+    }
+
     /// Where a quote differs from the prediction, and after how much agreement.
     fn difference(&self, quote: &[(u8, Digest)], release: &str) -> Option<(u8, Unlisted)> {
         let found = |register| quote.iter().find(|(number, _)| *number == register).map(|(_, value)| value);

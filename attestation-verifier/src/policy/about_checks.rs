@@ -69,6 +69,7 @@ const CHECKS: &[(&str, &str)] = &[
     ("possession", "Whether the gateway holds the key that the report names."),
     ("fresh", "Whether a second report was made for a question."),
     ("nonce", "Whether the evidence answers your question and no older one."),
+    ("release", "Whether every release key that you named signed the list of what a release measures."),
     ("code", "On whose word you believe which program runs."),
     ("log", "Whether a public log shows that this boot was the only one."),
     ("proof", "Whether the gateway's key signed this proof."),

@@ -29,7 +29,7 @@ pub use firmware::FirmwareVersion;
 pub use host_table::{HostTable, HostTableError};
 pub use pem::PemError;
 pub use product::{Product, VekKind};
-pub use report::{EvidenceId, KeyInfo, Report, ReportError, SignatureError, SignedReport, Vmpl};
+pub use report::{AttributedReport, EvidenceId, KeyInfo, Report, ReportError, SignatureError, SignedReport, Vmpl};
 pub use roots::{Trust, TrustAnchor};
 pub use tcb::{Tcb, TcbPart};
 pub use thim::{Thim, ThimError};

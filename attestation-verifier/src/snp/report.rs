@@ -106,7 +106,7 @@ impl<'a> Unverified<SignedReport<'a>> {
         self,
         chain: &Verified<Chain<'_>>,
         crypto: &impl Crypto,
-    ) -> Result<Verified<SignedReport<'a>>, SignatureError> {
+    ) -> Result<Verified<AttributedReport<'a>>, SignatureError> {
         let report = self.0;
         let signature = report.signature();
         if signature == [0; 96] {
@@ -115,17 +115,31 @@ impl<'a> Unverified<SignedReport<'a>> {
         crypto
             .ecdsa_p384_sha384(chain.vek().point(), report.signed_bytes(), &signature)
             .map_err(|BadSignature| SignatureError::Mismatch)?;
-        Ok(Verified::by_check(report))
+        Ok(Verified::by_check(AttributedReport { report, product: chain.product() }))
     }
 }
 
-impl<'a> Verified<SignedReport<'a>> {
-    /// Reads the fields of a signed report. `product` is the one of the chain that signed it.
+/// A report and the product whose key signed it: the same bits mean other things on another product.
+#[derive(Clone, Copy, Debug)]
+pub struct AttributedReport<'a> {
+    report: SignedReport<'a>,
+    product: Product,
+}
+
+impl AttributedReport<'_> {
+    /// The product of the chain that signed.
+    pub fn product(&self) -> Product {
+        self.product
+    }
+}
+
+impl<'a> Verified<AttributedReport<'a>> {
+    /// Reads the fields of a signed report.
     ///
     /// # Errors
     /// [`ReportError`]: a version, bit or reserved byte we do not know, or a product other than the chain's.
-    pub fn decode(&self, product: Product) -> Result<Verified<Report<'a>>, ReportError> {
-        Report::decode(**self, product).map(Verified::by_check)
+    pub fn decode(&self) -> Result<Verified<Report<'a>>, ReportError> {
+        Report::decode(self.report, self.product).map(Verified::by_check)
     }
 }
 

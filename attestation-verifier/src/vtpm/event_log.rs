@@ -2,12 +2,11 @@
 //! quote signs the registers they are the caller's word.
 
 use evidence::json::{Limits, parse};
-use measured_boot::{Bank, Digest, PcrIndex, PcrSet, PcrValue};
+use measured_boot::{Bank, Digest, EventMeaning, PcrIndex, PcrSet, PcrValue};
 
 use super::{
     event_policy::EventPolicy,
     events,
-    explain::EventMeaning,
     explained_log::{self, Word},
 };
 use crate::{Finding, Verdict, appraisal::Checks, finding::ExplainedEvent};

@@ -9,11 +9,10 @@
 
 use std::collections::BTreeMap;
 
-use measured_boot::{BelievedEvent, Digest, Replayed};
+use measured_boot::{BelievedEvent, Digest, EfiVariable, EventMeaning, Replayed, is_digest_of, section_named};
 
 use super::{
     event_policy::EventPolicy,
-    explain::{Variable, is_digest_of, section_named},
     explained_log::{Word, replay},
     quote::Registers,
 };
@@ -137,7 +136,7 @@ impl<'a> Rows<'a> {
         let events = self.events(7).ok_or("PCR 7 is not among the explained registers")?;
         let end = events.iter().position(is_separator).ok_or("PCR 7 has no separator")?;
         let before = events.get(..end).unwrap_or_default();
-        let mut states = before.iter().filter_map(|event| Variable::parse(event.measured_data()?)?.secure_boot());
+        let mut states = before.iter().filter_map(|event| EfiVariable::parse(event.measured_data()?)?.secure_boot());
         match (states.next(), states.next()) {
             (Some(Ok(on)), None) => Ok(on),
             (None, _) => Err("no event before the separator of PCR 7 is proven to be SecureBoot".to_owned()),
@@ -319,7 +318,7 @@ fn closed(
 ) {
     match events.iter().find(|event| !allowed(event.digest())) {
         Some(event) => {
-            let explanation = super::EventMeaning::of(event);
+            let explanation = EventMeaning::of(event);
             let stated = explanation.stated.map(|text| format!(" (the log calls it \"{text}\")")).unwrap_or_default();
             let detail = format!("{place} holds {}{stated}, which the policy does not list", event.digest());
             checks.fail(row, Class::Policy, detail, LIST);
@@ -596,7 +595,7 @@ mod tests {
         let data = Unreplayed::parse(LOG).unwrap().replay(&left_by(LOG)).unwrap();
         let event = data.events().find_map(|event| {
             let data = event.measured_data()?;
-            Variable::parse(data)?.secure_boot()?.ok().map(|_| data.to_vec())
+            EfiVariable::parse(data)?.secure_boot()?.ok().map(|_| data.to_vec())
         });
         let mut data = event.unwrap();
         *data.last_mut().unwrap() = on;

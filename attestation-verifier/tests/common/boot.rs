@@ -8,7 +8,7 @@ use std::{
 };
 
 use attestation_verifier::{
-    BundleAppraisal, BundleQuestion, Policy, ProofQuestion, Ring, TrustAnchor, Verdict, appraise_bundle,
+    BundleAppraisal, BundleQuestion, Policy, ProofQuestion, Releases, Ring, TrustAnchor, Verdict, appraise_bundle,
     appraise_proof, clock,
 };
 use evidence::{
@@ -170,6 +170,8 @@ impl Boot {
             event_log: None,
             hcl: None,
             svsm_manifest: None,
+            release: None,
+            provenance: None,
             core: self.core_bytes.clone(),
             states: self.states.iter().map(signed).collect(),
         }
@@ -298,7 +300,7 @@ pub(crate) fn result() -> ResultObject {
 /// Judges bytes under the chip's root and the strict policy.
 pub(crate) fn judge_bytes(bundle: &[u8], nonce: Option<&[u8]>) -> BundleAppraisal {
     let anchor = TrustAnchor::named(chip().ark()).unwrap();
-    let question = BundleQuestion { bundle, anchor: &anchor, nonce, crls: &[], releases: &[] };
+    let question = BundleQuestion { bundle, anchor: &anchor, nonce, crls: &[], releases: Releases::default() };
     appraise_bundle(question, &Policy::strict(), at(), &Ring)
 }
 
@@ -328,7 +330,13 @@ impl Asked {
         let key = self.tag_epoch.map(|(says, is)| (says, Boot::chain().tag_key(is).unwrap()));
         let question = ProofQuestion {
             envelope: &self.envelope,
-            bundle: BundleQuestion { bundle: &self.bundle, anchor: &anchor, nonce: None, crls: &[], releases: &[] },
+            bundle: BundleQuestion {
+                bundle: &self.bundle,
+                anchor: &anchor,
+                nonce: None,
+                crls: &[],
+                releases: Releases::default(),
+            },
             request: self.request.as_deref().map(str::as_bytes),
             response: self.response.as_deref().map(str::as_bytes),
             challenge: self.challenge.as_deref(),

@@ -9,6 +9,7 @@
 )]
 
 use std::{
+    ffi::OsStr,
     path::{Path, PathBuf},
     process::{Command, Output},
 };
@@ -82,6 +83,15 @@ impl Run {
             .unwrap_or_else(|error| panic!("{self:?}: {error}: {}", String::from_utf8_lossy(&output.stderr)));
         Said { exit: output.status.code().expect("an exit code"), json }
     }
+}
+
+/// `attestation-verifier ARGUMENTS --json`.
+pub(crate) fn run_json(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Said {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_attestation-verifier"));
+    let output = command.args(arguments).arg("--json").output().expect("run");
+    let json = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)));
+    Said { exit: output.status.code().expect("exit code"), json }
 }
 
 impl Said {

@@ -4,11 +4,11 @@
 
 use attestation_verifier::{
     AzureQuestion, BundleQuestion, Collateral, CollateralError, Outcome, Policy, ProofQuestion, Question,
-    QuoteQuestion, RustCrypto, SignatureForm, SignedQuote, TrustAnchor, Verdict, appraise_azure, appraise_bundle,
-    appraise_proof, appraise_report, clock, malformed, one_certificate, registers,
+    QuoteQuestion, Releases, RustCrypto, SignatureForm, SignedQuote, TrustAnchor, Verdict, appraise_azure,
+    appraise_bundle, appraise_proof, appraise_report, clock, malformed, one_certificate, registers,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use evidence::UnixSeconds;
+use evidence::{Ed25519Public, UnixSeconds};
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 #[derive(Deserialize)]
@@ -24,6 +24,12 @@ struct Request {
     /// Revocation lists, DER or PEM.
     #[serde(default)]
     crls: Vec<Base64>,
+    /// Of a bundle or proof: release manifests to look the code up in. Without them, with keys: the bundle's own.
+    #[serde(default)]
+    releases: Vec<Base64>,
+    /// Release keys, all of which must have signed them: Ed25519, 32 bytes each.
+    #[serde(default)]
+    release_keys: Vec<Hex>,
     report: Option<Report>,
     azure: Option<Azure>,
     bundle: Option<Bundle>,
@@ -169,6 +175,10 @@ fn judge(request: Request) -> Result<Verdict, String> {
         }
     }
     let crls = &std::mem::take(&mut collateral.crls);
+    let keys = release_keys(&request)?;
+    let called = |file: &Base64| (file.called("releases").to_owned(), file.bytes.clone());
+    let manifests: Vec<_> = request.releases.iter().map(called).collect();
+    let releases = Releases { keys: &keys, manifests: &manifests, known: &[] };
     match (&request.report, &request.azure, &request.bundle, &request.proof) {
         (Some(report), None, None, None) => {
             collateral.crls.clone_from(crls);
@@ -179,7 +189,7 @@ fn judge(request: Request) -> Result<Verdict, String> {
             judge_azure(asked, collateral, &anchor, &policy, at)
         }
         (None, None, Some(asked), None) => {
-            let question = bundle_question(&asked.bundle, asked.nonce.as_ref(), &anchor, crls);
+            let question = bundle_question(&asked.bundle, asked.nonce.as_ref(), &anchor, crls, releases);
             let mut verdict = appraise_bundle(question, &policy, at, &RustCrypto).verdict;
             name(&mut verdict, "bundle", &asked.bundle);
             Ok(verdict)
@@ -189,7 +199,7 @@ fn judge(request: Request) -> Result<Verdict, String> {
             let (sent, got, paid) = (bytes(&asked.request), bytes(&asked.response), bytes(&asked.payment));
             let question = ProofQuestion {
                 envelope: &asked.proof.bytes,
-                bundle: bundle_question(&asked.bundle, asked.nonce.as_ref(), &anchor, crls),
+                bundle: bundle_question(&asked.bundle, asked.nonce.as_ref(), &anchor, crls, releases),
                 request: sent.as_deref(),
                 response: got.as_deref(),
                 challenge: asked.challenge.as_ref().map(|challenge| challenge.0.as_slice()),
@@ -313,8 +323,29 @@ fn bundle_question<'a>(
     nonce: Option<&'a Hex>,
     anchor: &'a TrustAnchor<'a>,
     crls: &'a [Vec<u8>],
+    releases: Releases<'a>,
 ) -> BundleQuestion<'a> {
-    BundleQuestion { bundle: &bundle.bytes, anchor, nonce: nonce.map(|nonce| nonce.0.as_slice()), crls, releases: &[] }
+    BundleQuestion { bundle: &bundle.bytes, anchor, nonce: nonce.map(|nonce| nonce.0.as_slice()), crls, releases }
+}
+
+/// Each key once, and none without a file or a bundle that they could be for.
+fn release_keys(request: &Request) -> Result<Vec<Ed25519Public>, String> {
+    let mut keys = Vec::new();
+    for Hex(bytes) in &request.release_keys {
+        let key = <[u8; 32]>::try_from(bytes.as_slice()).ok().and_then(Ed25519Public::new);
+        let key = key.ok_or("releaseKeys: want canonical Ed25519 keys of full order, 64 hexadecimal digits each")?;
+        if keys.contains(&key) {
+            return Err("releaseKeys: want each key once".to_owned());
+        }
+        keys.push(key);
+    }
+    if keys.is_empty() && !request.releases.is_empty() {
+        return Err("releases: no releaseKeys say whose signature counts".to_owned());
+    }
+    if !keys.is_empty() && request.bundle.is_none() && request.proof.is_none() {
+        return Err("releaseKeys: only a bundle or a proof is looked up in releases".to_owned());
+    }
+    Ok(keys)
 }
 
 fn unreadable(check: &'static str, member: &str, error: &CollateralError, at: UnixSeconds) -> Verdict {
@@ -324,6 +355,9 @@ fn unreadable(check: &'static str, member: &str, error: &CollateralError, at: Un
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The key of the first test of RFC 8032 section 7.1.
+    const KEY: &str = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
 
     #[test]
     fn what_is_no_request_gets_no_verdict() {
@@ -338,10 +372,39 @@ mod tests {
             (r#"{"at":"2026-03-01T00:00:00Z","policy":"lax","report":{"evidence":""}}"#, "policy"),
             (r#"{"at":"2026-03-01T00:00:00Z","trustRoot":"AA==","report":{"evidence":""}}"#, "trustRoot"),
             (r#"{"at":"2026-03-01T00:00:00Z","report":{"evidence":""},"bundle":{"bundle":""}}"#, "one of report"),
+            (r#"{"at":"2026-03-01T00:00:00Z","releases":["AA=="],"bundle":{"bundle":""}}"#, "releases:"),
+            (r#"{"at":"2026-03-01T00:00:00Z","releaseKeys":["00"],"bundle":{"bundle":""}}"#, "releaseKeys:"),
+            (
+                &format!(r#"{{"at":"2026-03-01T00:00:00Z","releaseKeys":["{KEY}"],"report":{{"evidence":""}}}}"#),
+                "releaseKeys:",
+            ),
+            (
+                &format!(r#"{{"at":"2026-03-01T00:00:00Z","releaseKeys":["{KEY}","{KEY}"],"bundle":{{"bundle":""}}}}"#),
+                "each key once",
+            ),
         ] {
             let answer = answer(request.as_bytes());
             assert!(answer.starts_with(r#"{"error":"#) && answer.contains(said), "{request}: {answer}");
         }
+    }
+
+    #[test]
+    fn a_release_manifest_counts_by_the_keys_that_the_request_names() {
+        let base64 = |bytes: &[u8]| STANDARD.encode(bytes);
+        let bundle = base64(include_bytes!("../../../tests/vectors/proofs/bundle.json"));
+        let root = base64(include_bytes!("../../../tests/vectors/proofs/root.der"));
+        let release = base64(include_bytes!("../../../tests/fuzz/seeds/release/file"));
+        let judged = |keys: &str| {
+            let request = format!(
+                r#"{{"at":"2026-06-01T00:00:00Z","trustRoot":"{root}","releases":["{release}"],"releaseKeys":[{keys}],"bundle":{{"bundle":"{bundle}"}}}}"#
+            );
+            let answer: serde_json::Value = serde_json::from_str(&answer(request.as_bytes())).unwrap();
+            let rows = answer["checks"].as_array().unwrap().clone();
+            rows.into_iter().find(|row| row["name"] == "release").unwrap()["outcome"].clone()
+        };
+        let both = r#""3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c","fc51cd8e6218a1a38da47ed00230f0580816ed13ba3303ac5deb911548908025""#;
+        assert_eq!(judged(both), "pass");
+        assert_eq!(judged(&format!("\"{KEY}\"")), "fail");
     }
 
     #[test]

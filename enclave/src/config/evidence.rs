@@ -3,6 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use ::evidence::core::Platform;
+use attestation_verifier::{BootKind, VtpmKind};
 use platform::{EVENT_LOG, Imds, Kds};
 use serde::Deserialize;
 
@@ -21,50 +22,11 @@ pub(super) struct RawEvidence {
     nonce_interval_ms: Option<u64>,
 }
 
-/// How the code was booted, which decides what its evidence can show (docs/WIRE.md, section 1).
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Boot {
-    /// The processor measured kernel, initrd and command line, or an IGVM file that holds them.
-    Launch,
-    /// A service module at VMPL 0 runs the vTPM.
-    Svsm,
-    /// The cloud vendor's paravisor does.
-    Paravisor,
-    /// The host does.
-    Host,
-    /// Nothing stands behind it.
-    Software,
-}
-
-impl Boot {
-    /// The word in a core.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Launch => "launch",
-            Self::Svsm => "svsm",
-            Self::Paravisor => "paravisor",
-            Self::Host => "host",
-            Self::Software => "software",
-        }
-    }
-
-    /// Who runs the vTPM then, as a core says it.
-    pub(crate) fn vtpm(self) -> &'static str {
-        match self {
-            Self::Svsm => "svsm",
-            Self::Paravisor => "paravisor",
-            // A launch measurement covers the code, not the TPM that the host plugs in.
-            Self::Launch | Self::Host => "host",
-            Self::Software => "software",
-        }
-    }
-}
-
 /// Where evidence comes from.
 #[derive(Debug)]
 pub(crate) struct EvidenceConfig {
-    /// See [`Boot`].
-    pub(crate) boot: Boot,
+    /// How the code was booted, which decides what its evidence can show (docs/WIRE.md, section 1).
+    pub(crate) boot: BootKind,
     /// Registers of a quote beside PCR 15, ascending.
     pub(crate) quoted: Vec<u8>,
     /// The firmware's event log; not there on a machine without firmware measurements.
@@ -102,19 +64,30 @@ impl EvidenceConfig {
             nonce_interval: millis("evidence.nonce_interval_ms", raw.nonce_interval_ms, 100, 10..=60_000)?,
         })
     }
+
+    /// Who runs the vTPM of a machine that booted so.
+    pub(crate) fn vtpm(&self) -> VtpmKind {
+        match self.boot {
+            BootKind::Svsm => VtpmKind::Svsm,
+            BootKind::Paravisor => VtpmKind::Paravisor,
+            // A launch measurement covers the code, not the TPM that the host plugs in.
+            BootKind::Launch | BootKind::Host => VtpmKind::Host,
+            BootKind::Software => VtpmKind::Software,
+        }
+    }
 }
 
-fn boot(word: Option<&str>, platform: Platform) -> Result<Boot, Fault> {
+fn boot(word: Option<&str>, platform: Platform) -> Result<BootKind, Fault> {
     let ours = match platform {
-        Platform::Azure => &[Boot::Paravisor][..],
-        Platform::Simulated => &[Boot::Software],
-        Platform::Gcp | Platform::Aws => &[Boot::Host],
-        Platform::Baremetal => &[Boot::Host, Boot::Launch, Boot::Svsm],
+        Platform::Azure => &[BootKind::Paravisor][..],
+        Platform::Simulated => &[BootKind::Software],
+        Platform::Gcp | Platform::Aws => &[BootKind::Host],
+        Platform::Baremetal => &[BootKind::Host, BootKind::Launch, BootKind::Svsm],
     };
-    let words: Vec<_> = ours.iter().map(|boot| boot.as_str()).collect();
+    let words: Vec<_> = ours.iter().map(|boot| boot.name()).collect();
     let chosen = match word {
         None => ours.first(),
-        Some(word) => ours.iter().find(|boot| boot.as_str() == word),
+        Some(word) => ours.iter().find(|boot| boot.name() == word),
     };
     chosen.copied().ok_or_else(|| {
         let what = format!("evidence.boot = {:?} on platform = {:?}", word.unwrap_or_default(), platform.as_str());
@@ -155,10 +128,10 @@ mod tests {
             (Platform::Baremetal, "host"),
             (Platform::Simulated, "software"),
         ] {
-            assert_eq!(read("", platform).unwrap().boot.as_str(), word);
-            assert_eq!(read(&format!("boot = {word:?}"), platform).unwrap().boot.as_str(), word);
+            assert_eq!(read("", platform).unwrap().boot.name(), word);
+            assert_eq!(read(&format!("boot = {word:?}"), platform).unwrap().boot.name(), word);
         }
-        assert_eq!(read("boot = \"svsm\"", Platform::Baremetal).unwrap().boot, Boot::Svsm);
+        assert_eq!(read("boot = \"svsm\"", Platform::Baremetal).unwrap().boot, BootKind::Svsm);
         for (word, platform) in
             [("launch", Platform::Gcp), ("host", Platform::Azure), ("software", Platform::Baremetal)]
         {

@@ -15,7 +15,7 @@ mod evidence;
 mod payments;
 mod server;
 
-pub(crate) use self::evidence::{Boot, EvidenceConfig};
+pub(crate) use self::evidence::EvidenceConfig;
 pub(crate) use access::{Environment, IdentityConfig, TlsConfig, VaultConfig};
 pub(crate) use payments::{Network, PaymentsConfig};
 pub(crate) use server::ServerEntry;
@@ -39,6 +39,7 @@ struct RawConfig {
     tpm: RawTpm,
     #[serde(default)]
     evidence: evidence::RawEvidence,
+    release: Option<RawRelease>,
     tls: Option<access::RawTls>,
     #[serde(default)]
     identity: access::RawIdentity,
@@ -56,6 +57,12 @@ struct RawConfig {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawDevelopment {}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawRelease {
+    manifest: PathBuf,
+}
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -145,6 +152,8 @@ pub(crate) struct Config {
     pub(crate) tpm_pcrs: Vec<u8>,
     /// Where reports, quotes and certificates come from.
     pub(crate) evidence: EvidenceConfig,
+    /// The signed manifest of the release that this gateway is, for its bundles to carry.
+    pub(crate) release_manifest: Option<PathBuf>,
     /// `runc`, `runsc`
     pub(crate) runtime: sandbox::Runtime,
     /// Most containers at once.
@@ -289,6 +298,7 @@ impl Config {
             tpm_tcti: raw.tpm.tcti,
             tpm_pcrs: raw.tpm.pcrs,
             evidence: EvidenceConfig::of(raw.evidence, platform)?,
+            release_manifest: raw.release.map(|release| release.manifest),
             runtime,
             max_instances: raw.sandbox.max_instances,
             idle_stop_s: raw.sandbox.idle_stop_s,

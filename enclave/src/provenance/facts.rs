@@ -1,7 +1,10 @@
 //! What was compiled in: from what, how, and who may vouch for it. Claims of the build, until a release key signs them.
 
 use ed25519_dalek::VerifyingKey;
-use evidence::Digest;
+use evidence::{
+    Digest,
+    provenance::{BUILDER, Statement, Subject},
+};
 
 use sha2::{Digest as _, Sha256};
 
@@ -12,7 +15,7 @@ pub(crate) struct Facts {
     pub(crate) code_hash: Option<Digest>,
     /// Commit.
     pub(crate) git_commit: Option<[u8; 20]>,
-    /// SHA-256 of `git archive --format=tar` of the commit.
+    /// SHA-256 of `git archive --format=tar` of the commit; `None` if the working tree was not that commit.
     pub(crate) source_hash: Option<Digest>,
     /// The commit's time, seconds since 1970.
     pub(crate) commit_time: Option<u64>,
@@ -32,7 +35,36 @@ pub(crate) struct Facts {
     pub(super) release_keys: Vec<[u8; 32]>,
 }
 
+/// The name of this program among the subjects of a statement.
+pub(super) const NAME: &str = "enclave";
+
 impl Facts {
+    /// What this executable says of itself alone.
+    pub(super) fn statement(&self) -> Statement {
+        Statement {
+            subjects: vec![Subject { name: NAME.to_owned(), sha256: self.code_hash }],
+            git_commit: self.git_commit,
+            source_sha256: self.source_hash,
+            repository: self.repository.clone(),
+            release_keys: self.release_keys.clone(),
+            profile: self.profile.clone(),
+            target: self.target.clone(),
+            system: Vec::new(),
+            lock_sha256: self.lock_hash,
+            rust: self.rust.clone(),
+            sbom_sha256: None,
+            builder: BUILDER.to_owned(),
+            time: self.time(),
+        }
+    }
+
+    /// The commit's time, RFC 3339 in UTC.
+    fn time(&self) -> Option<String> {
+        let seconds = i64::try_from(self.commit_time?).ok()?;
+        let time = time::OffsetDateTime::from_unix_timestamp(seconds).ok()?;
+        time.format(&time::format_description::well_known::Rfc3339).ok()
+    }
+
     /// Of the running executable.
     pub(crate) fn of_this_process() -> Self {
         let executable = std::env::current_exe().and_then(std::fs::read).ok();

@@ -2,19 +2,22 @@
 //! compiled-in release key signed it and it says of this very executable what the executable says of itself.
 
 mod command;
-mod envelope;
 mod facts;
-mod statement;
+mod signing;
 
 use std::{
     fmt,
     path::{Path, PathBuf},
 };
 
-use evidence::json::{self, Value, object};
+use evidence::{
+    dsse::{self, Envelope, EnvelopeError},
+    json::{Value, object},
+    profile::to_hex,
+    provenance::{PAYLOAD_TYPE, Statement, StatementError},
+};
 
 pub(crate) use command::ProvenanceCommand;
-use envelope::{Envelope, EnvelopeError};
 pub(crate) use facts::Facts;
 
 /// What is appended to the executable's name.
@@ -23,13 +26,13 @@ const SUFFIX: &str = ".provenance.json";
 /// What this gateway can show of its making.
 #[derive(Clone, Debug)]
 pub(crate) struct Provenance {
-    statement: Value,
+    statement: Statement,
     standing: Standing,
 }
 
 #[derive(Clone, Debug)]
 enum Standing {
-    Signed { envelope: Value, keys: Vec<String> },
+    Signed { bytes: Vec<u8>, envelope: Envelope, keys: Vec<String> },
     Unsigned { reason: String },
 }
 
@@ -40,7 +43,7 @@ enum Unfit {
     Envelope(EnvelopeError),
     NoReleaseKey,
     UnknownKey,
-    Statement(String),
+    Statement(StatementError),
     OtherExecutable { found: String, own: String },
     OtherCommit { found: String, own: String },
     SaysOtherwise { path: String },
@@ -53,7 +56,7 @@ impl fmt::Display for Unfit {
             Self::Envelope(error) => write!(f, "{error}"),
             Self::NoReleaseKey => f.write_str("no release key was compiled in that could vouch for it"),
             Self::UnknownKey => f.write_str("none of the compiled-in release keys signed it"),
-            Self::Statement(why) => write!(f, "its payload is no statement: {why}"),
+            Self::Statement(why) => write!(f, "its payload is no statement of ours: {why}"),
             Self::OtherExecutable { found, own } => {
                 write!(f, "it is about an executable with SHA-256 {found}; this one has {own}")
             }
@@ -79,8 +82,8 @@ impl Provenance {
     }
 
     fn read(facts: &Facts, file: &Path) -> Self {
-        let judged = match read_at_most(file, envelope::MAX_BYTES) {
-            Ok(bytes) => judge(facts, &bytes),
+        let judged = match read_at_most(file, dsse::MAX_BYTES) {
+            Ok(bytes) => judge(facts, &bytes).map(|judged| (bytes, judged)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 let reason = if facts.release_keys.is_empty() {
                     "this build was given no release key: the statement is the gateway's own word"
@@ -92,8 +95,8 @@ impl Provenance {
             Err(error) => Err(Unfit::Unreadable(error)),
         };
         match judged {
-            Ok((envelope, statement, keys)) => {
-                Self { statement, standing: Standing::Signed { envelope: envelope.whole, keys } }
+            Ok((bytes, (envelope, statement, keys))) => {
+                Self { statement, standing: Standing::Signed { bytes, envelope, keys } }
             }
             Err(unfit) => {
                 tracing::error!(file = %file.display(), reason = %unfit, "the provenance file is refused");
@@ -103,7 +106,7 @@ impl Provenance {
     }
 
     fn unsigned(facts: &Facts, reason: String) -> Self {
-        Self { statement: statement::statement(facts, statement::BUILDER), standing: Standing::Unsigned { reason } }
+        Self { statement: facts.statement(), standing: Standing::Unsigned { reason } }
     }
 
     /// Whether a release key vouches for this executable.
@@ -111,20 +114,28 @@ impl Provenance {
         matches!(self.standing, Standing::Signed { .. })
     }
 
+    /// The file beside the executable, byte for byte, if a release key vouches for it: what a bundle carries.
+    pub(crate) fn signed_bytes(&self) -> Option<&[u8]> {
+        match &self.standing {
+            Standing::Signed { bytes, .. } => Some(bytes),
+            Standing::Unsigned { .. } => None,
+        }
+    }
+
     /// `{signed, reason?, dsse?, signedBy?, source{gitCommit}, statement, packages}`
     pub(crate) fn to_value(&self, packages: Value) -> Value {
-        let commit = at(&self.statement, &["predicate", "buildDefinition", "externalParameters", "gitCommit"]);
+        let commit = self.statement.git_commit.as_ref().map_or(Value::Null, |commit| to_hex(commit));
         let mut members = vec![("signed".to_owned(), self.is_signed().into())];
         match &self.standing {
             Standing::Unsigned { reason } => members.push(("reason".to_owned(), reason.as_str().into())),
-            Standing::Signed { envelope, keys } => {
+            Standing::Signed { envelope, keys, .. } => {
                 let keys = keys.iter().map(|key| key.as_str().into()).collect();
                 members.push(("signedBy".to_owned(), Value::Array(keys)));
-                members.push(("dsse".to_owned(), envelope.clone()));
+                members.push(("dsse".to_owned(), envelope.to_value()));
             }
         }
-        members.push(("source".to_owned(), object([("gitCommit", commit.cloned().unwrap_or(Value::Null))])));
-        members.push(("statement".to_owned(), self.statement.clone()));
+        members.push(("source".to_owned(), object([("gitCommit", commit)])));
+        members.push(("statement".to_owned(), self.statement.to_value()));
         members.push(("packages".to_owned(), packages));
         Value::Object(members)
     }
@@ -144,68 +155,41 @@ fn read_at_most(file: &Path, limit: usize) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Signature first; then the statement must be about this executable, and say nothing that it does not say itself.
-fn judge(facts: &Facts, bytes: &[u8]) -> Result<(Envelope, Value, Vec<String>), Unfit> {
-    let envelope = Envelope::read(bytes).map_err(Unfit::Envelope)?;
+/// Signature first; then the statement must be about this executable too, and say nothing else of it than it says itself.
+/// What it says of other programs, of the system's tools and of who built is the signers' word.
+fn judge(facts: &Facts, bytes: &[u8]) -> Result<(Envelope, Statement, Vec<String>), Unfit> {
+    let envelope = Envelope::from_bytes(bytes, PAYLOAD_TYPE).map_err(Unfit::Envelope)?;
     let keys = facts.keys();
     if keys.is_empty() {
         return Err(Unfit::NoReleaseKey);
     }
-    let signed_by = envelope.signed_by(&keys);
+    let signed_by = signing::signed_by(&envelope, &keys);
     if signed_by.is_empty() {
         return Err(Unfit::UnknownKey);
     }
-    let found =
-        json::parse(&envelope.payload, &envelope::LIMITS).map_err(|error| Unfit::Statement(error.to_string()))?;
-    let text = |path: &[&str]| at(&found, path).and_then(Value::as_str).unwrap_or("none").chars().take(128).collect();
-    let builder: String = text(&["predicate", "runDetails", "builder", "id"]);
-    let own = statement::statement(facts, &builder);
-    let subject = |value: &Value| {
-        let subjects = value.member("subject").and_then(Value::as_array).unwrap_or_default();
-        let digest = subjects.first().and_then(|subject| at(subject, &["digest", "sha256"]).and_then(Value::as_str));
-        digest.unwrap_or("none").chars().take(128).collect::<String>()
+    let found = Statement::from_payload(&envelope.payload).map_err(Unfit::Statement)?;
+    let hex = |bytes: Option<&[u8]>| bytes.map_or_else(|| "none".to_owned(), hex::encode);
+    let subject = found.subject(facts::NAME);
+    if facts.code_hash.is_none() || subject != facts.code_hash.as_ref() {
+        let own = hex(facts.code_hash.as_ref().map(|hash| &hash[..]));
+        return Err(Unfit::OtherExecutable { found: hex(subject.map(|hash| &hash[..])), own });
+    }
+    if facts.git_commit.is_none() || found.git_commit != facts.git_commit {
+        let [found, own] =
+            [found.git_commit, facts.git_commit].map(|commit| hex(commit.as_ref().map(|bytes| &bytes[..])));
+        return Err(Unfit::OtherCommit { found, own });
+    }
+    let own = Statement {
+        subjects: found.subjects.clone(),
+        system: found.system.clone(),
+        sbom_sha256: found.sbom_sha256,
+        builder: found.builder.clone(),
+        ..facts.statement()
     };
-    if facts.code_hash.is_none() || subject(&found) != subject(&own) {
-        return Err(Unfit::OtherExecutable { found: subject(&found), own: subject(&own) });
-    }
-    let commit = ["predicate", "buildDefinition", "externalParameters", "gitCommit"];
-    let own_commit = facts.git_commit.map(hex::encode);
-    if own_commit.is_none() || Some(text(&commit)) != own_commit {
-        let own = own_commit.unwrap_or_else(|| "none".to_owned());
-        return Err(Unfit::OtherCommit { found: text(&commit), own });
-    }
-    match difference(&found, &own, "statement") {
+    match found.difference(&own) {
         Some(path) => Err(Unfit::SaysOtherwise { path }),
         None => Ok((envelope, found, signed_by)),
     }
-}
-
-/// Where two trees differ first. The order of members means nothing.
-fn difference(found: &Value, own: &Value, path: &str) -> Option<String> {
-    match (found, own) {
-        (Value::Object(found), Value::Object(own_members)) => {
-            let extra = found.iter().find(|(name, _)| own.member(name).is_none()).map(|(name, _)| name);
-            if let Some(name) = extra {
-                return Some(format!("{path}.{}", name.chars().take(64).collect::<String>()));
-            }
-            own_members.iter().find_map(|(name, own)| {
-                let path = format!("{path}.{name}");
-                match found.iter().find(|(other, _)| other == name) {
-                    Some((_, found)) => difference(found, own, &path),
-                    None => Some(path),
-                }
-            })
-        }
-        (Value::Array(found), Value::Array(own)) if found.len() == own.len() => {
-            let mut pairs = found.iter().zip(own).enumerate();
-            pairs.find_map(|(n, (found, own))| difference(found, own, &format!("{path}[{n}]")))
-        }
-        _ => (found != own).then(|| path.to_owned()),
-    }
-}
-
-fn at<'a>(value: &'a Value, path: &[&str]) -> Option<&'a Value> {
-    path.iter().try_fold(value, |value, name| value.member(name))
 }
 
 #[cfg(test)]

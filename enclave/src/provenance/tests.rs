@@ -1,5 +1,9 @@
 use ed25519_dalek::{SigningKey, pkcs8::EncodePublicKey as _};
-use evidence::profile::from_base64;
+use evidence::{
+    dsse::EnvelopeSignature,
+    profile::from_base64,
+    provenance::{Subject, TYPE},
+};
 
 use super::*;
 
@@ -24,7 +28,18 @@ fn facts() -> Facts {
 }
 
 fn signed(facts: &Facts, key: &SigningKey) -> String {
-    Envelope::sign(statement::statement(facts, statement::BUILDER).to_text().as_bytes(), key).to_text()
+    signed_statement(&facts.statement(), &[key])
+}
+
+fn signed_statement(statement: &Statement, keys: &[&SigningKey]) -> String {
+    let payload = statement.to_value().to_text().into_bytes();
+    let mut envelope = Envelope { payload_type: PAYLOAD_TYPE.to_owned(), payload, signatures: vec![] };
+    keys.iter().for_each(|key| signing::sign(&mut envelope, key));
+    envelope.to_value().to_text()
+}
+
+fn at<'a>(value: &'a Value, path: &[&str]) -> Option<&'a Value> {
+    path.iter().try_fold(value, |value, name| value.member(name))
 }
 
 /// What is served with these bytes beside the executable.
@@ -39,7 +54,7 @@ fn reason(facts: &Facts, bytes: &[u8]) -> String {
     let served = served(facts, bytes);
     assert_eq!(served.member("signed"), Some(&Value::Bool(false)));
     assert!(served.member("dsse").is_none());
-    assert_eq!(at(&served, &["statement", "_type"]), Some(&statement::TYPE.into()), "the own statement is served");
+    assert_eq!(at(&served, &["statement", "_type"]), Some(&TYPE.into()), "the own statement is served");
     served.member("reason").and_then(Value::as_str).unwrap().to_owned()
 }
 
@@ -76,7 +91,7 @@ fn openssl_verifies_the_served_envelope_with_the_release_key() {
 
 #[test]
 fn the_statement_is_a_complete_slsa_provenance() {
-    let own = statement::statement(&facts(), "https://ci.example/builder");
+    let own = Statement { builder: "https://ci.example/builder".to_owned(), ..facts().statement() }.to_value();
     let text = |path: &[&str]| at(&own, path).and_then(Value::as_str).unwrap().to_owned();
     let build = |name| ["predicate", "buildDefinition", "externalParameters", name];
     assert_eq!(text(&build("gitCommit")), "02".repeat(20));
@@ -99,6 +114,31 @@ fn the_statement_is_a_complete_slsa_provenance() {
 }
 
 #[test]
+fn what_it_cannot_know_itself_is_the_signers_word_and_served_byte_for_byte() {
+    let other = Subject { name: "bridge".into(), sha256: Some([6; 32]) };
+    let mut statement = Statement {
+        system: vec![("cc".into(), "12.2.0".into())],
+        sbom_sha256: Some([9; 32]),
+        builder: "https://ci.example/builder".into(),
+        ..facts().statement()
+    };
+    statement.subjects.push(other);
+    let text = signed_statement(&statement, &[&key(1), &key(3), &key(2), &key(1)]);
+    let directory = tempfile::tempdir().unwrap();
+    let file = beside(&directory.path().join("enclave"));
+    std::fs::write(&file, &text).unwrap();
+    let read = Provenance::read(&facts(), &file);
+    assert_eq!(read.signed_bytes(), Some(text.as_bytes()), "a bundle carries the file itself");
+    let served = read.to_value(Value::Array(Vec::new()));
+    let signed_by = served.member("signedBy").and_then(Value::as_array).unwrap();
+    assert_eq!(signed_by.len(), 2, "a key that was not compiled in is not named");
+    assert_eq!(Provenance::read(&facts(), Path::new("/nonexistent/enclave.provenance.json")).signed_bytes(), None);
+    // Of itself it knows better.
+    statement.subjects.remove(0);
+    assert!(reason(&facts(), signed_statement(&statement, &[&key(1)]).as_bytes()).contains("SHA-256 none"));
+}
+
+#[test]
 fn another_executable_commit_key_or_word_is_refused_with_the_reason() {
     let own = facts();
     for (other, said) in [
@@ -118,32 +158,23 @@ fn another_executable_commit_key_or_word_is_refused_with_the_reason() {
     let weak = Facts { release_keys: vec![[0; 32]], ..facts() };
     assert!(reason(&weak, signed(&weak, &key(1)).as_bytes()).contains("no release key was compiled in"));
     let unknown = Facts { code_hash: None, ..facts() };
-    assert!(reason(&unknown, signed(&unknown, &key(1)).as_bytes()).contains("it is about an executable"));
+    assert!(reason(&unknown, signed(&own, &key(1)).as_bytes()).contains("it is about an executable"));
+    assert!(
+        reason(&unknown, signed(&unknown, &key(1)).as_bytes()).contains("no statement of ours: statement.subject[0]")
+    );
 }
 
 #[test]
 fn every_changed_byte_of_payload_and_signature_is_refused() {
     let own = facts();
     let good = signed(&own, &key(1));
-    let envelope = Envelope::read(good.as_bytes()).unwrap();
+    let envelope = Envelope::from_bytes(good.as_bytes(), PAYLOAD_TYPE).unwrap();
     let again = |payload: &[u8], signature: &[u8]| {
-        let encoded = |bytes: &[u8]| evidence::profile::to_base64(bytes);
-        let signature = object([("keyid", "".into()), ("sig", encoded(signature))]);
-        let whole = object([
-            ("payloadType", envelope::PAYLOAD_TYPE.into()),
-            ("payload", encoded(payload)),
-            ("signatures", Value::Array(vec![signature])),
-        ]);
-        judge(&own, whole.to_text().as_bytes()).is_ok()
+        let signature = EnvelopeSignature { key_id: String::new(), bytes: signature.to_vec() };
+        let whole = Envelope { payload: payload.to_vec(), signatures: vec![signature], ..envelope.clone() };
+        judge(&own, whole.to_value().to_text().as_bytes()).is_ok()
     };
-    let signature = from_base64(
-        at(&envelope.whole, &["signatures"]).and_then(Value::as_array).unwrap()[0]
-            .member("sig")
-            .unwrap()
-            .as_str()
-            .unwrap(),
-    )
-    .unwrap();
+    let signature = envelope.signatures[0].bytes.clone();
     assert!(again(&envelope.payload, &signature), "the id of the key is a hint and may be empty");
     for at in 0..envelope.payload.len() {
         let mut changed = envelope.payload.clone();
@@ -168,7 +199,7 @@ fn what_is_no_envelope_is_refused_and_what_is_not_there_is_unsigned() {
         (good.replace("\"payload\":\"", "\"payload\":\"!"), "base64"),
         (good.replace("\"sig\"", "\"gis\""), "signatures"),
         (good.replace("}]}", &format!("}}{}]}}", ",{\"sig\":\"\"}".repeat(16))), "17 signatures"),
-        (good.clone() + &" ".repeat(envelope::MAX_BYTES), "no JSON"),
+        (good.clone() + &" ".repeat(dsse::MAX_BYTES), "no JSON"),
     ] {
         let reason = reason(&own, bytes.as_bytes());
         assert!(reason.contains("beside the executable is refused") && reason.contains(said), "{said}: {reason}");

@@ -1,11 +1,14 @@
 //! The commands, a file for each.
 
 mod boot_files;
+mod diff;
 mod explain;
 mod files;
 mod id_block;
 mod launch_digest;
 mod numbers;
+mod pcrs;
+mod release;
 mod replay;
 
 use std::{fmt::Display, path::Path};
@@ -34,21 +37,38 @@ enum Command {
     /// ID blocks: a launch that the owner's key vouches for.
     #[command(subcommand)]
     IdBlock(id_block::IdBlockCommand),
-    /// Replay a firmware event log and print the registers it leads to.
+    /// Predict the registers after a boot, from files alone.
     ///
-    /// With --pcrs the log is compared with registers you already trust (a verified quote, tpm2_pcrread), and its
-    /// events are listed when all of them match. Without, nothing in the log is proven and no event is shown.
+    /// Of a unified kernel image (--uki), of a kernel that QEMU hands to OVMF (--kernel), or of GRUB (--grub). Each
+    /// register gets a value and the events that lead to it, or the reason why the files do not determine it.
+    Pcrs(Box<pcrs::Pcrs>),
+    /// Replay a firmware event log, print the registers it leads to, and explain every event.
+    ///
+    /// With --pcrs the log is compared with registers you already trust (a verified quote, tpm2_pcrread): events of
+    /// registers that match are proven as far as their digests go, and what the log says beyond that is marked as stated.
+    /// Without, nothing in the log is proven, and every line says so.
     Replay(replay::Replay),
+    /// Release manifests: what a release is and what machines that run it measure, signed by every release key.
+    #[command(subcommand)]
+    Release(release::Release),
+    /// Find the first event in which two boots differ, register by register, and what it was of.
+    ///
+    /// Each of the two is a binary event log or what `pcrs --json` printed. Ends with 0 if they are the same and with 6 if
+    /// they differ. Logs are compared as they are stated: replay them to know whether they are true.
+    Diff(diff::Diff),
 }
 
 impl Arguments {
     /// What goes to standard output, and the exit code.
     pub(crate) fn run(&self) -> Result<Answer, Stop> {
         match &self.command {
+            Command::Release(release) => release.run().map(Answer::done),
             Command::LaunchDigest(launch_digest) => launch_digest.run().map(Answer::done),
             Command::Explain(explain) => explain.run(),
             Command::IdBlock(id_block) => id_block.run(),
             Command::Replay(replay) => replay.run().map(Answer::done),
+            Command::Pcrs(pcrs) => pcrs.run().map(Answer::done),
+            Command::Diff(diff) => diff.run(),
         }
     }
 }

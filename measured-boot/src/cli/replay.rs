@@ -3,7 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use measured_boot::{MAX_LOG_BYTES, PcrSet, ReplayError, Replayed, StartupLocality, Unreplayed};
+use measured_boot::{
+    Bank, EventMeaning, MAX_LOG_BYTES, PcrIndex, PcrSet, ReplayError, Replayed, StartupLocality, StatedEvent,
+    Unreplayed,
+};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -58,6 +61,7 @@ fn json_report(log: &Unreplayed<'_>, claimed: &[PcrSet], replayed: &[Replayed<'_
         "records": log.event_count(),
         "startupLocality": log.startup_locality().number(),
         "pcrs": banks,
+        "events": listing(log, replayed).map(|line| line.json()).collect::<Vec<_>>(),
         "proven": if replayed.is_empty() { Value::Null } else { Value::Object(matched) },
     });
     format!("{value:#}\n")
@@ -95,17 +99,86 @@ fn text_report(log: &Unreplayed<'_>, claimed: &[PcrSet], replayed: &[Replayed<'_
     for replayed in replayed {
         let compared: Vec<_> = replayed.pcrs().iter().map(|(index, _)| index.number().to_string()).collect();
         lines.push(format!("replay equals the given {} registers {}", replayed.pcrs().bank(), compared.join(" ")));
-        lines.extend(replayed.events().map(|event| {
-            let data = match event.measured_data() {
-                Some(data) => format!("data proven, {} bytes", data.len()),
-                None => format!("data a hint only, {} bytes", event.stated_data().len()),
-            };
-            format!("  {:>2}  {}  {}  {data}", event.pcr().number(), event.digest(), event.stated_type())
-        }));
     }
-    if replayed.is_empty() {
-        lines.push("nothing proven: compare with registers you trust by --pcrs FILE".to_owned());
-    }
+    lines.push(if replayed.is_empty() {
+        "events, none proven: compare with registers you trust by --pcrs FILE".to_owned()
+    } else {
+        "events; of a proven one the digest, what is called proven, and the order hold, all else is the log's word:"
+            .to_owned()
+    });
+    lines.extend(listing(log, replayed).map(|line| line.text()));
     lines.push(String::new());
     lines.join("\n")
+}
+
+/// One event, explained.
+struct Line<'a, 'log> {
+    number: usize,
+    event: StatedEvent<'a, 'log>,
+    bank: Bank,
+    /// Is its register among those that were compared?
+    proven: bool,
+    meaning: EventMeaning,
+}
+
+/// Every event of the log, in the bank that was compared, or else in SHA-256 if the log has it.
+fn listing<'a, 'log>(
+    log: &'log Unreplayed<'a>,
+    replayed: &'log [Replayed<'a>],
+) -> impl Iterator<Item = Line<'a, 'log>> {
+    let compared = |bank: Bank| replayed.iter().find(move |replayed| replayed.pcrs().bank() == bank);
+    let chosen = compared(Bank::Sha256).or(replayed.first());
+    let first = if log.banks().contains(&Bank::Sha256) { Some(Bank::Sha256) } else { log.banks().first().copied() };
+    // A log has a bank.
+    let bank = chosen.map(|replayed| replayed.pcrs().bank()).or(first).unwrap_or(Bank::Sha256);
+    log.stated_events().enumerate().map(move |(number, event)| {
+        let index = PcrIndex::new(event.pcr()).filter(|_| !event.is_remark());
+        let proven = index.is_some_and(|index| chosen.is_some_and(|replayed| replayed.pcrs().value(index).is_some()));
+        Line { number, event, bank, proven, meaning: EventMeaning::of_stated(&event, bank) }
+    })
+}
+
+impl Line<'_, '_> {
+    /// The word for what holds of it.
+    fn state(&self) -> &'static str {
+        match (self.event.is_remark(), self.proven) {
+            (true, _) => "remark",
+            (false, true) => "proven",
+            (false, false) => "unproven",
+        }
+    }
+
+    fn digest(&self) -> Option<String> {
+        self.event.digest(self.bank).filter(|_| !self.event.is_remark()).map(ToString::to_string)
+    }
+
+    fn json(&self) -> Value {
+        json!({
+            "event": self.number,
+            "pcr": self.event.pcr(),
+            "statedType": self.event.stated_type().to_string(),
+            "offset": self.event.offset(),
+            "digest": self.digest(),
+            "state": self.state(),
+            "byDigest": self.meaning.proven,
+            "stated": self.meaning.stated,
+        })
+    }
+
+    fn text(&self) -> String {
+        let by_digest = self.meaning.proven.as_ref().map(|words| match self.proven {
+            true => format!("proven: {words}"),
+            false => format!("unproven: {words}"),
+        });
+        let stated = self.meaning.stated.as_ref().map(|words| match self.event.is_remark() {
+            true => format!("in no register: {words}"),
+            false => format!("stated: {words}"),
+        });
+        let words: Vec<_> = by_digest.into_iter().chain(stated).collect();
+        let words =
+            if words.is_empty() { format!("unknown, {} bytes", self.event.data().len()) } else { words.join("; ") };
+        let digest = self.digest().unwrap_or_else(|| "-".to_owned());
+        let (number, pcr, kind) = (self.number, self.event.pcr(), self.event.stated_type());
+        format!("  {number:>3}  PCR {pcr:<2}  {digest}  {kind}\n         {words}")
+    }
 }

@@ -17,9 +17,9 @@ use std::{
 };
 
 use attestation_verifier::{
-    BadSignature, BundleQuestion, Certificate, Chain, Collateral, Crypto, Policy, Product, ProofQuestion, Question,
-    Ring, RustCrypto, SignedReport, TrustAnchor, Unverified, appraise_bundle, appraise_proof, appraise_report, clock,
-    roots,
+    AwsLc, BadSignature, BundleQuestion, Certificate, Chain, Collateral, Crypto, Policy, Product, ProofQuestion,
+    Question, Releases, Ring, RustCrypto, SignedReport, TrustAnchor, Unverified, appraise_bundle, appraise_proof,
+    appraise_report, clock, roots,
 };
 use criterion::{Criterion, criterion_group, criterion_main};
 use evidence::UnixSeconds;
@@ -83,6 +83,9 @@ fn report(bench: Bench<'_>) {
     let judge = || appraise_report(question, &policy, at, &RustCrypto).verdict;
     assert_eq!(judge().word(), "accepted");
     bench.bench_function("report-rustcrypto", |b| b.iter(judge));
+    let judge = || appraise_report(question, &policy, at, &AwsLc).verdict;
+    assert_eq!(judge().word(), "accepted");
+    bench.bench_function("report-aws-lc", |b| b.iter(judge));
     let judge = || appraise_report(question, &policy, at, &Unasked).verdict;
     assert_eq!(judge().word(), "accepted");
     bench.bench_function("report-rest", |b| b.iter(judge));
@@ -111,13 +114,17 @@ fn bundle(bench: Bench<'_>) {
     let root = vector("proofs/root.der");
     let (policy, at) = (Policy::strict(), at("2026-06-01T00:00:00Z"));
     let anchor = TrustAnchor::named(&root).unwrap();
-    let question = BundleQuestion { bundle: &bundle, anchor: &anchor, nonce: None, crls: &[], releases: &[] };
+    let question =
+        BundleQuestion { bundle: &bundle, anchor: &anchor, nonce: None, crls: &[], releases: Releases::default() };
     let judge = || appraise_bundle(question, &policy, at, &Ring).verdict;
     assert_eq!(judge().word(), "accepted (test root)", "{:?}", judge().reason());
     bench.bench_function("bundle", |b| b.iter(judge));
     let judge = || appraise_bundle(question, &policy, at, &RustCrypto).verdict;
     assert_eq!(judge().word(), "accepted (test root)");
     bench.bench_function("bundle-rustcrypto", |b| b.iter(judge));
+    let judge = || appraise_bundle(question, &policy, at, &AwsLc).verdict;
+    assert_eq!(judge().word(), "accepted (test root)");
+    bench.bench_function("bundle-aws-lc", |b| b.iter(judge));
 
     let question = ProofQuestion {
         envelope: &envelope,
@@ -133,47 +140,60 @@ fn bundle(bench: Bench<'_>) {
     bench.bench_function("proof", |b| b.iter(judge));
 }
 
+/// A chain and a report, as bytes.
+struct Both<'a> {
+    at: UnixSeconds,
+    vek: &'a [u8],
+    ask: &'a [u8],
+    report: &'a [u8],
+}
+
+impl Both<'_> {
+    fn hold(&self, crypto: &impl Crypto) -> bool {
+        let [vek, ask] = [self.vek, self.ask].map(|der| Certificate::parse(der).unwrap());
+        let chain = Chain::assemble(vek, Some(ask), &TrustAnchor::Amd).unwrap();
+        let chain = Unverified(chain).verify(self.at, crypto).unwrap();
+        Unverified(SignedReport::parse(self.report).unwrap()).verify(&chain, crypto).is_ok()
+    }
+}
+
 /// Chain and report signature only, which is all that the crate `sev` looks at, by both.
 fn signatures(bench: Bench<'_>) {
     let (report, vek) = (vector("registry/sev-8.0.0/report_milan.bin"), vector("registry/sev-8.0.0/vcek_milan.der"));
     let (ark, ask) = (roots::ark(Product::Milan), roots::ask(Product::Milan));
     let at = at("2026-01-01T00:00:00Z");
-    let ours = || {
-        let [vek, ask] = [&vek[..], ask].map(|der| Certificate::parse(der).unwrap());
-        let chain = Chain::assemble(vek, Some(ask), &TrustAnchor::Amd).unwrap();
-        let chain = Unverified(chain).verify(at, &Ring).unwrap();
-        Unverified(SignedReport::parse(&report).unwrap()).verify(&chain, &Ring).is_ok()
-    };
+    let ours = Both { at, vek: &vek, ask, report: &report };
     let theirs = || {
         let [ark, ask, vek] = [ark, ask, &vek].map(|der| OtherCertificate::from_der(der).unwrap());
         let chain = OtherChain { ca: ca::Chain { ark, ask }, vek };
         let report = AttestationReport::from_bytes(&report).unwrap();
         (&chain, &report).verify().is_ok()
     };
-    assert!(ours() && theirs());
-    bench.bench_function("signatures", |b| b.iter(ours));
+    assert!(ours.hold(&Ring) && ours.hold(&AwsLc) && theirs());
+    bench.bench_function("signatures", |b| b.iter(|| ours.hold(&Ring)));
+    bench.bench_function("signatures-aws-lc", |b| b.iter(|| ours.hold(&AwsLc)));
     bench.bench_function("signatures-sev", |b| b.iter(theirs));
 }
 
 /// What the two kinds of signature cost by themselves.
-fn primitives(bench: Bench<'_>) {
+fn primitives(bench: Bench<'_>, back_end: &str, crypto: &impl Crypto) {
     let report = vector("registry/sev-8.0.0/report_milan.bin");
     let vek = vector("registry/sev-8.0.0/vcek_milan.der");
     let at = at("2026-01-01T00:00:00Z");
     let chain = Chain::assemble(Certificate::parse(&vek).unwrap(), None, &TrustAnchor::Amd).unwrap();
-    let chain = Unverified(chain).verify(at, &Ring).unwrap();
+    let chain = Unverified(chain).verify(at, crypto).unwrap();
     let number = |from: usize| report.iter().skip(from).take(48).rev().copied().collect::<Vec<u8>>();
     let signature: [u8; 96] = [number(0x2A0), number(0x2E8)].concat().try_into().unwrap();
     let signed = report.split_at(SignedReport::SIGNED).0;
     let point = *chain.vek().point();
-    let check = || Ring.ecdsa_p384_sha384(black_box(&point), black_box(signed), black_box(&signature));
+    let check = || crypto.ecdsa_p384_sha384(black_box(&point), black_box(signed), black_box(&signature));
     assert_eq!(check(), Ok(()));
-    bench.bench_function("p384", |b| b.iter(check));
+    bench.bench_function(&format!("p384{back_end}"), |b| b.iter(check));
 
     let [vek, ask] = [&vek[..], roots::ask(Product::Milan)].map(|der| Certificate::parse(der).unwrap());
-    let check = || vek.check_issued_by(black_box(&ask), &Ring);
+    let check = || vek.check_issued_by(black_box(&ask), crypto);
     assert_eq!(check(), Ok(()));
-    bench.bench_function("rsa-4096", |b| b.iter(check));
+    bench.bench_function(&format!("rsa-4096{back_end}"), |b| b.iter(check));
 }
 
 fn all(bench: Bench<'_>) {
@@ -181,7 +201,9 @@ fn all(bench: Bench<'_>) {
     report_of_test_root(bench);
     signatures(bench);
     bundle(bench);
-    primitives(bench);
+    primitives(bench, "", &Ring);
+    primitives(bench, "-aws-lc", &AwsLc);
+    primitives(bench, "-rustcrypto", &RustCrypto);
 }
 
 fn settings() -> Criterion<ThreadTime> {

@@ -6,11 +6,11 @@
 use std::sync::OnceLock;
 
 use attestation_verifier::{
-    BadSignature, BundleQuestion, Crypto, Policy, ProofQuestion, Ring, TrustAnchor, appraise_proof, clock,
-    one_certificate,
+    BundleQuestion, Policy, ProofQuestion, Releases, TrustAnchor, appraise_proof, clock, one_certificate,
 };
 use evidence::{json, proof::Envelope};
 use libfuzzer_sys::fuzz_target;
+use sealgate_fuzz::CountAsGood;
 
 /// A bundle with the proofs of its boot that are accepted.
 struct Recorded {
@@ -40,36 +40,6 @@ const RECORDED: [Recorded; 2] = [
     },
 ];
 
-/// The recorded chain and report are not what is fuzzed here, and their signatures take a thousand times as long as the
-/// rest: they count as good. The proof's own signature does not.
-struct Quick;
-
-impl Crypto for Quick {
-    fn rsa_pss_sha384(&self, _: &[u8], _: &[u8], _: &[u8]) -> Result<(), BadSignature> {
-        Ok(())
-    }
-
-    fn rsa_pss_sha256(&self, _: &[u8], _: &[u8], _: &[u8]) -> Result<(), BadSignature> {
-        Ok(())
-    }
-
-    fn rsa_pkcs1_sha256(&self, _: &[u8], _: &[u8], _: &[u8]) -> Result<(), BadSignature> {
-        Ok(())
-    }
-
-    fn ecdsa_p384_sha384(&self, _: &[u8], _: &[u8], _: &[u8; 96]) -> Result<(), BadSignature> {
-        Ok(())
-    }
-
-    fn ecdsa_p256_sha256(&self, _: &[u8], _: &[u8], _: &[u8; 64]) -> Result<(), BadSignature> {
-        Ok(())
-    }
-
-    fn ed25519(&self, key: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> Result<(), BadSignature> {
-        Ring.ed25519(key, message, signature)
-    }
-}
-
 fuzz_target!(|bytes: &[u8]| {
     static ROOTS: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
     let roots = ROOTS.get_or_init(|| RECORDED.iter().filter_map(|set| one_certificate(set.root).ok()).collect());
@@ -87,14 +57,14 @@ fuzz_target!(|bytes: &[u8]| {
         };
         let question = ProofQuestion {
             envelope,
-            bundle: BundleQuestion { bundle: set.bundle, anchor: &anchor, nonce: None, crls: &[], releases: &[] },
+            bundle: BundleQuestion { bundle: set.bundle, anchor: &anchor, nonce: None, crls: &[], releases: Releases::default() },
             request,
             response,
             challenge: None,
             payment,
             tag_key: None,
         };
-        let verdict = appraise_proof(question, &Policy::strict(), at, &Quick);
+        let verdict = appraise_proof(question, &Policy::strict(), at, &CountAsGood::EveryButEd25519);
         let _ = verdict.to_json();
         if verdict.exit_code() != 0 {
             continue;

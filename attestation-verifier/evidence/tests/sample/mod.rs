@@ -12,6 +12,10 @@ use evidence::{
     payment::{Authorization, PaymentClaim},
     profile::{j, to_hex},
     proof::{Envelope, Execution, GatewayClaim, Opening, Proof, ProofBody, ServerClaim, proof_message},
+    release::{
+        Binary, LaunchDigest, PREDICTED, ParavisorRow, Registers, ReleaseManifest, ReleaseSignature, SignedRelease,
+        release_message,
+    },
     report_data::{Nonce, Purpose, core_register, report_data, report_data_without_nonce},
     request_hash, response_hash,
     settlement::{Outcome, Settlement, SignedSettlement, settlement_message},
@@ -338,5 +342,60 @@ fn bundle(key: &Ed25519KeyPair, core_bytes: &[u8], state_bytes: &[u8], nonces: &
             bytes: state_bytes.to_vec(),
             signature: sign(key, &state_message(&core, state_bytes)),
         }],
+        release: Some(release()),
+        provenance: Some(b"dsse".to_vec()),
     }
+}
+
+/// Secret keys of the second and third test of RFC 8032 section 7.1: two people.
+const RELEASE_SECRETS: [&str; 2] = [
+    "4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb",
+    "c5aa8df43f9f837bedb7442f31dcb7b166d38535076f094b85ce3a2e0b4458f7",
+];
+
+fn release() -> SignedRelease {
+    let pairs =
+        RELEASE_SECRETS.map(|secret| Ed25519KeyPair::from_seed_unchecked(&hex::decode(secret).unwrap()).unwrap());
+    let public = |pair: &Ed25519KeyPair| Ed25519Public::new(pair.public_key().as_ref().try_into().unwrap()).unwrap();
+    let digest = |byte, vcpus| LaunchDigest {
+        measurement: [byte; 48],
+        platform: "qemu".to_owned(),
+        vcpus,
+        vcpu_type: Some("EPYC-Milan".to_owned()),
+        guest_features: Some(1),
+    };
+    let manifest = ReleaseManifest {
+        name: "1.0.0".to_owned(),
+        git_commit: [0x91; 20],
+        source_hash: [0x50; 32],
+        created: UnixSeconds(1_795_219_200),
+        binaries: ["attestation-verifier", "bridge", "enclave", "measured-boot"]
+            .into_iter()
+            .zip([0xa7, 0xb7, 0xc0, 0x3b])
+            .map(|(program, byte)| Binary { program: program.to_owned(), sha256: [byte; 32] })
+            .collect(),
+        launch_digests: vec![digest(0x1d, 1), digest(0x2d, 2)],
+        svsm_digests: vec![LaunchDigest { vcpu_type: None, guest_features: None, ..digest(0x5d, 1) }],
+        paravisors: vec![ParavisorRow {
+            id_key_digest: [0x1d; 48],
+            family_id: [0xfa; 16],
+            image_id: [0x1a; 16],
+            min_guest_svn: 12,
+        }],
+        registers: vec![Registers {
+            name: "azure".to_owned(),
+            boot: "paravisor",
+            values: PREDICTED.map(|pcr| [pcr; 32]),
+            grub: Some([[8; 32], [9; 32]]),
+        }],
+        policy: Some([0x90; 32]),
+        script: [0x5c; 32],
+        provenance: vec![[0xd5; 32]],
+        release_keys: pairs.iter().map(public).collect(),
+    };
+    let bytes = manifest.to_bytes().unwrap();
+    let sign = |pair| ReleaseSignature { key: public(pair), value: sign(pair, &release_message(&bytes)) };
+    let mut signatures: Vec<_> = pairs.iter().map(sign).collect();
+    signatures.sort_by_key(|signature| *signature.key.as_bytes());
+    SignedRelease { signatures, bytes }
 }

@@ -225,6 +225,8 @@ impl Boot {
             event_log: None,
             hcl: None,
             svsm_manifest: None,
+            release: None,
+            provenance: None,
             core: core_bytes,
             states: vec![state_0, state_1],
         };

@@ -3,23 +3,16 @@
 use attestation_verifier::PublicArea;
 use sha2::{Digest as _, Sha256};
 use tss_esapi::{
-    Error,
-    attributes::ObjectAttributesBuilder,
     handles::{KeyHandle, PersistentTpmHandle, TpmHandle},
-    interface_types::{
-        algorithm::{HashingAlgorithm, PublicAlgorithm},
-        ecc::EccCurve,
-        resource_handles::Hierarchy,
-        session_handles::AuthSession,
-    },
-    structures::{
-        Attest, AttestInfo, Data, EccPoint, EccScheme, HashScheme, PcrSelectionList, Public, PublicBuilder,
-        PublicEccParametersBuilder, Signature, SignatureScheme,
-    },
+    interface_types::{resource_handles::Hierarchy, session_handles::AuthSession},
+    structures::{Attest, AttestInfo, Data, PcrSelectionList, Public, Signature, SignatureScheme},
     traits::Marshall,
 };
 
-use super::linux::{ATTEMPTS, Tpm, failed, selection};
+use super::{
+    linux::{ATTEMPTS, Tpm, failed, selection},
+    template,
+};
 use crate::{AkChoice, AttestationKey, TpmError, TpmQuote};
 
 /// An attestation key that is loaded.
@@ -126,7 +119,7 @@ impl Tpm {
     /// changed. It never leaves the TPM and is not kept in it.
     fn make_key(&mut self) -> Result<KeyHandle, TpmError> {
         let session = self.primary()?.session;
-        let template = attestation_template().map_err(failed("build the attestation key's template"))?;
+        let template = template::attestation().map_err(failed("build the attestation key's template"))?;
         self.context
             .execute_with_session(Some(session), |context| {
                 context.create_primary(Hierarchy::Endorsement, template, None, None, None, None)
@@ -192,36 +185,13 @@ fn public_area(public: &Public) -> Result<PublicArea, TpmError> {
     PublicArea::parse(&bytes).map_err(|error| TpmError::Failed { doing, why: error.to_string() })
 }
 
-/// ECC P-256, ECDSA with SHA-256, restricted, signing only, empty password. Changing one bit of it changes the key.
-fn attestation_template() -> Result<Public, Error> {
-    let attributes = ObjectAttributesBuilder::new()
-        .with_fixed_tpm(true)
-        .with_fixed_parent(true)
-        .with_sensitive_data_origin(true)
-        .with_user_with_auth(true)
-        .with_no_da(true)
-        .with_restricted(true)
-        .with_sign_encrypt(true)
-        .build()?;
-    let parameters = PublicEccParametersBuilder::new_unrestricted_signing_key(
-        EccScheme::EcDsa(HashScheme::new(HashingAlgorithm::Sha256)),
-        EccCurve::NistP256,
-    )
-    .with_restricted(true)
-    .build()?;
-    PublicBuilder::new()
-        .with_public_algorithm(PublicAlgorithm::Ecc)
-        .with_name_hashing_algorithm(HashingAlgorithm::Sha256)
-        .with_object_attributes(attributes)
-        .with_ecc_parameters(parameters)
-        .with_ecc_unique_identifier(EccPoint::default())
-        .build()
-}
-
 #[cfg(test)]
 mod tests {
     use sealgate_tests::Swtpm;
-    use tss_esapi::interface_types::{dynamic_handles::Persistent, resource_handles::Provision};
+    use tss_esapi::{
+        Error,
+        interface_types::{dynamic_handles::Persistent, resource_handles::Provision},
+    };
 
     use super::*;
 
@@ -231,7 +201,7 @@ mod tests {
         let mut tpm = Tpm::open(&tpm.tcti()).expect("open");
         let at = Persistent::Persistent(PersistentTpmHandle::new(AkChoice::AZURE).expect("a handle"));
         let keep = |tpm: &mut Tpm, hierarchy| {
-            let template = attestation_template().expect("template");
+            let template = template::attestation().expect("template");
             let kept = tpm.context.execute_with_session(Some(AuthSession::Password), |context| {
                 let made = context.create_primary(hierarchy, template, None, None, None, None)?.key_handle;
                 let kept = context.evict_control(Provision::Owner, made.into(), at)?;

@@ -5,26 +5,18 @@ use std::{fs, io, str::FromStr};
 use sha2::{Digest as _, Sha256};
 use tss_esapi::{
     Context, Error, TctiNameConf,
-    attributes::{ObjectAttributesBuilder, SessionAttributesBuilder},
+    attributes::SessionAttributesBuilder,
     constants::{
         CapabilityType, PropertyTag, SessionType,
         response_code::{Tss2ResponseCode, Tss2ResponseCodeKind},
     },
     handles::{KeyHandle, ObjectHandle, PcrHandle, SessionHandle},
-    interface_types::{
-        algorithm::{HashingAlgorithm, PublicAlgorithm},
-        ecc::EccCurve,
-        resource_handles::Hierarchy,
-        session_handles::AuthSession,
-    },
-    structures::{
-        CapabilityData, Digest, DigestValues, EccPoint, PcrSelectionList, PcrSlot, Public, PublicBuilder,
-        PublicEccParametersBuilder, SymmetricDefinition, SymmetricDefinitionObject,
-    },
+    interface_types::{algorithm::HashingAlgorithm, resource_handles::Hierarchy, session_handles::AuthSession},
+    structures::{CapabilityData, Digest, DigestValues, PcrSelectionList, PcrSlot, Public, SymmetricDefinition},
     traits::Marshall,
 };
 
-use super::attestation::LoadedKey;
+use super::{attestation::LoadedKey, template};
 use crate::{PcrSet, PcrValues, Secret, TpmError, TpmProperties};
 
 /// How often an answer "registers changed meanwhile" is tried again.
@@ -191,7 +183,7 @@ impl Tpm {
         if let Some(primary) = &self.primary {
             return Ok(primary.clone());
         }
-        let template = storage_template().map_err(failed("build the storage key's template"))?;
+        let template = template::storage().map_err(failed("build the storage key's template"))?;
         let created = self
             .context
             .execute_with_session(Some(AuthSession::Password), |context| {
@@ -249,32 +241,6 @@ impl Tpm {
             .map_err(failed("set what a session protects"))?;
         Ok(session)
     }
-}
-
-/// TCG's template for an ECC P-256 storage root key (TPM 2.0 provisioning guidance), so every run derives the same one
-/// until the TPM is cleared.
-fn storage_template() -> Result<Public, Error> {
-    let attributes = ObjectAttributesBuilder::new()
-        .with_fixed_tpm(true)
-        .with_fixed_parent(true)
-        .with_sensitive_data_origin(true)
-        .with_user_with_auth(true)
-        .with_no_da(true)
-        .with_restricted(true)
-        .with_decrypt(true)
-        .build()?;
-    let parameters = PublicEccParametersBuilder::new_restricted_decryption_key(
-        SymmetricDefinitionObject::AES_128_CFB,
-        EccCurve::NistP256,
-    )
-    .build()?;
-    PublicBuilder::new()
-        .with_public_algorithm(PublicAlgorithm::Ecc)
-        .with_name_hashing_algorithm(HashingAlgorithm::Sha256)
-        .with_object_attributes(attributes)
-        .with_ecc_parameters(parameters)
-        .with_ecc_unique_identifier(EccPoint::default())
-        .build()
 }
 
 /// TPM 2.0 part 1, 16: nameAlg ‖ H(public area).

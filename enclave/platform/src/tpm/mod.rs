@@ -12,6 +12,8 @@ mod nv;
 mod quoter;
 #[cfg(target_os = "linux")]
 mod sealing;
+#[cfg(target_os = "linux")]
+mod template;
 
 #[cfg(not(target_os = "linux"))]
 pub use elsewhere::Tpm;

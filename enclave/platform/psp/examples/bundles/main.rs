@@ -186,6 +186,8 @@ impl Boot {
             event_log: None,
             hcl: None,
             svsm_manifest: None,
+            release: None,
+            provenance: None,
             states: vec![
                 CarriedState { signature: sign(&self.key, &state_message(&core, &first))?, bytes: first },
                 CarriedState { signature: sign(signs, &state_message(&core, &second))?, bytes: second },

@@ -450,6 +450,8 @@ impl Case {
             event_log: None,
             hcl: is_azure.then(|| hcl_blob(&boot_report, claims.as_bytes(), self.hash, self.capabilities)),
             svsm_manifest: (self.boot == "svsm").then_some(manifest),
+            release: None,
+            provenance: None,
             states: vec![CarriedState { signature: sign(&boot.key, &state_message(&core, &first))?, bytes: first }],
             core: core_bytes,
         };
