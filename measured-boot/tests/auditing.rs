@@ -11,7 +11,8 @@ fn the_commands_of_the_page_are_there_with_their_options() {
     for rest in page.split("measured-boot ").skip(1) {
         let line = rest.split(['\n', '`']).next().unwrap();
         let words: Vec<&str> = line.split_whitespace().collect();
-        let names = words.iter().take_while(|word| word.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'));
+        let plain = |word: &&&str| !word.starts_with('-') && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
+        let names = words.iter().take_while(plain);
         let names: Vec<&str> = names.copied().collect();
         if names.is_empty() {
             continue;
