@@ -1,5 +1,5 @@
 //! What a machine measured while it booted: registers, the log that explains them, and the replay that decides whether
-//! the log may be believed. Bytes in, values out: no files, no clock, no device.
+//! the log may be believed; what it will measure as [`launch`] digest. Bytes in, values out: no files, no clock, no device.
 //!
 //! ```
 //! use measured_boot::{Bank, Digest, PcrValue};

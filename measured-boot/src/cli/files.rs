@@ -17,8 +17,10 @@ pub(super) fn read(path: &Path, limit: usize) -> Result<Vec<u8>, Stop> {
     let fix = "give a readable file; the kernel's own event log is readable by root only";
     let fail = |error: io::Error| Stop::usage(path.display(), error, fix);
     let file = fs::File::open(path).map_err(fail)?;
-    let mut bytes = Vec::new();
     let limit = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+    let length = file.metadata().map_err(fail)?.len().min(limit);
+    // One more than there should be: the read that finds the end has room.
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0).saturating_add(1));
     io::Read::read_to_end(&mut io::Read::take(file, limit), &mut bytes).map_err(fail)?;
     Ok(bytes)
 }

@@ -178,16 +178,17 @@ impl LaunchDigest {
     }
 
     fn print(&self, digest: Digest, inputs: impl FnOnce() -> Value) -> String {
-        let text = match self.output_format {
-            Format::Hex => digest.to_string(),
-            Format::Base64 => STANDARD.encode(digest.as_bytes()),
-        };
-        if !self.json {
-            return text + "\n";
+        let base64 = || STANDARD.encode(digest.as_bytes());
+        if self.json {
+            let mut value = inputs();
+            value["launchDigest"] = digest.to_string().into();
+            value["launchDigestBase64"] = base64().into();
+            return format!("{value:#}\n");
         }
-        let mut value = inputs();
-        value["launchDigest"] = text.into();
-        format!("{value:#}\n")
+        match self.output_format {
+            Format::Hex => format!("{digest}\n"),
+            Format::Base64 => base64() + "\n",
+        }
     }
 
     fn guest_json(&self, guest: &Guest<'_>) -> Value {
