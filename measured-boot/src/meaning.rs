@@ -136,7 +136,8 @@ fn structure(kind: EventType, data: &[u8]) -> Option<String> {
 
 /// UEFI_IMAGE_LOAD_EVENT.
 fn image_load(data: &[u8]) -> Option<String> {
-    Some(image_path(data)?.to_string())
+    // Shim gives none for what a boot loader has it check.
+    (data == [0; 32]).then(|| "without a path".to_owned()).or_else(|| Some(image_path(data)?.to_string()))
 }
 
 fn image_path(data: &[u8]) -> Option<DevicePath> {
