@@ -137,7 +137,8 @@ fn structure(kind: EventType, data: &[u8]) -> Option<String> {
 /// UEFI_IMAGE_LOAD_EVENT.
 fn image_load(data: &[u8]) -> Option<String> {
     // Shim gives none for what a boot loader has it check.
-    (data == [0; 32]).then(|| "without a path".to_owned()).or_else(|| Some(image_path(data)?.to_string()))
+    let without = data.len() == 32 && data.get(24..) == Some(&[0; 8]);
+    if without { Some("without a path".to_owned()) } else { Some(image_path(data)?.to_string()) }
 }
 
 fn image_path(data: &[u8]) -> Option<DevicePath> {

@@ -5,7 +5,9 @@
 mod image;
 
 use image::{CERTIFICATES, HEADERS, OPTIONAL, PE, TABLE, kernel, pe, uki};
-use measured_boot::{Bank, MAX_SECTION_ZEROS, MAX_SECTIONS, Pe, PeProblem, Phase, PredictedRegister, Uki, UkiBoot, UkiError};
+use measured_boot::{
+    Bank, MAX_SECTION_ZEROS, MAX_SECTIONS, Pe, PeProblem, Phase, PredictedRegister, Uki, UkiBoot, UkiError,
+};
 use proptest::prelude::*;
 use sha2::{Digest as _, Sha256};
 
@@ -41,7 +43,8 @@ fn the_hash_leaves_out_checksum_signature_and_where_that_is() {
         let mut other = plain.clone();
         other[offset] ^= 1;
         let Ok(other) = Pe::parse(&other) else { continue };
-        let left_out = [OPTIONAL + 64..OPTIONAL + 68, CERTIFICATES..CERTIFICATES + 8].iter().any(|range| range.contains(&offset));
+        let left_out =
+            [OPTIONAL + 64..OPTIONAL + 68, CERTIFICATES..CERTIFICATES + 8].iter().any(|range| range.contains(&offset));
         assert_eq!(other.authenticode(Bank::Sha256) == hash(&plain), left_out, "{offset:#x}");
     }
     let longer = [&plain[..], b"symbols"].concat();
@@ -131,7 +134,10 @@ fn a_section_longer_in_memory_than_in_the_file_is_measured_with_its_zeros() {
 fn an_image_is_of_a_stub_and_has_a_kernel_once() {
     let problem = |file: &[u8]| Uki::parse(file).unwrap_err();
     assert_eq!(problem(&pe(&[(".linux", b"k")])), UkiError::NoStub);
-    assert_eq!(problem(&pe(&[(".linux", b"k"), (".sdmagic", b"#### LoaderInfo: systemd-boot 252 ####")])), UkiError::NoStub);
+    assert_eq!(
+        problem(&pe(&[(".linux", b"k"), (".sdmagic", b"#### LoaderInfo: systemd-boot 252 ####")])),
+        UkiError::NoStub
+    );
     assert!(matches!(problem(&uki("252", &[(".initrd", b"i")])), UkiError::NoKernel { .. }));
     assert!(matches!(problem(&uki("252", &[(".linux", b"k"), (".linux", b"l")])), UkiError::Twice { .. }));
     assert!(matches!(problem(&uki("252", &[(".linux", b"")])), UkiError::NoKernel { .. }), "an empty section is none");
@@ -142,7 +148,8 @@ fn an_image_is_of_a_stub_and_has_a_kernel_once() {
 #[test]
 fn sections_are_measured_in_the_stubs_order_and_only_those_it_knows() {
     let all = [
-        ".sbat", ".uname", ".pcrpkey", ".dtb", ".splash", ".ucode", ".initrd", ".cmdline", ".osrel", ".linux", ".pcrsig",
+        ".sbat", ".uname", ".pcrpkey", ".dtb", ".splash", ".ucode", ".initrd", ".cmdline", ".osrel", ".linux",
+        ".pcrsig",
     ];
     let sections: Vec<(&str, &[u8])> = all.iter().map(|name| (*name, name.as_bytes())).collect();
     let measured = |version: &str| {

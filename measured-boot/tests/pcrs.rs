@@ -63,7 +63,11 @@ fn pcr_11_is_what_systemd_measure_calculates_at_every_phase_and_in_every_bank() 
         (".pcrpkey", b"-----BEGIN PUBLIC KEY-----\n"),
     ];
     // Whatever order the file has them in.
-    let image = file(folder.path(), "uki.efi", &uki("252.39-1", &[sections[4], sections[3], sections[2], sections[1], sections[0]]));
+    let image = file(
+        folder.path(),
+        "uki.efi",
+        &uki("252.39-1", &[sections[4], sections[3], sections[2], sections[1], sections[0]]),
+    );
     let mut measure = Command::new("/usr/lib/systemd/systemd-measure");
     measure.args(["calculate", "--json=short", "--bank=sha256", "--bank=sha384"]);
     for (name, content) in sections {
@@ -99,7 +103,8 @@ fn machines_that_booted_hold_what_was_predicted() {
         for (number, value) in values {
             assert_eq!(found["sha256"][number], *value, "{boot} PCR {number}");
         }
-        let (log, prediction) = (boots().join(format!("{boot}.log.bin")), boots().join(format!("{boot}.predicted.json")));
+        let (log, prediction) =
+            (boots().join(format!("{boot}.log.bin")), boots().join(format!("{boot}.predicted.json")));
         if boot == "grub" {
             assert!(!log.exists(), "a kernel that is not started as an EFI program gets no log");
             continue;
@@ -126,9 +131,12 @@ fn explained(log: &Path, pcrs: &Path) -> Vec<Value> {
 
 #[test]
 fn every_event_of_our_own_logs_has_a_meaning() {
-    let said = |boot: &str| explained(&boots().join(format!("{boot}.log.bin")), &boots().join(format!("{boot}.pcrs.json")));
+    let said =
+        |boot: &str| explained(&boots().join(format!("{boot}.log.bin")), &boots().join(format!("{boot}.pcrs.json")));
     let has = |events: &[Value], pcr: u64, field: &str, words: &str| {
-        let found = events.iter().any(|event| event["pcr"] == pcr && event[field].as_str().is_some_and(|text| text.contains(words)));
+        let found = events
+            .iter()
+            .any(|event| event["pcr"] == pcr && event[field].as_str().is_some_and(|text| text.contains(words)));
         assert!(found, "no event of PCR {pcr} says {words} as {field}");
     };
     let events = said("secure");
@@ -208,7 +216,20 @@ fn secure_boot_is_predicted_from_its_variables_and_not_guessed() {
     let db = file(folder.path(), "db.esl", &list(&certificate));
     let other = file(folder.path(), "other.esl", &list(&[&[0x30, 0x82, 0, 60][..], &[6; 60]].concat()));
     let said = |image: &PathBuf, db: &PathBuf| {
-        json(&run(&[&"pcrs", &"--json", &"--uki", image, &"--secure-boot", &"on", &"--pk", db, &"--kek", db, &"--db", db]))
+        json(&run(&[
+            &"pcrs",
+            &"--json",
+            &"--uki",
+            image,
+            &"--secure-boot",
+            &"on",
+            &"--pk",
+            db,
+            &"--kek",
+            db,
+            &"--db",
+            db,
+        ]))
     };
     let predicted = said(&signed, &db);
     let events = predicted["events"]["7"].as_array().unwrap();

@@ -16,6 +16,9 @@ const MAX_COMMANDS_BYTES: usize = 1 << 20;
 /// Most files that GRUB is said to read.
 const MAX_FILES: usize = 1024;
 
+/// Where it is, and what is in it.
+type NamedFile = (PathBuf, Vec<u8>);
+
 /// Arguments of `pcrs`.
 #[derive(Args)]
 pub(super) struct Pcrs {
@@ -151,16 +154,16 @@ impl Pcrs {
         }
     }
 
-    fn variables(&self) -> Result<[Option<(PathBuf, Vec<u8>)>; 4], Stop> {
+    fn variables(&self) -> Result<[Option<NamedFile>; 4], Stop> {
         let read_one = |path: &Option<PathBuf>| {
             path.as_ref().map(|path| Ok((path.clone(), read(path, MAX_DATABASE_BYTES)?))).transpose()
         };
         Ok([read_one(&self.pk)?, read_one(&self.kek)?, read_one(&self.db)?, read_one(&self.dbx)?])
     }
 
-    fn secure_boot<'a>(&self, variables: &'a [Option<(PathBuf, Vec<u8>)>; 4]) -> Result<Option<SecureBoot<'a>>, Stop> {
+    fn secure_boot<'a>(&self, variables: &'a [Option<NamedFile>; 4]) -> Result<Option<SecureBoot<'a>>, Stop> {
         let Some(state) = self.secure_boot else { return Ok(None) };
-        let parse = |variable: &'a Option<(PathBuf, Vec<u8>)>| {
+        let parse = |variable: &'a Option<NamedFile>| {
             let Some((path, bytes)) = variable else { return Ok(None) };
             let lists = SignatureLists::parse_file(bytes);
             lists.map(Some).map_err(|error| Stop::malformed(path, &error, error.fix()))
