@@ -316,6 +316,9 @@ fn a_file_of_ten_gigabytes_is_refused_without_being_read() {
     }
     file.as_file().set_len((16 << 20) + 1).unwrap();
     refused_firmware(&file, &[], &["offset 0x1000000"]);
+    let largest = firmware(|bytes| *bytes = [vec![0; (16 << 20) - bytes.len()], bytes.clone()].concat());
+    let flags = ["--ovmf", largest.path().to_str().unwrap(), "--vcpus", "1", "--vmm-type", "gce"];
+    assert!(launch_digest(&flags, &vectors()).status.success());
     file.as_file().set_len(1 << 32).unwrap();
     refused(&simplest_with(&["--kernel", path]), 2, &["offset 0xffffffff"]);
 }

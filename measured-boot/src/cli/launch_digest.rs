@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum, builder::PossibleValuesParser};
 use measured_boot::launch::{
     Ec2Rdx, Guest, GuestFeatures, Image, LaunchDigest as Digest, Machine, SaveArea, VcpuCount, VcpuSignature, VcpuType,
 };
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{
     Stop,
@@ -37,7 +37,7 @@ pub(super) struct LaunchDigest {
     /// Digest of the firmware alone, from --mode snp:ovmf-hash: then only the firmware's last pages need to be genuine.
     #[arg(long, value_name = "HEX", value_parser = digest)]
     snp_ovmf_hash: Option<Digest>,
-    /// SEV_FEATURES of the guest: 0x1, or 0x21 where the kernel of the host is 6.11 or later (debug swap).
+    /// SEV_FEATURES of the guest: 0x1, or 0x21 where the host sets debug swap.
     #[arg(long, value_name = "BITS", default_value = "0x1", value_parser = features)]
     guest_features: GuestFeatures,
     /// Write the registers of each vCPU as measured to vmsa0.bin, vmsa1.bin, … here.
@@ -121,7 +121,8 @@ impl LaunchDigest {
         let firmware = self.files.parse_ovmf(&ovmf)?;
         if self.mode == Mode::SnpOvmfHash {
             let digest = Guest::firmware_digest(&firmware);
-            return Ok(self.print(digest, || json!({ "mode": "snp:ovmf-hash", "firmware": firmware_json(&firmware) })));
+            let inputs = [("mode", "snp:ovmf-hash".into()), ("firmware", firmware_json(&firmware))];
+            return Ok(self.print(digest, || members(inputs)));
         }
         let vcpus = self.vcpus.ok_or_else(|| Stop::arguments("--vcpus is missing", "give the number of vCPUs"))?;
         let vcpus = VcpuCount::new(vcpus)
@@ -139,7 +140,7 @@ impl LaunchDigest {
             let (first, other) = guest.save_areas().map_err(|error| self.files.stop(&error))?;
             dump(&first, &other, vcpus)?;
         }
-        Ok(self.print(digest, || self.guest_json(&guest)))
+        Ok(self.print(digest, || self.guest_members(&guest)))
     }
 
     fn machine<'a>(&self, svsm: Option<&'a [u8]>) -> Result<Machine<'a>, Stop> {
@@ -177,13 +178,13 @@ impl LaunchDigest {
         self.guest_features
     }
 
-    fn print(&self, digest: Digest, inputs: impl FnOnce() -> Value) -> String {
+    fn print(&self, digest: Digest, inputs: impl FnOnce() -> Map<String, Value>) -> String {
         let base64 = || STANDARD.encode(digest.as_bytes());
         if self.json {
-            let mut value = inputs();
-            value["launchDigest"] = digest.to_string().into();
-            value["launchDigestBase64"] = base64().into();
-            return format!("{value:#}\n");
+            let mut members = inputs();
+            members.insert("launchDigest".to_owned(), digest.to_string().into());
+            members.insert("launchDigestBase64".to_owned(), base64().into());
+            return format!("{:#}\n", Value::Object(members));
         }
         match self.output_format {
             Format::Hex => format!("{digest}\n"),
@@ -191,31 +192,38 @@ impl LaunchDigest {
         }
     }
 
-    fn guest_json(&self, guest: &Guest<'_>) -> Value {
-        let mut value = json!({
-            "mode": if self.mode == Mode::SnpSvsm { "snp:svsm" } else { "snp" },
-            "vmmType": guest.machine.name(),
-            "vcpus": guest.vcpus.number(),
-            "guestFeatures": { "bits": guest.features.to_string(), "names": guest.features.names() },
-            "firmware": firmware_json(&guest.firmware),
-            "kernelHashes": guest.kernel.map(|hashes| json!({
+    fn guest_members(&self, guest: &Guest<'_>) -> Map<String, Value> {
+        let kernel = guest.kernel.map(|hashes| {
+            json!({
                 "kernel": hex::encode(hashes.kernel),
                 "initrd": hex::encode(hashes.initrd),
                 "commandLine": hex::encode(hashes.command_line),
-            })),
+            })
         });
-        match &guest.machine {
-            Machine::Qemu { vcpu } => value["vcpuSignature"] = vcpu.to_string().into(),
-            Machine::Ec2 { rdx } => value["ec2Rdx"] = format!("{:#x}", rdx.number()).into(),
-            Machine::Gce => {}
-            Machine::Svsm { vcpu, image, vars_bytes } => {
-                value["vcpuSignature"] = vcpu.to_string().into();
-                value["svsm"] = firmware_json(image);
-                value["varsBytes"] = (*vars_bytes).into();
-            }
-        }
-        value
+        let mut all = members([
+            ("mode", if self.mode == Mode::SnpSvsm { "snp:svsm" } else { "snp" }.into()),
+            ("vmmType", guest.machine.name().into()),
+            ("vcpus", guest.vcpus.number().into()),
+            ("guestFeatures", json!({ "bits": guest.features.to_string(), "names": guest.features.names() })),
+            ("firmware", firmware_json(&guest.firmware)),
+            ("kernelHashes", kernel.into()),
+        ]);
+        all.extend(match &guest.machine {
+            Machine::Qemu { vcpu } => members([("vcpuSignature", vcpu.to_string().into())]),
+            Machine::Ec2 { rdx } => members([("ec2Rdx", format!("{:#x}", rdx.number()).into())]),
+            Machine::Gce => Map::new(),
+            Machine::Svsm { vcpu, image, vars_bytes } => members([
+                ("vcpuSignature", vcpu.to_string().into()),
+                ("svsm", firmware_json(image)),
+                ("varsBytes", (*vars_bytes).into()),
+            ]),
+        });
+        all
     }
+}
+
+fn members<const N: usize>(members: [(&str, Value); N]) -> Map<String, Value> {
+    members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 impl Vcpu {

@@ -198,7 +198,7 @@ pub struct GuestFeatures(u64);
 pub struct GuestFeaturesError(pub u64);
 
 impl GuestFeatures {
-    /// SNP and nothing else: what kernels before 6.11 start guests with.
+    /// SNP and nothing else.
     pub const SNP_ACTIVE: Self = Self(1);
 
     /// These bits.
