@@ -4,6 +4,8 @@
 
 #[path = "common/der.rs"]
 mod der;
+#[path = "common/silicon.rs"]
+mod silicon;
 
 use attestation_verifier::{
     AwsLc, Certificate, CertificateError, Chain, ChainError, Product, ReportError, Ring, RustCrypto, SignedReport,
@@ -13,6 +15,7 @@ use der::Node;
 use p384::ecdsa::SigningKey;
 use rand_core::OsRng;
 use rsa::{RsaPrivateKey, pkcs8::EncodePublicKey};
+use silicon::rsa_key;
 use software_psp::{Authority, ChipId, Intermediate, ReportRequest, Tcb, VekKind, VekRequest};
 use time::macros::datetime;
 
@@ -37,13 +40,9 @@ struct World {
 impl World {
     fn new() -> Self {
         let product = software_psp::Product::Milan;
-        let [ark, ask] = std::thread::scope(|scope| {
-            let make = || RsaPrivateKey::new(&mut OsRng, 4096).unwrap();
-            [scope.spawn(make), scope.spawn(make)].map(|key| key.join().unwrap())
-        });
         let born = datetime!(2026-01-01 0:00 UTC);
-        let authority = Authority::from_keys(product, ark, ask, born, &mut OsRng).unwrap();
-        let authority = authority.with_asvk(born, &mut OsRng).unwrap();
+        let authority = Authority::from_keys(product, rsa_key("ark"), rsa_key("ask"), born, &mut OsRng).unwrap();
+        let authority = authority.with_asvk_key(rsa_key("asvk"), born, &mut OsRng).unwrap();
         let request = VekRequest {
             kind: VekKind::Vcek,
             tcb: Tcb::recent(product),
@@ -129,7 +128,9 @@ fn each_rule_of_the_profile_refuses_what_breaks_it() {
     let world = World::new();
     let (ark, ask, vcek) = (world.authority.ark(), world.ask(), world.vcek.der());
     let honest = judge(ark, ask, vcek).unwrap();
-    assert!(judge(ark, world.asvk(), world.vlek.der()).is_ok());
+    assert_eq!((honest.hwid(), honest.csp_id()), (Some(&[7; 64][..]), None));
+    let provided = judge(ark, world.asvk(), world.vlek.der()).unwrap();
+    assert_eq!((provided.hwid(), provided.csp_id()), (None, Some("CN=cc-test.example")));
     // Writing a certificate again changes nothing by itself.
     assert!(judge(ark, ask, &world.forge(Some(Intermediate::Ask), vcek, |_| {})).is_ok());
     endorsement_rules(&world);

@@ -14,8 +14,8 @@ mod silicon;
 use std::collections::BTreeSet;
 
 use attestation_verifier::{
-    About, AcceptedAdvisory, Bit, FirmwareVersion, OnAdvisory, Outcome, Policy, Product as Line, ReportData, Rule, Tcb,
-    VekKind as Kind, Verdict,
+    About, AcceptedAdvisory, AdvisoryStatus, Bit, EventPolicy, FirmwareVersion, OnAdvisory, Outcome, Policy,
+    Product as Line, ReportData, Rule, Tcb, VekKind as Kind, Verdict, VtpmKind,
 };
 use silicon::{PROVIDER, Silicon};
 use software_psp::{Body, Product, VekKind};
@@ -522,19 +522,20 @@ fn what_a_report_of_an_older_version_cannot_show_fails_where_it_is_required() {
     let milan = Silicon::new(Product::Milan);
     let (product, version, kind) = MILAN_2;
     assert_eq!((product, version), (milan.product, 2));
-    for (rule, row) in [
-        ((|p| p.platform.alias_check = Rule::Check(Bit::Require)) as fn(&mut Policy), "platform"),
-        (|p| p.platform.iommu_write_safe = Rule::Check(Bit::Require), "platform"),
-        (|p| p.platform.tio = Rule::Check(Bit::Require), "platform"),
-        (|p| p.guest.page_swap_off = Rule::Check(Bit::Require), "guest-policy"),
-        (|p| p.firmware.milan.launch_mitigations = Rule::Check(1), "launch-mitigations"),
-        (|p| p.firmware.milan.current_mitigations = Rule::Check(1), "current-mitigations"),
+    for (rule, row, says) in [
+        ((|p| p.platform.alias_check = Rule::Check(Bit::Require)) as fn(&mut Policy), "platform", "version 2"),
+        (|p| p.platform.iommu_write_safe = Rule::Check(Bit::Require), "platform", "bit 6 is not set"),
+        (|p| p.platform.tio = Rule::Check(Bit::Require), "platform", "trusted I/O is off"),
+        (|p| p.guest.page_swap_off = Rule::Check(Bit::Require), "guest-policy", "PAGE_SWAP_DISABLE is not required"),
+        (|p| p.firmware.milan.launch_mitigations = Rule::Check(1), "launch-mitigations", "version 2"),
+        (|p| p.firmware.milan.current_mitigations = Rule::Check(1), "current-mitigations", "version 2"),
     ] {
         let mut policy = Policy::strict();
         rule(&mut policy);
         let verdict = milan.judge(kind, &milan.body(version), &policy);
         assert_eq!((verdict.exit_code(), failing(&verdict)), (5, vec![row]));
-        assert!(verdict.check(row).unwrap().detail.contains("version 2") || row == "platform" || row == "guest-policy");
+        let detail = &verdict.check(row).unwrap().detail;
+        assert!(detail.contains(says), "{detail}");
     }
 }
 
@@ -567,4 +568,88 @@ fn what_is_unchecked_stands_in_the_verdict_with_its_reason() {
     let strict = policy.fields().into_iter().filter(|field| field.rule.is_err()).count();
     let of_others = 14 + 7 + 1;
     assert_eq!(unchecked.len(), strict - of_others);
+}
+
+#[test]
+fn an_accepted_advisory_lets_that_attack_pass_and_no_other() {
+    let milan = Silicon::new(Product::Milan);
+    // The memory alias check was not made.
+    let mut body = milan.body(3);
+    platform(&mut body, 0x05);
+    let judge = |advisories, accepted: &[&str]| {
+        let accept = |id: &&str| AcceptedAdvisory { id: (*id).into(), reason: format!("{id} is known") };
+        let accepted_advisories = accepted.iter().map(accept).collect();
+        milan.judge(VekKind::Vcek, &body, &Policy { advisories, accepted_advisories, ..Policy::strict() })
+    };
+    let row = |verdict: &Verdict| {
+        let row = verdict.check("advisories").unwrap();
+        (row.outcome, row.detail.clone())
+    };
+    let told = judge(OnAdvisory::Report, &[]);
+    let open = told.advisories.iter().filter(|attack| attack.status != AdvisoryStatus::Physical);
+    let open: Vec<&str> = open.map(|attack| attack.id).collect();
+    assert!(open.contains(&"milan-seed") && open.contains(&"badram") && open.contains(&"rmpocalypse"), "{open:?}");
+    let (outcome, detail) = row(&told);
+    assert_eq!((told.word(), outcome), ("accepted (test root)", Outcome::NotChecked));
+    let (applies, unknown) = detail.split_once("; cannot be excluded: ").unwrap();
+    assert!(
+        applies.starts_with("applies: ") && applies.contains("badram") && applies.contains("milan-seed"),
+        "{detail}"
+    );
+    assert!(
+        unknown.contains("rmpocalypse") && !detail.contains("accepted") && !detail.contains("interposer"),
+        "{detail}"
+    );
+
+    // A report without CPUID may be of any line of Milan, and of no other.
+    let version_2 = milan.judge(VekKind::Vcek, &milan.body(2), &Policy::strict());
+    let seed = version_2.advisories.iter().find(|attack| attack.id == "milan-seed");
+    assert_eq!(seed.map(|attack| attack.status), Some(AdvisoryStatus::Applies));
+
+    let accepted = judge(OnAdvisory::Reject, &open);
+    let (outcome, detail) = row(&accepted);
+    assert_eq!((accepted.word(), outcome), ("accepted (test root)", Outcome::NotChecked));
+    assert!(detail.starts_with(&format!("accepted by the policy: {} (table of ", open.join(", "))), "{detail}");
+    for attack in accepted.advisories.iter().filter(|attack| open.contains(&attack.id)) {
+        assert_eq!(attack.accepted, Some(format!("{} is known", attack.id)));
+    }
+
+    let others: Vec<&str> = open.iter().copied().filter(|id| *id != "badram").collect();
+    let rejected = judge(OnAdvisory::Reject, &others);
+    let (outcome, detail) = row(&rejected);
+    assert_eq!((rejected.exit_code(), outcome), (5, Outcome::Fail));
+    assert!(detail.starts_with(&format!("applies: badram; accepted by the policy: {}", others.join(", "))), "{detail}");
+}
+
+#[test]
+fn what_a_report_alone_cannot_show_stays_open_and_rejects_where_it_decides_about_the_boot() {
+    let milan = Silicon::new(Product::Milan);
+    let judge = |policy| milan.judge(VekKind::Vcek, &milan.body(3), &policy);
+    let outcome = |verdict: &Verdict, row| verdict.check(row).map(|check| check.outcome);
+    let verdict = judge(Policy { vtpm: Rule::Check(vec![VtpmKind::Host]), ..Policy::strict() });
+    assert_eq!((verdict.exit_code(), outcome(&verdict, "vtpm-kind")), (0, Some(Outcome::NotChecked)));
+    let events = EventPolicy { secure_boot: Rule::Check(true), ..EventPolicy::unchecked("tried in a test") };
+    let verdict = judge(Policy { events, ..Policy::strict() });
+    assert_eq!((verdict.exit_code(), outcome(&verdict, "events")), (5, Some(Outcome::NotChecked)));
+    let verdict = judge(Policy::strict());
+    assert_eq!((outcome(&verdict, "vtpm-kind"), outcome(&verdict, "events")), (None, None));
+    // Nobody has said what REPORT_DATA should be.
+    let verdict = judge(Policy { report_data: Rule::Check(ReportData::Required), ..Policy::strict() });
+    assert_eq!((verdict.exit_code(), outcome(&verdict, "report-data")), (5, Some(Outcome::NotChecked)));
+}
+
+#[test]
+fn a_chip_that_is_not_listed_is_refused_and_a_masked_one_even_where_zeros_are_listed() {
+    for (silicon, length) in [(Silicon::new(Product::Milan), 64), (Silicon::new(Product::Turin), 8)] {
+        let judge = |chips: &[u8], change: fn(&mut Body)| {
+            let mut body = silicon.body(5);
+            change(&mut body);
+            let chips = chips.iter().map(|byte| vec![*byte; length]).collect();
+            let policy = Policy { chips: Rule::Check(chips), ..Policy::strict() };
+            silicon.judge(VekKind::Vcek, &body, &policy).check("chip").unwrap().outcome
+        };
+        assert_eq!(judge(&[0xC2, 0xC1], nothing), Outcome::Pass);
+        assert_eq!(judge(&[0xC2, 0xC3], nothing), Outcome::Fail);
+        assert_eq!(judge(&[0, 0xC1], |body| body.put(0x1A0, &[0; 64])), Outcome::Fail);
+    }
 }

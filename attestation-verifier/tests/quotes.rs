@@ -165,6 +165,9 @@ impl Forger {
     }
 }
 
+/// Of the TPM that the software processor plays.
+const FIRMWARE: u64 = 0x2016_0000_0000_0001;
+
 fn request() -> QuoteRequest {
     QuoteRequest::new([0x51; 32], [0x15; 32])
 }
@@ -176,6 +179,7 @@ fn a_quote_is_what_a_tpm_would_have_made_and_nothing_else() {
     let quote = forger.signed(&good).unwrap();
     assert_eq!((quote.extra_data(), quote.selection()), (&[0x51; 32][..], &[4, 7, 11, 12, 13, 14, 15][..]));
     assert_eq!((quote.clock().reset_count, quote.clock().safe), (7, true));
+    assert_eq!((quote.firmware_version(), quote.qualified_signer()), (FIRMWARE, &forger.key.qualified_name()[..]));
 
     let magic = QuoteRequest { magic: 0xFF54_4348, ..request() }.attest(&forger.key);
     assert_eq!(forger.signed(&magic).unwrap_err(), QuoteError::Attest(AttestError::Magic { found: 0xFF54_4348 }));
@@ -243,6 +247,15 @@ fn an_unsigned_quote_and_one_by_another_key_show_nothing() {
     for signature in others {
         assert!(forger.check(&attest, &signature).is_err());
     }
+    // A scheme that we take with a hash that we do not, and a scheme that nobody takes.
+    let of_form = |scheme: u8, hash: u8| match forger.check(&attest, &[0, scheme, 0, hash, 0, 1, 1]).unwrap_err() {
+        QuoteError::SignatureForm(error) => (error.field, error.offset),
+        other => panic!("{other}"),
+    };
+    for scheme in [0x14, 0x16, 0x18] {
+        assert_eq!(of_form(scheme, 0x04), ("hash", 2), "{scheme:#x} with SHA-1");
+    }
+    assert_eq!(of_form(0x1A, 0x0B), ("sigAlg", 0));
     // R = S = 0, the shape of a signature.
     let zero = [&[0, 0x18, 0, 0x0B, 0, 32][..], &[0; 32], &[0, 32], &[0; 32]].concat();
     assert!(matches!(forger.check(&attest, &zero), Err(QuoteError::Signature { .. })));
@@ -440,6 +453,15 @@ fn numbers_of_a_correctly_signed_quote_have_one_form() {
     for count in [0, 2, 17, 0xFF] {
         assert!(matches!(with(select - 3, count), Err(QuoteError::Attest(_))), "{count} selections");
     }
+    // Sixteen selections, the most that are read, are too many banks; one more is not looked at.
+    let selections = |count: u8| {
+        let one = [&[0, 0x0B, 3], &good[select + 1..select + 4]].concat().repeat(usize::from(count));
+        forger.signed(&[&good[..select - 6], &[0, 0, 0, count], &one, &good[select + 4..]].concat()).unwrap_err()
+    };
+    assert_eq!(selections(16), QuoteError::Attest(AttestError::Banks { found: vec![0x0B; 16] }));
+    assert!(
+        matches!(selections(17), QuoteError::Attest(AttestError::Marshal(error)) if error.field == "pcrSelect.count")
+    );
     // Selecting another register changes what has to be given.
     let mut other = good.clone();
     other[select + 1] ^= 0b1;
@@ -477,5 +499,28 @@ fn what_a_key_may_sign_is_in_its_attributes() {
         let mut other = area.clone();
         other[at] = byte;
         assert!(PublicArea::parse(&other).is_err(), "byte {at}");
+    }
+}
+
+#[test]
+fn every_refusal_of_a_quote_says_what_would_mend_it() {
+    let forger = Forger::p256();
+    let good = request().attest(&forger.key);
+    let signed = |request: QuoteRequest| forger.signed(&request.attest(&forger.key)).unwrap_err();
+    let quote = forger.signed(&good).unwrap();
+    let mut values = request().registers;
+    values[0].1[0] ^= 1;
+    for (error, words) in [
+        (forger.check(&good, &[0; 4]).unwrap_err(), "the TPMT_SIGNATURE that came with the quote"),
+        (forger.check(&good, &forger.key.sign(b"something else")).unwrap_err(), "the key that signed them"),
+        (forger.signed(&good[..40]).unwrap_err(), "ask for a quote by a TPM"),
+        (signed(QuoteRequest { magic: 0, ..request() }), "use a restricted key"),
+        (signed(QuoteRequest { kind: 0x8017, ..request() }), "what TPM2_Quote returned"),
+        (signed(QuoteRequest { bank: 4, ..request() }), "of the SHA-256 bank alone"),
+        (signed(QuoteRequest { registers: vec![], ..request() }), "of the SHA-256 bank alone"),
+        (quote.registers(&values[1..]).unwrap_err(), "exactly the registers that the quote selects"),
+        (quote.registers(&values).unwrap_err(), "quote again until nothing changed"),
+    ] {
+        assert!(error.fix().contains(words), "{error}: {}", error.fix());
     }
 }

@@ -12,7 +12,8 @@
 #[path = "common/silicon.rs"]
 mod silicon;
 
-use attestation_verifier::{Need, Outcome, Policy, StaleCrl, Verdict};
+use attestation_verifier::{Need, Outcome, Policy, StaleCrl, Verdict, clock};
+use evidence::UnixSeconds;
 use silicon::{NOW, Silicon};
 use software_psp::{Extension, Intermediate, Product, VekKind};
 use time::{Duration, OffsetDateTime};
@@ -20,6 +21,10 @@ use time::{Duration, OffsetDateTime};
 /// A list of a year that is current now.
 fn dates() -> (OffsetDateTime, OffsetDateTime) {
     (NOW - Duration::days(60), NOW + Duration::days(300))
+}
+
+fn text(time: OffsetDateTime) -> String {
+    clock::text(UnixSeconds(u64::try_from(time.unix_timestamp()).unwrap()))
 }
 
 fn said(verdict: &Verdict) -> (u8, Outcome, &str) {
@@ -136,6 +141,34 @@ fn of_several_lists_the_newest_counts_and_a_stale_one_beside_it_does_no_harm() {
         assert_eq!((exit, outcome), (0, Outcome::Pass));
         assert!(detail.contains("number 5"), "{detail}");
     }
+    // Equally new: the first one given.
+    let another = silicon.list(4, (dates().0, dates().1 + Duration::days(9)), &[]);
+    let verdict = judged(&silicon, &Policy::strict(), &[middle, another], NOW);
+    assert!(said(&verdict).2.ends_with(&format!("to {}", text(dates().1))), "{}", said(&verdict).2);
+}
+
+#[test]
+fn a_list_that_the_host_hands_along_may_revoke_and_cannot_make_anybody_reject() {
+    let silicon = Silicon::new(Product::Milan);
+    let judge = |policy: &Policy, list: &[u8]| {
+        silicon.judge_beside(VekKind::Vcek, &silicon.body(5), policy, &[], &[list.to_vec()], NOW)
+    };
+    let past = (NOW - Duration::days(400), NOW - Duration::days(30));
+    let mut damaged = silicon.list(4, dates(), &[]);
+    *damaged.last_mut().unwrap() ^= 1;
+    for useless in [silicon.list(4, past, &[]), damaged] {
+        let verdict = judge(&Policy::strict(), &useless);
+        assert_eq!(said(&verdict), (0, Outcome::NotChecked, "no list given (--crl)"));
+    }
+    let warn = Policy { stale_crl: StaleCrl::Warn, ..Policy::strict() };
+    let verdict = judge(&warn, &silicon.list(4, past, &[]));
+    let (exit, outcome, detail) = said(&verdict);
+    assert_eq!((exit, outcome), (0, Outcome::NotChecked));
+    assert!(detail.contains("past its nextUpdate"), "{detail}");
+    let verdict = judge(&Policy::strict(), &silicon.list(4, dates(), &[]));
+    assert_eq!((said(&verdict).0, said(&verdict).1), (0, Outcome::Pass));
+    let verdict = judge(&Policy::strict(), &silicon.list(4, past, &[Intermediate::Ask]));
+    assert_eq!((said(&verdict).0, said(&verdict).1), (4, Outcome::Fail));
 }
 
 #[test]

@@ -59,12 +59,15 @@ pub struct GrubBoot<'a> {
     pub start: Option<KernelStart<'a>>,
 }
 
-/// How GRUB starts a kernel, which its builds do in three ways.
+/// How GRUB starts a kernel, which its builds do in four ways.
 #[derive(Clone, Debug)]
 pub enum KernelStart<'a> {
     /// It jumps to the kernel's own entry, past all that measures: 2.06 and before without shim.
     Jump,
-    /// It loads the kernel itself and enters its EFI stub: distributions' builds that shim starts.
+    /// It has shim check the kernel, twice, and enters it by the handover protocol: Debian's 2.06 below shim with Secure
+    /// Boot.
+    Handover(KernelBoot<'a>),
+    /// It loads the kernel itself and enters its EFI stub: Ubuntu's 2.12 below shim without Secure Boot.
     Stub(KernelBoot<'a>),
     /// It has the firmware load the kernel: 2.12 without distributions' patches.
     Firmware(KernelBoot<'a>),
@@ -238,6 +241,11 @@ impl GrubBoot<'_> {
                 programs.fail("builds of GRUB differ in whether the firmware loads the kernel: say how it starts it")
             }
             Some(KernelStart::Jump | KernelStart::Stub(_)) => {}
+            Some(KernelStart::Handover(boot)) => {
+                for _ in 0..2 {
+                    programs.digest("the kernel, Authenticode hash, by shim", boot.kernel.pe().authenticode(bank));
+                }
+            }
             Some(KernelStart::Firmware(boot)) => {
                 programs.digest("the kernel, Authenticode hash", boot.kernel.pe().authenticode(bank));
             }
@@ -289,7 +297,7 @@ impl GrubBoot<'_> {
             None => {
                 events.fail("builds of GRUB differ in whether the kernel measures its options: say how it starts it")
             }
-            Some(KernelStart::Jump) => {}
+            Some(KernelStart::Jump | KernelStart::Handover(_)) => {}
             Some(KernelStart::Stub(boot) | KernelStart::Firmware(boot)) => {
                 events.append(&mut boot.kernel.events(bank, &boot.cmdline, boot.initrd));
             }

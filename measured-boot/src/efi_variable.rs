@@ -25,7 +25,11 @@ impl<'a> EfiVariable<'a> {
         let (vendor, name_length, value_length) = (fields.take(16)?, fields.length()?, fields.length()?);
         let name = fields.take(name_length.checked_mul(2)?)?;
         let value = fields.0;
-        (value_length == value.len()).then_some(Self { vendor: *vendor.first_chunk()?, name, value })
+        (value_length == value.len() && !name.is_empty()).then_some(Self {
+            vendor: *vendor.first_chunk()?,
+            name,
+            value,
+        })
     }
 
     /// The data that firmware measures of a variable.
@@ -125,6 +129,7 @@ mod tests {
             assert_eq!(EfiVariable::parse(&good[..length]), None, "{length}");
         }
         assert_eq!(EfiVariable::parse(&[&good[..], &[0]].concat()), None);
+        assert_eq!(EfiVariable::parse(&[0; 32]), None, "a variable has a name");
         let mut other = good.clone();
         other[0] ^= 1;
         assert_eq!(state(&other), None, "another vendor's variable of that name");

@@ -136,7 +136,9 @@ fn structure(kind: EventType, data: &[u8]) -> Option<String> {
 
 /// UEFI_IMAGE_LOAD_EVENT.
 fn image_load(data: &[u8]) -> Option<String> {
-    Some(image_path(data)?.to_string())
+    // Shim gives none for what a boot loader has it check.
+    let without = data.len() == 32 && data.get(24..) == Some(&[0; 8]);
+    if without { Some("without a path".to_owned()) } else { Some(image_path(data)?.to_string()) }
 }
 
 fn image_path(data: &[u8]) -> Option<DevicePath> {

@@ -352,4 +352,15 @@ mod tests {
         assert_eq!(entry(&long(1024)).list(Entry::byte).map(|list| list.len()), Ok(1024));
         assert!(entry(&long(1025)).list(Entry::byte).is_err());
     }
+    #[test]
+    fn what_is_repeated_of_a_strangers_text_is_short_and_moves_no_cursor() {
+        let found = |text: &str| match entry(&format!("\"{text}\"")).bytes::<1>() {
+            Err(PolicyError::Value { found, .. }) => found,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(found("no digits"), "\"no digits\"");
+        assert_eq!(found("a\\u001b[2J\\nb"), "\"a\u{FFFD}[2J\u{FFFD}b\"");
+        assert_eq!(found(&"é".repeat(40)), format!("\"{}\"", "é".repeat(40)));
+        assert_eq!(found(&"é".repeat(41)), format!("\"{}…\"", "é".repeat(40)));
+    }
 }

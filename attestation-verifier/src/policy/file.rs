@@ -543,6 +543,54 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn a_provider_has_a_name_without_what_moves_a_cursor() {
+        let strict = "providers = { unchecked = \"no particular one is expected\" }";
+        let read = |name: &str| Policy::from_toml(&with(strict, &format!("providers = [\"{name}\"]")));
+        let policy = read("CN=cc-us-east-2.amazonaws.com").unwrap();
+        assert_eq!(policy.providers, Rule::Check(vec!["CN=cc-us-east-2.amazonaws.com".to_owned()]));
+        for bad in ["", "  ", "CN=a\\u001b[2J", "\\n"] {
+            let error = read(bad).unwrap_err();
+            assert!(matches!(&error, PolicyError::Value { field, .. } if field == "providers[0]"), "{bad}: {error}");
+        }
+    }
+
+    #[test]
+    fn report_data_is_required_or_one_of_a_list_and_sections_are_read_by_their_names() {
+        let open = "report_data = { unchecked = \"nothing is compared unless you name a nonce or the report data\" }";
+        let required = Policy::from_toml(&with(open, "report_data = \"require\"")).unwrap();
+        assert_eq!(required.report_data, Rule::Check(ReportData::Required));
+        let listed = format!("report_data = [\"{}\"]", "5a".repeat(64));
+        let listed = Policy::from_toml(&with(open, &listed)).unwrap();
+        assert_eq!(listed.report_data, Rule::Check(ReportData::OneOf(vec![[0x5A; 64]])));
+        let (a, b) = ("0a".repeat(32), "0b".repeat(32));
+        let sections = format!("uki = {{ \".linux\" = [\"{a}\"], \".initrd\" = [\"{a}\", \"{b}\"] }}");
+        let policy = Policy::from_toml(&with("uki = { unchecked = \"tried in a test\" }", &sections)).unwrap();
+        let expected = BTreeMap::from([
+            (".linux".to_owned(), vec![[0x0A; 32]]),
+            (".initrd".to_owned(), vec![[0x0A; 32], [0x0B; 32]]),
+        ]);
+        assert_eq!(policy.events.uki, Rule::Check(expected));
+    }
+
+    #[test]
+    fn a_bit_that_is_named_twice_is_still_required_and_a_version_has_one_spelling() {
+        let bits = |list: &str| {
+            let open = "launch_mitigations = { unchecked = \"tried in a test\" }";
+            let text = full().replacen(open, &format!("launch_mitigations = {list}"), 1);
+            Policy::from_toml(&text).unwrap().firmware.milan.launch_mitigations
+        };
+        assert_eq!(bits("[3, 1, 3]"), Rule::Check(0b1010));
+        let open = "min_abi = { unchecked = \"the owner of the guest decides\" }";
+        let abi =
+            |text: &str| Policy::from_toml(&with(open, &format!("min_abi = \"{text}\""))).map(|it| it.guest.min_abi);
+        assert_eq!(abi("1.51"), Ok(Rule::Check((1, 51))));
+        assert_eq!(abi("0.255"), Ok(Rule::Check((0, 255))));
+        for bad in ["1", "1.256", "01.51", "1.051", "1.00", "1.+5", "+1.5", "1.", ".1", "1.5.1", "1.5 "] {
+            assert!(matches!(abi(bad), Err(PolicyError::Value { .. })), "{bad}");
+        }
+    }
+
+    #[test]
     fn what_is_written_is_what_is_meant() {
         let text = with("stale_crl = \"require\"", "stale_crl = { accept_until_days = 30 }")
             .replace("min_abi = { unchecked = \"the owner of the guest decides\" }", "min_abi = \"1.51\"")

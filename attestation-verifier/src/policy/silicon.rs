@@ -83,4 +83,19 @@ mod tests {
             assert_eq!(of_cpuid(cpuid), None, "{cpuid:x?}");
         }
     }
+    #[test]
+    fn every_line_has_a_processor_that_is_of_it_and_a_name_of_its_own() {
+        let processors = [
+            [0x19, 1, 1],
+            [0x19, 1, 2],
+            [0x19, 0x11, 1],
+            [0x19, 0x11, 2],
+            [0x19, 0xAF, 0],
+            [0x1A, 2, 1],
+            [0x1A, 0x11, 0],
+        ];
+        assert_eq!(processors.map(of_cpuid), Line::ALL.map(Some));
+        let names = ["Milan", "Milan-X", "Genoa", "Genoa-X", "Bergamo, Siena", "Turin", "Turin Dense"];
+        assert_eq!(Line::ALL.map(Line::name), names);
+    }
 }

@@ -183,5 +183,21 @@ mod tests {
         for bad in [&b"\x16\x04Milan"[..], b"\x0C\x05Milan", b"\x16\x01\n", b"\x16", b""] {
             assert_eq!(ia5(bad), None, "{bad:?}");
         }
+        // From 128 on DER writes the length otherwise.
+        let of_length = |length: u8| ia5(&[&[0x16, length][..], &vec![b'a'; usize::from(length)]].concat());
+        assert!(of_length(127).is_some() && of_length(128).is_none());
+    }
+
+    #[test]
+    fn an_extension_that_amd_does_not_name_is_none_of_the_profile() {
+        let take =
+            |arc: &str, critical| Found::default().take(&format!("1.3.6.1.4.1.3704.1.{arc}"), critical, &[2, 1, 0]);
+        for level in 1..=9 {
+            assert_eq!(take(&format!("3.{level}"), false), Some(()), "{level}");
+            assert_eq!(take(&format!("3.{level}"), true), None, "{level}, critical");
+        }
+        for unknown in ["3.0", "3.10", "3", "6", "3.1.1", ""] {
+            assert_eq!(take(unknown, false), None, "{unknown}");
+        }
     }
 }

@@ -267,3 +267,76 @@ fn extension(one: Tlv<'_>) -> Option<Extension<'_>> {
     let is_octets = value.tag == tag::OCTET_STRING && parts.next().is_none();
     (is_octets && is_known).then_some(Extension { oid, critical, value: value.content })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COMMON_NAME: [u8; 5] = [tag::OID, 3, 0x55, 0x04, 0x03];
+    const KEY_USAGE: [u8; 5] = [tag::OID, 3, 0x55, 0x1D, 0x0F];
+    /// An arc of AMD's own.
+    const HWID: [u8; 11] = [tag::OID, 9, 0x2B, 6, 1, 4, 1, 0x9C, 0x78, 1, 4];
+
+    fn only(der: &[u8]) -> Tlv<'_> {
+        Tlv::read(der).unwrap().0
+    }
+
+    #[test]
+    fn a_name_is_made_of_sets_of_one_attribute_or_more() {
+        let attribute = element(tag::SEQUENCE, &[&COMMON_NAME[..], &element(UTF8, b"x")].concat());
+        let name = |tag: u8, content: &[u8]| element(tag::SEQUENCE, &element(tag, content));
+        let good = name(tag::SET, &attribute);
+        assert_eq!(Name::parse(only(&good)).map(|name| name.common.to_owned()), Some("x".to_owned()));
+        for bad in [
+            name(tag::SET, &[]),
+            name(tag::SEQUENCE, &attribute),
+            name(tag::SET, &element(tag::SET, &attribute)),
+            name(tag::SET, &element(tag::SEQUENCE, &[&COMMON_NAME[..], &element(UTF8, b"x"), &[5, 0]].concat())),
+            name(tag::SET, &element(tag::SEQUENCE, &COMMON_NAME)),
+        ] {
+            assert!(Name::parse(only(&bad)).is_none(), "{bad:02x?}");
+        }
+    }
+
+    #[test]
+    fn an_algorithm_is_a_number_and_at_most_one_parameter_both_whole() {
+        let read = |content: &[u8]| {
+            let whole = element(tag::SEQUENCE, &element(tag::SEQUENCE, content));
+            algorithm(&mut only(&whole).elements()).is_some()
+        };
+        assert!(read(&COMMON_NAME) && read(&[&COMMON_NAME[..], &[tag::NULL, 0]].concat()));
+        for bad in [
+            &[tag::NULL, 0][..],
+            &[&[tag::NULL, 0][..], &COMMON_NAME].concat(),
+            &[&COMMON_NAME[..], &[tag::NULL, 0, tag::NULL, 0]].concat(),
+            &[&COMMON_NAME[..], &[tag::NULL, 1, 0]].concat(),
+            &[&COMMON_NAME[..], &[tag::SEQUENCE, 2, tag::INTEGER, 5]].concat(),
+        ] {
+            assert!(!read(bad), "{bad:02x?}");
+        }
+    }
+
+    #[test]
+    fn an_extension_of_the_standard_holds_one_whole_element_and_amds_any_bytes() {
+        let read = |oid: &[u8], value: &[u8]| {
+            let one = element(tag::SEQUENCE, &[oid, value].concat());
+            extension(only(&one)).map(|extension| extension.value.to_vec())
+        };
+        let octets = |content: &[u8]| element(tag::OCTET_STRING, content);
+        let usage = [tag::BIT_STRING, 2, 1, 6];
+        assert_eq!(read(&KEY_USAGE, &octets(&usage)), Some(usage.to_vec()));
+        assert_eq!(read(&HWID, &octets(&[0xFF, 7])), Some(vec![0xFF, 7]));
+        for bad in [
+            octets(&[]),
+            octets(&[&usage[..], &usage].concat()),
+            octets(&[tag::SEQUENCE, 2, tag::INTEGER, 5]),
+            octets(&usage[..3]),
+            element(tag::SEQUENCE, &usage),
+            [&octets(&usage)[..], &[tag::NULL, 0]].concat(),
+        ] {
+            assert_eq!(read(&KEY_USAGE, &bad), None, "{bad:02x?}");
+        }
+        assert_eq!(read(&HWID, &element(tag::SEQUENCE, &usage)), None);
+        assert_eq!(read(&HWID, &[&octets(&[7])[..], &[tag::NULL, 0]].concat()), None);
+    }
+}

@@ -288,6 +288,36 @@ mod tests {
     }
 
     #[test]
+    fn the_key_in_a_certificate_is_the_one_that_its_subject_holds() {
+        let der = crate::roots::ask(crate::Product::Milan);
+        let key = TpmKey::from_spki(spki_of_certificate(der).unwrap()).unwrap();
+        assert_eq!(key.to_string(), "RSA-4096");
+        assert_eq!(key.rsa_public_key(), crate::Certificate::parse(der).unwrap().rsa_key().ok());
+        // Cut off inside the key, and before it.
+        let end = der.len() - 1;
+        assert!(spki_of_certificate(&der[..end]).is_none() && spki_of_certificate(&[]).is_none());
+        assert_eq!(TpmKey::p256(&[&[4][..], &[7; 64]].concat()).unwrap().rsa_public_key(), None);
+    }
+
+    #[test]
+    fn lengths_are_written_in_their_shortest_form() {
+        let head = |length: usize| {
+            let whole = element(4, &[&vec![0; length]]);
+            whole[..whole.len() - length].to_vec()
+        };
+        assert_eq!(head(127), [4, 127]);
+        assert_eq!(head(128), [4, 0x81, 128]);
+        assert_eq!(head(255), [4, 0x81, 255]);
+        assert_eq!(head(256), [4, 0x82, 1, 0]);
+    }
+
+    #[test]
+    fn what_is_no_key_says_which_form_would_be_one() {
+        let error = TpmKey::from_spki(b"no key").unwrap_err();
+        assert!(error.fix().contains("SubjectPublicKeyInfo as DER or PEM"), "{}", error.fix());
+    }
+
+    #[test]
     fn a_der_signature_has_one_encoding() {
         let der = element(0x30, &[&integer(&[0x80; 32]), &integer(&[7; 31])]);
         assert_eq!(ecdsa_der(&der), Some((&[0x80; 32][..], &[7; 31][..])));

@@ -43,3 +43,17 @@ impl fmt::Display for VtpmKind {
         f.write_str(self.name())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_is_read_from_the_word_it_is_written_as() {
+        for kind in VtpmKind::ALL {
+            assert_eq!(VtpmKind::of(&kind.to_string()), Some(kind));
+        }
+        assert_eq!(VtpmKind::ALL.map(VtpmKind::name), ["paravisor", "svsm", "host", "software", "none"]);
+        assert_eq!((VtpmKind::of("Host"), VtpmKind::of("")), (None, None));
+    }
+}

@@ -71,6 +71,19 @@ impl Silicon {
         crls: &[Vec<u8>],
         at: OffsetDateTime,
     ) -> Verdict {
+        self.judge_beside(kind, body, policy, crls, &[], at)
+    }
+
+    /// The same with lists that only the host handed along.
+    pub(crate) fn judge_beside(
+        &self,
+        kind: VekKind,
+        body: &Body,
+        policy: &Policy,
+        crls: &[Vec<u8>],
+        host_crls: &[Vec<u8>],
+        at: OffsetDateTime,
+    ) -> Verdict {
         let (vek, which) = match kind {
             VekKind::Vcek => (&self.vcek, Intermediate::Ask),
             VekKind::Vlek => (&self.vlek, Intermediate::Asvk),
@@ -79,7 +92,7 @@ impl Silicon {
             vek: Some(vek.der().to_vec()),
             intermediate: self.authority.intermediate(which).map(<[u8]>::to_vec),
             crls: crls.to_vec(),
-            host_crls: vec![],
+            host_crls: host_crls.to_vec(),
         };
         let anchor = TrustAnchor::named(self.authority.ark()).unwrap();
         let evidence = vek.sign(body);
@@ -114,7 +127,7 @@ impl Silicon {
 }
 
 /// A key that takes seconds to make, kept between tests.
-fn rsa_key(name: &str) -> RsaPrivateKey {
+pub(crate) fn rsa_key(name: &str) -> RsaPrivateKey {
     let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
     let path = dir.join(format!("rsa-4096-{name}-v1.der"));
     if let Ok(der) = std::fs::read(&path) {

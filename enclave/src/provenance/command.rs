@@ -29,26 +29,26 @@ pub(crate) enum ProvenanceCommand {
 pub(crate) struct SignArgs {
     /// A release key: Ed25519, PKCS#8 in PEM (`openssl genpkey -algorithm ed25519`); may be repeated.
     #[arg(long, required = true)]
-    release_key: Vec<PathBuf>,
+    pub(super) release_key: Vec<PathBuf>,
     /// Another program of this release, under the name of its file; may be repeated.
     #[arg(long)]
-    program: Vec<PathBuf>,
+    pub(super) program: Vec<PathBuf>,
     /// The bill of materials of this release.
     #[arg(long)]
-    sbom: Option<PathBuf>,
+    pub(super) sbom: Option<PathBuf>,
     /// What a tool of the system says of itself, NAME=VERSION; may be repeated.
     #[arg(long, value_parser = tool)]
-    system: Vec<(String, String)>,
+    pub(super) system: Vec<(String, String)>,
     /// Who builds, a URI (SLSA `builder.id`).
     #[arg(long, default_value = BUILDER)]
-    builder: String,
+    pub(super) builder: String,
     /// Add to the signatures of a file that is there already. Refused if it says anything else than this build does: a
     /// second person signs what the second person's own build gave.
     #[arg(long)]
-    add: bool,
+    pub(super) add: bool,
     /// Where to write it. Without: beside this executable.
     #[arg(long)]
-    out: Option<PathBuf>,
+    pub(super) out: Option<PathBuf>,
 }
 
 impl ProvenanceCommand {
@@ -70,7 +70,7 @@ impl ProvenanceCommand {
 }
 
 /// Where it was written.
-fn sign(facts: &Facts, arguments: &SignArgs) -> Result<PathBuf, Failure> {
+pub(super) fn sign(facts: &Facts, arguments: &SignArgs) -> Result<PathBuf, Failure> {
     let keys = arguments.release_key.iter().map(|file| release_key(facts, file)).collect::<Result<Vec<_>, _>>()?;
     let statement = statement(facts, arguments)?;
     let out = match &arguments.out {

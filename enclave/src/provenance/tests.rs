@@ -1,4 +1,7 @@
-use ed25519_dalek::{SigningKey, pkcs8::EncodePublicKey as _};
+use ed25519_dalek::{
+    SigningKey,
+    pkcs8::{EncodePrivateKey as _, EncodePublicKey as _, spki::der::pem::LineEnding},
+};
 use evidence::{
     dsse::EnvelopeSignature,
     profile::from_base64,
@@ -136,6 +139,45 @@ fn what_it_cannot_know_itself_is_the_signers_word_and_served_byte_for_byte() {
     // Of itself it knows better.
     statement.subjects.remove(0);
     assert!(reason(&facts(), signed_statement(&statement, &[&key(1)]).as_bytes()).contains("SHA-256 none"));
+}
+
+#[test]
+fn a_second_person_adds_a_signature_only_to_what_the_own_build_gave() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name: &str, bytes: &[u8]| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    };
+    let pem = |seed: u8| file(&format!("{seed}.pem"), key(seed).to_pkcs8_pem(LineEnding::LF).unwrap().as_bytes());
+    let out = directory.path().join("enclave.provenance.json");
+    let arguments = |seed, add, bridge: &[u8]| command::SignArgs {
+        release_key: vec![pem(seed)],
+        program: vec![file("bridge", bridge)],
+        sbom: Some(file("sbom.cdx.json", b"{}")),
+        system: vec![("cc".into(), "12.2.0".into())],
+        builder: "https://ci.example/builder".into(),
+        add,
+        out: Some(out.clone()),
+    };
+    let sign = |seed, add, bridge: &[u8]| command::sign(&facts(), &arguments(seed, add, bridge));
+    let signers = || {
+        let served = Provenance::read(&facts(), &out).to_value(Value::Array(Vec::new()));
+        served.member("signedBy").and_then(Value::as_array).map_or(0, <[Value]>::len)
+    };
+    assert!(sign(1, true, b"one").is_err(), "there is nothing to add to");
+    sign(1, false, b"one").unwrap();
+    assert_eq!(signers(), 1);
+    let alone = std::fs::read(&out).unwrap();
+    let refused = sign(2, true, b"another").unwrap_err().to_string();
+    assert!(refused.contains("statement.subject[1].digest.sha256"), "{refused}");
+    assert_eq!(std::fs::read(&out).unwrap(), alone, "what the first one signed is left as it was");
+    sign(2, true, b"one").unwrap();
+    assert_eq!(signers(), 2);
+    sign(2, true, b"one").unwrap();
+    let envelope = Envelope::from_bytes(&std::fs::read(&out).unwrap(), PAYLOAD_TYPE).unwrap();
+    assert_eq!(envelope.signatures.len(), 2, "who signs again replaces the own signature");
+    assert!(sign(3, true, b"one").unwrap_err().to_string().contains("does not know the key"));
 }
 
 #[test]

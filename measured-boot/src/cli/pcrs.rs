@@ -16,6 +16,9 @@ const MAX_COMMANDS_BYTES: usize = 1 << 20;
 /// Most files that GRUB is said to read.
 const MAX_FILES: usize = 1024;
 
+/// Where it is, and what is in it.
+type NamedFile = (PathBuf, Vec<u8>);
+
 /// Arguments of `pcrs`.
 #[derive(Args)]
 pub(super) struct Pcrs {
@@ -50,14 +53,16 @@ pub(super) struct Pcrs {
     /// Shim, if it starts GRUB.
     #[arg(long, value_name = "FILE", requires = "grub")]
     shim: Option<PathBuf>,
-    /// What GRUB measures into PCR 8, a line each and in order, as an event log states it (grub_cmd: set default=0).
+    /// What GRUB measures into PCR 8, in order, as an event log states it (grub_cmd: set default=0): a line each, or a JSON
+    /// array of texts.
     #[arg(long, value_name = "FILE", requires = "grub")]
     grub_commands: Option<PathBuf>,
     /// A file that GRUB reads (PCR 9); once for each, in order.
     #[arg(long, value_name = "FILE", requires = "grub")]
     grub_file: Vec<PathBuf>,
-    /// How GRUB starts the kernel, for PCRs 4 and 9: jump (2.06 and before without shim), stub (distributions' builds below
-    /// shim; with --kernel --initrd --cmdline), firmware (2.12; with the same).
+    /// How GRUB starts the kernel, which decides PCRs 4 and 9: jump (2.06 without shim), handover (Debian's 2.06 below shim
+    /// with Secure Boot; needs --kernel), stub (Ubuntu's 2.12 below shim without Secure Boot; needs --kernel --initrd
+    /// --cmdline), firmware (2.12 as its makers release it; needs the same). A log of one boot shows which.
     #[arg(long, value_enum, requires = "grub")]
     grub_starts: Option<Starts>,
     /// Is Secure Boot on? Without an answer, PCR 7 is not predicted.
@@ -93,6 +98,7 @@ enum BootKind {
 #[derive(Clone, Copy, Eq, PartialEq, ValueEnum)]
 enum Starts {
     Jump,
+    Handover,
     Stub,
     Firmware,
 }
@@ -148,16 +154,16 @@ impl Pcrs {
         }
     }
 
-    fn variables(&self) -> Result<[Option<(PathBuf, Vec<u8>)>; 4], Stop> {
+    fn variables(&self) -> Result<[Option<NamedFile>; 4], Stop> {
         let read_one = |path: &Option<PathBuf>| {
             path.as_ref().map(|path| Ok((path.clone(), read(path, MAX_DATABASE_BYTES)?))).transpose()
         };
         Ok([read_one(&self.pk)?, read_one(&self.kek)?, read_one(&self.db)?, read_one(&self.dbx)?])
     }
 
-    fn secure_boot<'a>(&self, variables: &'a [Option<(PathBuf, Vec<u8>)>; 4]) -> Result<Option<SecureBoot<'a>>, Stop> {
+    fn secure_boot<'a>(&self, variables: &'a [Option<NamedFile>; 4]) -> Result<Option<SecureBoot<'a>>, Stop> {
         let Some(state) = self.secure_boot else { return Ok(None) };
-        let parse = |variable: &'a Option<(PathBuf, Vec<u8>)>| {
+        let parse = |variable: &'a Option<NamedFile>| {
             let Some((path, bytes)) = variable else { return Ok(None) };
             let lists = SignatureLists::parse_file(bytes);
             lists.map(Some).map_err(|error| Stop::malformed(path, &error, error.fix()))
@@ -219,7 +225,7 @@ impl Pcrs {
         }
         let files = contents.iter().map(|(name, bytes)| (name.clone(), bytes.as_slice())).collect();
         let files = if self.grub_file.is_empty() { None } else { Some(files) };
-        let needs_kernel = matches!(self.grub_starts, Some(Starts::Stub | Starts::Firmware));
+        let needs_kernel = matches!(self.grub_starts, Some(Starts::Handover | Starts::Stub | Starts::Firmware));
         if needs_kernel && self.kernel.is_none() {
             return Err(Stop::usage("--grub-starts", "needs --kernel", "give the kernel that GRUB starts"));
         }
@@ -227,6 +233,7 @@ impl Pcrs {
         let kernel = loaded.as_ref().map(|(kernel, initrd)| self.kernel_boot(kernel, initrd.as_deref())).transpose()?;
         let start = match (self.grub_starts, kernel) {
             (None, _) => None,
+            (Some(Starts::Handover), Some(kernel)) => Some(KernelStart::Handover(kernel)),
             (Some(Starts::Stub), Some(kernel)) => Some(KernelStart::Stub(kernel)),
             (Some(Starts::Firmware), Some(kernel)) => Some(KernelStart::Firmware(kernel)),
             (Some(_), _) => Some(KernelStart::Jump),
@@ -287,6 +294,12 @@ fn commands(path: &Path) -> Result<Vec<String>, Stop> {
         let at = error.utf8_error().valid_up_to();
         Stop::malformed(path, format!("offset {at:#x}: not UTF-8"), "give a text, a line for each command")
     })?;
+    if text.starts_with('[') {
+        return serde_json::from_str(&text).map_err(|error| {
+            let what = format!("line {}, column {}: {error}", error.line(), error.column());
+            Stop::malformed(path, what, "give a JSON array of texts")
+        });
+    }
     Ok(text.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect())
 }
 

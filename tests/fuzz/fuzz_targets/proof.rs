@@ -57,7 +57,13 @@ fuzz_target!(|bytes: &[u8]| {
         };
         let question = ProofQuestion {
             envelope,
-            bundle: BundleQuestion { bundle: set.bundle, anchor: &anchor, nonce: None, crls: &[], releases: Releases::default() },
+            bundle: BundleQuestion {
+                bundle: set.bundle,
+                anchor: &anchor,
+                nonce: None,
+                crls: &[],
+                releases: Releases::default(),
+            },
             request,
             response,
             challenge: None,

@@ -2,42 +2,14 @@
 //! have signed, even where every signature is counted as good; and a key that signed nothing makes nothing count.
 #![no_main]
 
-use attestation_verifier::{BadSignature, Crypto, Release, Ring, Unverified};
+use attestation_verifier::{Release, Ring, Unverified};
 use evidence::{
     Ed25519Public, canon,
     json::{Limits, parse},
     release::{ReleaseManifest, ReleaseSignature, SignedRelease},
 };
 use libfuzzer_sys::fuzz_target;
-
-/// Counts every signature as good, so that the fuzzer gets past them.
-struct Quick;
-
-impl Crypto for Quick {
-    fn rsa_pss_sha384(&self, _: &[u8], _: &[u8], _: &[u8]) -> Result<(), BadSignature> {
-        Ok(())
-    }
-
-    fn rsa_pss_sha256(&self, _: &[u8], _: &[u8], _: &[u8]) -> Result<(), BadSignature> {
-        Ok(())
-    }
-
-    fn rsa_pkcs1_sha256(&self, _: &[u8], _: &[u8], _: &[u8]) -> Result<(), BadSignature> {
-        Ok(())
-    }
-
-    fn ecdsa_p384_sha384(&self, _: &[u8], _: &[u8], _: &[u8; 96]) -> Result<(), BadSignature> {
-        Ok(())
-    }
-
-    fn ecdsa_p256_sha256(&self, _: &[u8], _: &[u8], _: &[u8; 64]) -> Result<(), BadSignature> {
-        Ok(())
-    }
-
-    fn ed25519(&self, _: &[u8; 32], _: &[u8], _: &[u8; 64]) -> Result<(), BadSignature> {
-        Ok(())
-    }
-}
+use sealgate_fuzz::CountAsGood;
 
 /// The key of the first test of RFC 8032 section 7.1, which no seed is signed by.
 const UNUSED: [u8; 32] = [
@@ -67,17 +39,23 @@ fn manifest(bytes: &[u8]) {
         let mut left = signatures.clone();
         left.remove(missing);
         let draft = SignedRelease { bytes: bytes.to_vec(), signatures: left };
-        assert!(Unverified(draft).verify(&manifest.release_keys, &Quick).is_err(), "a signature was not missed");
+        assert!(
+            Unverified(draft).verify(&manifest.release_keys, &CountAsGood::Every).is_err(),
+            "a signature was not missed"
+        );
     }
     let whole = SignedRelease { bytes: bytes.to_vec(), signatures };
-    let Ok(verified) = Unverified(whole.clone()).verify(&manifest.release_keys, &Quick) else {
+    let Ok(verified) = Unverified(whole.clone()).verify(&manifest.release_keys, &CountAsGood::Every) else {
         panic!("every listed key has signed, and it does not count");
     };
     let release = Release::of(&verified);
     assert_eq!(release.registers.len(), manifest.registers.len());
     assert_eq!(Some(&release.code_hash), manifest.code_hash());
     if let Some((_, fewer)) = manifest.release_keys.split_first() {
-        assert!(Unverified(whole.clone()).verify(fewer, &Quick).is_err(), "a key counted that nobody named");
+        assert!(
+            Unverified(whole.clone()).verify(fewer, &CountAsGood::Every).is_err(),
+            "a key counted that nobody named"
+        );
     }
     judge(whole);
 }

@@ -168,8 +168,9 @@ impl Writer<'_> {
         let boot = REGISTER_BOOTS.iter().find(|word| **word == of.boot);
         let boot = boot.ok_or_else(|| self.wrong(format!("registers.boot: want one of {REGISTER_BOOTS:?}")))?;
         let (path, value) = self.prediction(&of.pcrs)?;
-        let (values, grub) = predicted_registers(&value)
-            .map_err(|what| Stop::malformed(&path, what, "write it with `measured-boot pcrs --json`"))?;
+        let (values, grub) = predicted_registers(&value).map_err(|what| {
+            Stop::malformed(&path, what, "write it with `measured-boot pcrs --phase leave-initrd --json`")
+        })?;
         Ok(Registers { name: of.name.clone(), boot, values, grub })
     }
 }
