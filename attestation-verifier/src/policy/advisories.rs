@@ -490,4 +490,13 @@ mod tests {
         use AdvisoryStatus::{Applies, Physical, Unknown};
         assert_eq!([Applies, Unknown, Physical].map(AdvisoryStatus::name), ["applies", "unknown", "physical"]);
     }
+    #[test]
+    fn a_report_that_leaves_no_attack_open_passes() {
+        let verdict = crate::malformed("form", String::new(), "", evidence::UnixSeconds(0));
+        let mut checks = Checks::default();
+        judge("advisories", &Policy { advisories: OnAdvisory::Reject, ..Policy::strict() }, &verdict, &mut checks);
+        let rows = checks.into_inner();
+        assert_eq!(rows.iter().map(|row| row.outcome).collect::<Vec<_>>(), [crate::Outcome::Pass]);
+        assert!(rows.iter().all(|row| row.detail.contains("none of the known attacks by software is left open")));
+    }
 }
