@@ -1,6 +1,13 @@
 //! AMD's certificate profile, rule by rule: certificates of the software processor, each changed in one place and signed
 //! again by the right key, so that nothing but the rule can refuse them.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a test"
+)]
 
 #[path = "common/der.rs"]
 mod der;

@@ -653,3 +653,36 @@ fn a_chip_that_is_not_listed_is_refused_and_a_masked_one_even_where_zeros_are_li
         assert_eq!(judge(&[0, 0xC1], |body| body.put(0x1A0, &[0; 64])), Outcome::Fail);
     }
 }
+
+#[test]
+fn an_attack_is_excluded_only_by_what_holds_at_launch_and_now_for_machine_or_guest() {
+    let known = |silicon: &Silicon, version: u32, id: &'static str, change: fn(&mut Body)| {
+        let mut body = silicon.body(version);
+        change(&mut body);
+        let verdict = silicon.judge(VekKind::Vcek, &body, &Policy::strict());
+        verdict.advisories.into_iter().find(|attack| attack.id == id).map(|attack| (attack.status, attack.why))
+    };
+    let status = |silicon: &Silicon, version, id, change| known(silicon, version, id, change).map(|(status, _)| status);
+    let milan = Silicon::new(Product::Milan);
+    // Firmware that the host may take back, by its levels or by its version alone.
+    assert_eq!(known(&milan, 3, "provisional-firmware", nothing), None);
+    let (_, why) = known(&milan, 3, "provisional-firmware", |body| body.put(CURRENT + 7, &[220])).unwrap();
+    assert!(why.starts_with("COMMITTED_TCB is ") && why.contains("microcode 220"), "{why}");
+    let (_, why) = known(&milan, 3, "provisional-firmware", |body| body.put(0x1E8, &[30])).unwrap();
+    assert!(why.contains("is committed"), "{why}");
+    // A mitigation counts if both vectors have its bit.
+    fn vectors(body: &mut Body, launch: u8, current: u8) {
+        body.put(0x1F8, &[launch]);
+        body.put(0x200, &[current]);
+    }
+    assert_eq!(known(&milan, 5, "rmpocalypse", |body| vectors(body, 0b10, 0b10)), None);
+    let missing: [fn(&mut Body); 3] =
+        [|body| vectors(body, 0b10, 0), |body| vectors(body, 0, 0b10), |body| vectors(body, 0, 0)];
+    for change in missing {
+        assert_eq!(status(&milan, 5, "rmpocalypse", change), Some(AdvisoryStatus::Applies));
+    }
+    // Threads share a core if the machine has them on and the guest lets it.
+    assert_eq!(status(&milan, 3, "stackwarp", nothing), Some(AdvisoryStatus::Unknown));
+    assert_eq!(known(&milan, 3, "stackwarp", |body| platform(body, 0x24)), None);
+    assert_eq!(known(&milan, 3, "stackwarp", |body| guest(body, 1 << 16)), None);
+}

@@ -466,4 +466,37 @@ mod tests {
             assert_eq!(status(advisory.id, &unknown), Some(AdvisoryStatus::Unknown), "{}", advisory.id);
         }
     }
+    #[test]
+    fn the_table_is_read_out_in_words_for_every_line() {
+        let words = |id: &str, line: &str| {
+            let lines = of(id).unwrap().lines();
+            lines.into_iter().find(|(name, _)| *name == line).map(|(_, words)| words).unwrap_or_default()
+        };
+        for (id, line, says) in [
+            ("milan-seed", "Milan", "always applies"),
+            ("milan-seed", "Genoa", "not affected"),
+            ("badram", "Milan-X", "snp 23, alias check made"),
+            ("badram", "Turin Dense", "alias check made"),
+            ("entrysign", "Genoa", "snp 23, microcode 84"),
+            ("entrysign", "Turin", "no level known: cannot be excluded"),
+            ("iommu-write", "Bergamo, Siena", "snp 27, mitigation bit 2"),
+            ("stackwarp", "Milan", "no level known: excluded only without multithreading"),
+            ("stackwarp", "Turin", "microcode 81, or no multithreading"),
+            ("provisional-firmware", "all", "COMMITTED is CURRENT, in levels and version"),
+            ("interposer", "all", "no report can show it"),
+        ] {
+            assert_eq!(words(id, line), says, "{id} on {line}");
+        }
+        use AdvisoryStatus::{Applies, Physical, Unknown};
+        assert_eq!([Applies, Unknown, Physical].map(AdvisoryStatus::name), ["applies", "unknown", "physical"]);
+    }
+    #[test]
+    fn a_report_that_leaves_no_attack_open_passes() {
+        let verdict = crate::malformed("form", String::new(), "", evidence::UnixSeconds(0));
+        let mut checks = Checks::default();
+        judge("advisories", &Policy { advisories: OnAdvisory::Reject, ..Policy::strict() }, &verdict, &mut checks);
+        let rows = checks.into_inner();
+        assert_eq!(rows.iter().map(|row| row.outcome).collect::<Vec<_>>(), [crate::Outcome::Pass]);
+        assert!(rows.iter().all(|row| row.detail.contains("none of the known attacks by software is left open")));
+    }
 }

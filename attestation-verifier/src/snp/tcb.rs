@@ -128,4 +128,12 @@ mod tests {
         assert_eq!(found.first_below(&floor), Some((TcbPart::Microcode, 72, 115)));
         assert_eq!(floor.first_below(&found), None);
     }
+    #[test]
+    fn levels_are_told_by_the_names_that_policies_use() {
+        let milan = Tcb { fmc: None, bootloader: 4, tee: 0, snp: 24, microcode: 219 };
+        assert_eq!(milan.to_string(), "boot loader 4, tee 0, snp 24, microcode 219");
+        let turin = Tcb { fmc: Some(1), ..milan };
+        assert_eq!(turin.to_string(), "fmc 1, boot loader 4, tee 0, snp 24, microcode 219");
+        assert_eq!(turin.parts().map(|(part, _)| part.name()), ["fmc", "bootloader", "tee", "snp", "microcode"]);
+    }
 }
