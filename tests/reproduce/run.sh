@@ -46,7 +46,7 @@ line='    eprintln!("{}", env!("CARGO_MANIFEST_DIR"));'
 sed -i "/^fn main() /a\\$line" measured-boot/src/main.rs
 git commit --quiet --all --message "A program that knows where it was built"
 git diff --quiet "$good" && { echo "FAILED: the change did not change main.rs"; exit 1; }
-owes 6 "a program that holds its folder" '^DIFFERENT: measured-boot' 'section \.' 'paths only in the first build' \
+owes 6 "a program that holds its folder" '^DIFFERENT: measured-boot' '^ +\.rodata: ' 'paths only in the first build' \
     '/a/source/measured-boot' '/another/length/source/measured-boot' 'holds the name of a folder' 'NOT reproduced' \
     -- scripts/reproduce --program measured-boot
 
