@@ -136,6 +136,24 @@ fn a_certificate_of_more_than_8_kib_is_not_looked_at() {
     }
 }
 
+#[test]
+fn a_certificate_that_does_not_fit_names_both_sides_and_says_what_would_mend_it() {
+    let (vcek, ask) = (file("psp/milan/vcek.der"), file("psp/milan/ask.der"));
+    let error = at(Link::Intermediate, verified(&vcek, Some(&ask), &TrustAnchor::Amd).unwrap_err());
+    let words = error.to_string();
+    assert!(
+        words.contains("issued by \"ARK-Milan of ") && words.contains("\"ARK-Milan of Advanced Micro Devices"),
+        "{words}"
+    );
+    assert!(error.fix().contains("the intermediate of the same product and kind"), "{}", error.fix());
+    let ask = Certificate::parse(&ask).unwrap();
+    let late = ask.check_dates(UnixSeconds(u64::from(u32::MAX))).unwrap_err();
+    assert!(late.fix().contains("with --at"), "{}", late.fix());
+    let long = Certificate::parse(&[0; 8193]).unwrap_err();
+    assert!(long.fix().contains("one certificate as DER or PEM"), "{}", long.fix());
+    assert!(CertificateError::Serial.fix().contains("fetch the certificate"), "{}", CertificateError::Serial.fix());
+}
+
 fn amds_ask() -> Vec<u8> {
     std::fs::read(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("roots/milan-ask.der")).unwrap()
 }
