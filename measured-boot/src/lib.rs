@@ -11,42 +11,25 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod boot;
-mod device_path;
-mod difference;
-mod efi_variable;
-mod event;
-mod eventlog;
-mod guid;
+mod efi;
+mod event_log;
 pub mod id_block;
+mod image;
 pub mod launch;
-mod linux;
-mod meaning;
 mod pcr;
-mod pe;
 mod prediction;
-mod qemu;
-mod replay;
-mod secure_boot;
-mod signature_list;
-mod stated;
-mod uki;
-mod words;
 
-pub use boot::{GrubBoot, KernelBoot, KernelStart, UkiBoot};
-pub use difference::{Account, Parting, Step};
-pub use efi_variable::EfiVariable;
-pub use event::{Event, EventType};
-pub use eventlog::{
-    MAX_EVENT_BYTES, MAX_EVENTS, MAX_LOG_BYTES, ParseError, ParseProblem, PlatformClass, SpecVersion, Unreplayed,
+pub use efi::{EfiVariable, MAX_DATABASE_BYTES, SignatureListError, SignatureListProblem, SignatureLists};
+pub use event_log::{
+    Account, BelievedEvent, Difference, Event, EventMeaning, EventType, MAX_EVENT_BYTES, MAX_EVENTS, MAX_LOG_BYTES,
+    ParseError, ParseProblem, Parting, PlatformClass, ReplayError, Replayed, SpecVersion, StatedEvent, Step,
+    Unreplayed, is_digest_of, section_named,
 };
-pub use linux::Kernel;
-pub use meaning::{EventMeaning, is_digest_of, section_named};
+pub use image::{
+    Kernel, MAX_IMAGE_BYTES, MAX_SECTION_ZEROS, MAX_SECTIONS, Pe, PeError, PeProblem, Phase, Section, StubVersion, Uki,
+    UkiError,
+};
 pub use pcr::{Bank, BankMismatch, Digest, HexError, PcrIndex, PcrSet, PcrSetError, PcrValue, StartupLocality};
-pub use pe::{MAX_IMAGE_BYTES, MAX_SECTION_ZEROS, MAX_SECTIONS, Pe, PeError, PeProblem, Section};
-pub use prediction::{PredictedEvent, PredictedRegister, Prediction};
-pub use replay::{BelievedEvent, Difference, ReplayError, Replayed};
-pub use secure_boot::SecureBoot;
-pub use signature_list::{MAX_DATABASE_BYTES, SignatureListError, SignatureListProblem, SignatureLists};
-pub use stated::StatedEvent;
-pub use uki::{Phase, StubVersion, Uki, UkiError};
+pub use prediction::{
+    GrubBoot, KernelBoot, KernelStart, PredictedEvent, PredictedRegister, Prediction, SecureBoot, UkiBoot,
+};

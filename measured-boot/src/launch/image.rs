@@ -5,8 +5,8 @@
 use super::{
     chain::PAGE_BYTES,
     image_error::{ImageError, ImageProblem},
-    kernel_hashes::guid,
 };
+use crate::efi::guid::guid;
 
 /// The longest image: QEMU's upper bound for `max-fw-size`, 16 MiB.
 pub const MAX_IMAGE_BYTES: usize = 16 << 20;

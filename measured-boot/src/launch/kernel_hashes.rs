@@ -4,6 +4,7 @@
 use sha2::{Digest as _, Sha256};
 
 use super::chain::PAGE_BYTES;
+use crate::efi::guid::guid;
 
 /// SHA-256, 32 bytes.
 pub type Sha256Digest = [u8; 32];
@@ -63,13 +64,6 @@ impl KernelHashes {
         }
         table
     }
-}
-
-/// A GUID in the byte order of UEFI: the first three parts little-endian.
-pub(crate) const fn guid(first: u32, second: u16, third: u16, rest: [u8; 8]) -> [u8; 16] {
-    let ([a, b, c, d], [e, f], [g, h]) = (first.to_le_bytes(), second.to_le_bytes(), third.to_le_bytes());
-    let [i, j, k, l, m, n, o, p] = rest;
-    [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p]
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! which names the banks; all others are `TCG_PCR_EVENT2`.
 
 use crate::{
-    event::{Event, EventType},
+    event_log::event::{Event, EventType},
     pcr::{Bank, Digest, PcrIndex, StartupLocality},
 };
 

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use crate::{
+    image::pe::{Pe, PeError, Section},
     pcr::{Bank, Digest},
-    pe::{Pe, PeError, Section},
 };
 
 /// The sections that a boot stub measures, each by name and then by content, in this order, and the version of systemd

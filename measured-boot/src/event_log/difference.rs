@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    eventlog::Unreplayed,
+    event_log::log::Unreplayed,
     pcr::{Bank, Digest, PcrIndex},
     prediction::{PredictedRegister, Prediction},
 };

@@ -2,9 +2,11 @@
 //! [`crate::Replayed`].
 
 use crate::{
-    event::{Event, EventType},
-    eventlog::Unreplayed,
-    meaning,
+    event_log::{
+        event::{Event, EventType},
+        log::Unreplayed,
+        meaning,
+    },
     pcr::{Bank, Digest},
 };
 

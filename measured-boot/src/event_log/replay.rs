@@ -4,8 +4,10 @@
 use std::fmt;
 
 use crate::{
-    event::{Event, EventType},
-    eventlog::Unreplayed,
+    event_log::{
+        event::{Event, EventType},
+        log::Unreplayed,
+    },
     pcr::{Bank, Digest, PcrIndex, PcrSet, PcrValue, StartupLocality},
 };
 

@@ -2,15 +2,15 @@
 //! Firmware Profile, "Event types"; what shim, GRUB, systemd's boot stub and Linux measure, by their sources.
 
 use crate::{
-    device_path::DevicePath,
-    efi_variable::EfiVariable,
-    event::EventType,
-    guid::Guid,
+    efi::{
+        device_path::DevicePath,
+        fields::{Fields, narrow, short, text},
+        guid::Guid,
+        variable::EfiVariable,
+    },
+    event_log::{event::EventType, replay::BelievedEvent, stated::StatedEvent},
+    image::uki::{SECTIONS, name_digest},
     pcr::{Bank, Digest},
-    replay::BelievedEvent,
-    stated::StatedEvent,
-    uki::{SECTIONS, name_digest},
-    words::{Fields, narrow, short, text},
 };
 
 /// Before what GRUB measures into PCR 8; the digest is of what follows.
@@ -189,7 +189,7 @@ fn version(data: &[u8]) -> Option<String> {
         (Some(text), _) => Some(format!("\"{}\"", short(&text))),
         (None, Some((guid, []))) => Some(guid.to_string()),
         _ => {
-            let text = crate::words::wide(data);
+            let text = crate::efi::fields::wide(data);
             let text = text.split('\0').next().unwrap_or_default();
             (!text.is_empty() && text.is_ascii()).then(|| format!("\"{}\"", short(text)))
         }

@@ -1,8 +1,14 @@
 //! What registers will hold, event by event, and of which nothing can be said from files.
 
+pub(crate) mod boot;
+pub(crate) mod secure_boot;
+
 use std::collections::BTreeMap;
 
 use crate::pcr::{Bank, Digest, PcrIndex, PcrSet, PcrValue, StartupLocality};
+
+pub use boot::{GrubBoot, KernelBoot, KernelStart, UkiBoot};
+pub use secure_boot::SecureBoot;
 
 /// The registers a machine will hold after a boot.
 #[derive(Clone, Debug, Eq, PartialEq)]

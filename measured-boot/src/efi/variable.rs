@@ -1,10 +1,10 @@
 //! Variables as firmware measures them: TCG PC Client Platform Firmware Profile, "UEFI_VARIABLE_DATA".
 
-use crate::{
+use crate::efi::{
     device_path::DevicePath,
+    fields::{Fields, short, text, wide},
     guid::Guid,
     signature_list::SignatureLists,
-    words::{Fields, short, text, wide},
 };
 
 /// Most entries of a list that are told one by one.

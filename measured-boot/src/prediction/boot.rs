@@ -2,13 +2,14 @@
 //! drivers, systemd's boot stub, GRUB, and the kernel's own EFI stub. Each rule was watched in a machine that booted.
 
 use crate::{
-    linux::Kernel,
+    image::{
+        linux::Kernel,
+        pe::Pe,
+        qemu::hand_over,
+        uki::{Phase, Uki, name_digest},
+    },
     pcr::Bank,
-    pe::Pe,
-    prediction::{Events, Prediction},
-    qemu::hand_over,
-    secure_boot::SecureBoot,
-    uki::{Phase, Uki, name_digest},
+    prediction::{Events, Prediction, secure_boot::SecureBoot},
 };
 
 /// Stubs whose rules are known: systemd 252 to 258.
@@ -354,6 +355,6 @@ mod tests {
         assert_eq!(stub_cmdline(b"quiet\n").as_deref(), Some("quiet"));
         assert_eq!(stub_cmdline(b" a\tb\0c").as_deref(), Some("a b"));
         assert_eq!(stub_cmdline("ä".as_bytes()), None);
-        assert_eq!(crate::linux::kernel_options("a"), [b'a', 0, 0, 0]);
+        assert_eq!(crate::image::linux::kernel_options("a"), [b'a', 0, 0, 0]);
     }
 }

@@ -2,8 +2,8 @@
 //! measures into PCR 9 (drivers/firmware/efi/libstub/efi-stub-helper.c).
 
 use crate::{
+    image::pe::{Pe, PeError},
     pcr::Bank,
-    pe::{Pe, PeError},
     prediction::Events,
 };
 

@@ -25,6 +25,13 @@ impl Guid {
     }
 }
 
+/// A GUID in the byte order of UEFI: the first three parts little-endian.
+pub(crate) const fn guid(first: u32, second: u16, third: u16, rest: [u8; 8]) -> [u8; 16] {
+    let ([a, b, c, d], [e, f], [g, h]) = (first.to_le_bytes(), second.to_le_bytes(), third.to_le_bytes());
+    let [i, j, k, l, m, n, o, p] = rest;
+    [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p]
+}
+
 impl fmt::Display for Guid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [a, b, c, d, e, g, h, i, rest @ ..] = self.0;

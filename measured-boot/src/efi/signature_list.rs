@@ -1,6 +1,6 @@
 //! Signature databases of Secure Boot: UEFI Specification, "EFI_SIGNATURE_LIST" and "EFI_VARIABLE_AUTHENTICATION_2".
 
-use crate::{guid::Guid, words::Fields};
+use crate::efi::{fields::Fields, guid::Guid};
 
 /// Longest database that is read. The largest dbx we met has 18 KB; firmware gives its variables 256 KiB at most.
 pub const MAX_DATABASE_BYTES: usize = 1 << 20;
@@ -128,7 +128,7 @@ fn common_name(certificate: &[u8]) -> Option<String> {
     let kind = fields.u8()?;
     let bytes = usize::from(fields.u8()?);
     let name = std::str::from_utf8(fields.take(bytes)?).ok()?;
-    (matches!(kind, 0x0C | 0x13) && bytes < 0x80).then(|| crate::words::short(name))
+    (matches!(kind, 0x0C | 0x13) && bytes < 0x80).then(|| crate::efi::fields::short(name))
 }
 
 fn list_header(list: &[u8]) -> Option<([u8; 16], usize, usize, usize)> {

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use crate::{
+use crate::efi::{
+    fields::{Fields, short, wide},
     guid::Guid,
-    words::{Fields, short, wide},
 };
 
 /// Most nodes that are read. Paths of real machines have some ten.

@@ -2,7 +2,10 @@
 //! Policy Measurements". Its variables before the separator, then the entry of `db` by which it admits each image.
 
 use crate::{
-    efi_variable::EfiVariable, guid::Guid, pcr::Bank, pe::Pe, prediction::Events, signature_list::SignatureLists,
+    efi::{guid::Guid, signature_list::SignatureLists, variable::EfiVariable},
+    image::pe::Pe,
+    pcr::Bank,
+    prediction::Events,
 };
 
 /// Secure Boot and its variables; one that is `None` does not exist.
