@@ -398,6 +398,18 @@ fn authority_rules(world: &World) {
         ),
         ("organisation", Box::new(|body| body.at(&[SUBJECT, 4, 0, 1]).content = b"Somebody".into()), "Name"),
         ("RSA of 2048 bits", Box::new(|body| *body.at(&[KEY]) = short.clone()), "Key"),
+        (
+            "RSA of 4095 bits",
+            Box::new(|body| {
+                let key = body.at(&[KEY, 1]);
+                let mut inner = Node::read(&key.content[1..]);
+                let modulus = &mut inner.members[0].content;
+                assert_eq!((modulus.len(), modulus.remove(0)), (513, 0), "a sign byte before the highest bit");
+                modulus[0] = 0x40 | modulus[0] & 0x3F;
+                key.content = [vec![0], inner.write()].concat();
+            }),
+            "Key",
+        ),
         ("RSA for PSS alone", Box::new(|body| body.at(&[KEY, 0, 0]).content[8] = 10), "Key"),
         (
             "exponent 3",

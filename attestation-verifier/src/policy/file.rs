@@ -9,14 +9,14 @@ use super::{
 };
 use crate::{EventPolicy, FirmwareVersion, Grade, MeasuredBinary, Product, Tcb, VekKind, VtpmKind};
 
-type Read<T> = Result<T, PolicyError>;
+type Result<T> = std::result::Result<T, PolicyError>;
 
 impl Policy {
     /// Reads a policy file.
     ///
     /// # Errors
     /// [`PolicyError`], the first one found.
-    pub fn from_toml(text: &str) -> Result<Self, PolicyError> {
+    pub fn from_toml(text: &str) -> Result<Self> {
         let mut file = Section::file(text)?;
         version(file.take("version")?)?;
         let policy = Self {
@@ -38,7 +38,7 @@ impl Policy {
                 .entries()?
                 .into_iter()
                 .map(accepted)
-                .collect::<Read<_>>()?,
+                .collect::<Result<_>>()?,
             vmpl: file.take("vmpl")?.rule(|e| e.list(vmpl))?,
             guest: guest(file.take("guest")?.section()?)?,
             min_guest_svn: file.take("min_guest_svn")?.rule(|e| e.number(u32::MAX, "a number from 0 to 4294967295"))?,
@@ -60,7 +60,7 @@ impl Policy {
     }
 }
 
-fn version(entry: Entry) -> Read<()> {
+fn version(entry: Entry) -> Result<()> {
     match entry.number(u32::MAX, "2") {
         Ok(2) => Ok(()),
         Ok(1) => Err(PolicyError::Version1),
@@ -69,29 +69,29 @@ fn version(entry: Entry) -> Read<()> {
     }
 }
 
-fn product(entry: Entry) -> Read<Product> {
+fn product(entry: Entry) -> Result<Product> {
     entry.word(&Product::ALL.map(|product| (product.name(), product)), "\"Milan\", \"Genoa\" or \"Turin\"")
 }
 
-fn key(entry: Entry) -> Read<VekKind> {
+fn key(entry: Entry) -> Result<VekKind> {
     entry.word(&[VekKind::Vcek, VekKind::Vlek].map(|kind| (kind.name(), kind)), "\"VCEK\" or \"VLEK\"")
 }
 
-fn vtpm(entry: Entry) -> Read<VtpmKind> {
+fn vtpm(entry: Entry) -> Result<VtpmKind> {
     let wanted = "\"paravisor\", \"svsm\", \"host\", \"software\" or \"none\"";
     entry.word(&VtpmKind::ALL.map(|kind| (kind.name(), kind)), wanted)
 }
 
-fn code(entry: Entry) -> Read<Grade> {
+fn code(entry: Entry) -> Result<Grade> {
     let grades = [Grade::None, Grade::Host, Grade::Vendor, Grade::Hardware];
     entry.word(&grades.map(|grade| (grade.name(), grade)), "\"none\", \"host\", \"vendor\" or \"hardware\"")
 }
 
-fn vmpl(entry: Entry) -> Read<u8> {
+fn vmpl(entry: Entry) -> Result<u8> {
     entry.number(3, "a level from 0 to 3").map(|level| u8::try_from(level).unwrap_or(u8::MAX))
 }
 
-fn provider(entry: Entry) -> Read<String> {
+fn provider(entry: Entry) -> Result<String> {
     let path = entry.path.clone();
     match entry.text()? {
         name if name.trim().is_empty() || name.chars().any(char::is_control) => {
@@ -101,11 +101,11 @@ fn provider(entry: Entry) -> Read<String> {
     }
 }
 
-fn bit(entry: Entry) -> Read<Rule<Bit>> {
+fn bit(entry: Entry) -> Result<Rule<Bit>> {
     entry.rule(|entry| entry.word(Bit::WORDS, "\"require\", \"refuse\" or { unchecked = \"reason\" }"))
 }
 
-fn report_data(entry: Entry) -> Read<ReportData> {
+fn report_data(entry: Entry) -> Result<ReportData> {
     match entry.is_list() {
         true => entry.list(Entry::bytes).map(ReportData::OneOf),
         false => entry
@@ -113,7 +113,7 @@ fn report_data(entry: Entry) -> Read<ReportData> {
     }
 }
 
-fn stale_crl(entry: Entry) -> Read<StaleCrl> {
+fn stale_crl(entry: Entry) -> Result<StaleCrl> {
     const WANTED: &str = "\"require\", \"warn\" or { accept_until_days = 1 to 3650 }";
     if entry.is_table() {
         let mut section = entry.section()?;
@@ -130,7 +130,7 @@ fn stale_crl(entry: Entry) -> Read<StaleCrl> {
 }
 
 /// `"ID"` would be an attack waved through without a word: an entry is `{ id = "…", reason = "…" }`.
-fn accepted(entry: Entry) -> Read<AcceptedAdvisory> {
+fn accepted(entry: Entry) -> Result<AcceptedAdvisory> {
     let mut section = entry.section()?;
     let id = section.take("id")?;
     let path = id.path.clone();
@@ -144,7 +144,7 @@ fn accepted(entry: Entry) -> Read<AcceptedAdvisory> {
     Ok(AcceptedAdvisory { id, reason })
 }
 
-fn per_product(mut section: Section) -> Read<PerProduct<FirmwareRules>> {
+fn per_product(mut section: Section) -> Result<PerProduct<FirmwareRules>> {
     let rules = PerProduct {
         milan: firmware(section.take("milan")?, false)?,
         genoa: firmware(section.take("genoa")?, false)?,
@@ -155,7 +155,7 @@ fn per_product(mut section: Section) -> Read<PerProduct<FirmwareRules>> {
 }
 
 /// The table of a product, or one reason for all of it.
-fn firmware(entry: Entry, has_fmc: bool) -> Read<FirmwareRules> {
+fn firmware(entry: Entry, has_fmc: bool) -> Result<FirmwareRules> {
     let entry = match entry.reason()? {
         Ok(reason) => return Ok(FirmwareRules::unchecked(&reason)),
         Err(entry) => entry,
@@ -175,7 +175,7 @@ fn firmware(entry: Entry, has_fmc: bool) -> Read<FirmwareRules> {
 }
 
 /// All levels of the product's layout; FMC on Turin and nowhere else.
-fn tcb(entry: Entry, has_fmc: bool) -> Read<Tcb> {
+fn tcb(entry: Entry, has_fmc: bool) -> Result<Tcb> {
     let mut section = entry.section()?;
     let tcb = Tcb {
         fmc: if has_fmc { Some(section.take("fmc")?.byte()?) } else { None },
@@ -188,7 +188,7 @@ fn tcb(entry: Entry, has_fmc: bool) -> Read<Tcb> {
     Ok(tcb)
 }
 
-fn firmware_version(entry: Entry) -> Read<FirmwareVersion> {
+fn firmware_version(entry: Entry) -> Result<FirmwareVersion> {
     let path = entry.path.clone();
     let text = entry.text()?;
     FirmwareVersion::parse(&text).ok_or_else(|| PolicyError::Value {
@@ -199,12 +199,12 @@ fn firmware_version(entry: Entry) -> Read<FirmwareVersion> {
 }
 
 /// Numbers of the bits that must be set.
-fn mask(entry: Entry) -> Read<u64> {
+fn mask(entry: Entry) -> Result<u64> {
     let bits = entry.list(|bit| bit.number(63, "a bit from 0 to 63"))?;
     Ok(bits.into_iter().fold(0, |mask, bit| mask | 1 << bit))
 }
 
-fn platform(mut section: Section) -> Read<PlatformRules> {
+fn platform(mut section: Section) -> Result<PlatformRules> {
     let rules = PlatformRules {
         smt: bit(section.take("smt")?)?,
         tsme: bit(section.take("tsme")?)?,
@@ -219,7 +219,7 @@ fn platform(mut section: Section) -> Read<PlatformRules> {
     Ok(rules)
 }
 
-fn guest(mut section: Section) -> Read<GuestRules> {
+fn guest(mut section: Section) -> Result<GuestRules> {
     let rules = GuestRules {
         min_abi: section.take("min_abi")?.rule(abi)?,
         smt: bit(section.take("smt")?)?,
@@ -237,7 +237,7 @@ fn guest(mut section: Section) -> Read<GuestRules> {
 }
 
 /// The table of the events, or one reason for all of it.
-fn events(entry: Entry) -> Read<EventPolicy> {
+fn events(entry: Entry) -> Result<EventPolicy> {
     let entry = match entry.reason()? {
         Ok(reason) => return Ok(EventPolicy::unchecked(&reason)),
         Err(entry) => entry,
@@ -253,20 +253,20 @@ fn events(entry: Entry) -> Read<EventPolicy> {
         initrd: section.take("initrd")?.rule(|e| e.list(Entry::bytes))?,
         cmdline: section.take("cmdline")?.rule(|e| e.list(Entry::text))?,
         binary: section.take("binary")?.rule(binary)?,
-        loader_files: section.take("loader_files")?.entries()?.into_iter().map(Entry::bytes).collect::<Read<_>>()?,
+        loader_files: section.take("loader_files")?.entries()?.into_iter().map(Entry::bytes).collect::<Result<_>>()?,
         loader_commands: section
             .take("loader_commands")?
             .entries()?
             .into_iter()
             .map(Entry::bytes)
-            .collect::<Read<_>>()?,
+            .collect::<Result<_>>()?,
     };
     section.finish()?;
     Ok(rules)
 }
 
 /// Sections by name, each with the digests it may have.
-fn uki(entry: Entry) -> Read<BTreeMap<String, Vec<[u8; 32]>>> {
+fn uki(entry: Entry) -> Result<BTreeMap<String, Vec<[u8; 32]>>> {
     let path = entry.path.clone();
     let sections = entry.section()?.into_entries();
     if sections.is_empty() {
@@ -284,7 +284,7 @@ fn uki(entry: Entry) -> Read<BTreeMap<String, Vec<[u8; 32]>>> {
         .collect()
 }
 
-fn binary(entry: Entry) -> Read<MeasuredBinary> {
+fn binary(entry: Entry) -> Result<MeasuredBinary> {
     let mut section = entry.section()?;
     let register = section.take("register")?;
     let path = register.path.clone();
@@ -298,7 +298,7 @@ fn binary(entry: Entry) -> Read<MeasuredBinary> {
     Ok(binary)
 }
 
-fn abi(entry: Entry) -> Read<(u8, u8)> {
+fn abi(entry: Entry) -> Result<(u8, u8)> {
     let path = entry.path.clone();
     let text = entry.text()?;
     let parsed = text.split_once('.').and_then(|(major, minor)| Some((decimal(major)?, decimal(minor)?)));
