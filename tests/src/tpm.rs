@@ -70,13 +70,21 @@ pub fn address(port: u16) -> String {
 /// # Panics
 /// The tool is missing or fails; its words are in the message.
 pub fn tool_at(tcti: &str, tool: &str, arguments: &[&str]) -> Vec<u8> {
-    let output = Command::new(tool)
-        .args(["-T", tcti])
-        .args(arguments)
-        .output()
-        .unwrap_or_else(|error| panic!("{tool}: {error}; fix: apt install tpm2-tools"));
-    assert!(output.status.success(), "{tool}: {}", String::from_utf8_lossy(&output.stderr));
-    output.stdout
+    // A software TPM keeps three sessions, and who else is connected may hold them for the length of some commands.
+    for _ in 0..40 {
+        let output = Command::new(tool)
+            .args(["-T", tcti])
+            .args(arguments)
+            .output()
+            .unwrap_or_else(|error| panic!("{tool}: {error}; fix: apt install tpm2-tools"));
+        if output.status.success() {
+            return output.stdout;
+        }
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains("out of memory for session contexts"), "{tool}: {said}");
+        thread::sleep(Duration::from_millis(25));
+    }
+    panic!("{tool}: the TPM at {tcti} has no session left for a second");
 }
 
 /// A port whose neighbour is free as well: the TCTI takes the next one for control.

@@ -187,13 +187,40 @@ fn public_area(public: &Public) -> Result<PublicArea, TpmError> {
 
 #[cfg(test)]
 mod tests {
+    use std::{sync::mpsc, thread, time::Duration};
+
     use sealgate_tests::Swtpm;
     use tss_esapi::{
         Error,
+        constants::SessionType,
         interface_types::{dynamic_handles::Persistent, resource_handles::Provision},
     };
 
     use super::*;
+
+    #[test]
+    fn sessions_that_others_hold_for_a_moment_are_waited_for_and_not_for_ever() {
+        let tpm = Swtpm::start();
+        let (held, freed) = (mpsc::channel(), mpsc::channel::<()>());
+        let tcti = tpm.tcti();
+        let other = thread::spawn(move || {
+            let mut other = Tpm::open(&tcti).expect("open");
+            // All that the software TPM keeps.
+            for _ in 0..3 {
+                other.session(None, SessionType::Trial).expect("a session");
+            }
+            held.0.send(()).expect("listening");
+            freed.1.recv().expect("told");
+            thread::sleep(Duration::from_millis(200));
+        });
+        held.1.recv().expect("told");
+        let mut tpm = Tpm::open(&tpm.tcti()).expect("open");
+        let refused = tpm.session(None, SessionType::Trial).map(drop).expect_err("there is none").to_string();
+        assert!(refused.contains("out of memory for session contexts"), "{refused}");
+        freed.0.send(()).expect("listening");
+        tpm.session(None, SessionType::Trial).expect("one is free after a moment");
+        other.join().expect("no panic");
+    }
 
     #[test]
     fn a_persistent_key_that_is_replaced_while_we_are_connected_does_not_quote() {

@@ -1,6 +1,6 @@
 //! One connection to a TPM 2.0, through the kernel's resource manager or to a software TPM.
 
-use std::{fs, io, str::FromStr};
+use std::{fs, io, str::FromStr, thread, time::Duration};
 
 use sha2::{Digest as _, Sha256};
 use tss_esapi::{
@@ -21,6 +21,10 @@ use crate::{PcrSet, PcrValues, Secret, TpmError, TpmProperties};
 
 /// How often an answer "registers changed meanwhile" is tried again.
 pub(super) const ATTEMPTS: usize = 5;
+
+/// How often a session is asked for, and how long we wait between.
+const SESSION_ATTEMPTS: usize = 40;
+const SESSION_PAUSE: Duration = Duration::from_millis(25);
 
 /// An open TPM. A software TPM serves one connection at a time, so open it, use it and drop it.
 pub struct Tpm {
@@ -217,24 +221,30 @@ impl Tpm {
         Ok(())
     }
 
+    /// A TPM keeps few sessions at a time (three, often), and without a resource manager others hold some of them for the
+    /// length of a command or two: TPM_RC_SESSION_MEMORY is a warning (TPM 2.0 part 2, 6.6.3), and asked again.
+    pub(super) fn session(&mut self, salt: Option<KeyHandle>, kind: SessionType) -> Result<AuthSession, TpmError> {
+        let mut left = SESSION_ATTEMPTS;
+        loop {
+            left = left.saturating_sub(1);
+            let (symmetric, hash) = (SymmetricDefinition::AES_128_CFB, HashingAlgorithm::Sha256);
+            match self.context.start_auth_session(salt, None, None, kind, symmetric, hash) {
+                Ok(session) => return session.ok_or(TpmError::Wrong { what: "a session without a handle" }),
+                Err(error) if left > 0 && self::kind(&error) == Some(Tss2ResponseCodeKind::SessionMemory) => {
+                    thread::sleep(SESSION_PAUSE);
+                }
+                Err(error) => return Err(failed("open a session")(error)),
+            }
+        }
+    }
+
     pub(super) fn salted_session(
         &mut self,
         salt: KeyHandle,
         kind: SessionType,
         attributes: SessionAttributesBuilder,
     ) -> Result<AuthSession, TpmError> {
-        let session = self
-            .context
-            .start_auth_session(
-                Some(salt),
-                None,
-                None,
-                kind,
-                SymmetricDefinition::AES_128_CFB,
-                HashingAlgorithm::Sha256,
-            )
-            .map_err(failed("open a session"))?
-            .ok_or(TpmError::Wrong { what: "a session without a handle" })?;
+        let session = self.session(Some(salt), kind)?;
         let (attributes, mask) = attributes.with_continue_session(true).build();
         self.context
             .tr_sess_set_attributes(session, attributes, mask)

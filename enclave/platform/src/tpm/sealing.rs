@@ -9,10 +9,7 @@ use tss_esapi::{
         algorithm::{HashingAlgorithm, PublicAlgorithm},
         session_handles::{AuthSession, PolicySession},
     },
-    structures::{
-        Digest, KeyedHashScheme, Private, Public, PublicBuilder, PublicKeyedHashParameters, SensitiveData,
-        SymmetricDefinition,
-    },
+    structures::{Digest, KeyedHashScheme, Private, Public, PublicBuilder, PublicKeyedHashParameters, SensitiveData},
     traits::{Marshall, UnMarshall},
 };
 use zeroize::Zeroizing;
@@ -113,18 +110,7 @@ impl Tpm {
 
     /// The policy digest from a trial session, which computes and proves nothing.
     fn trial_policy(&mut self, pcrs: &PcrValues) -> Result<Digest, TpmError> {
-        let session = self
-            .context
-            .start_auth_session(
-                None,
-                None,
-                None,
-                SessionType::Trial,
-                SymmetricDefinition::AES_128_CFB,
-                HashingAlgorithm::Sha256,
-            )
-            .map_err(failed("open a trial session"))?
-            .ok_or(TpmError::Wrong { what: "a session without a handle" })?;
+        let session = self.session(None, SessionType::Trial)?;
         let digest = to_digest(&pcrs.digest())?;
         let selected = selection(pcrs.set().indices())?;
         let policy = PolicySession::try_from(session).and_then(|trial| {
