@@ -440,3 +440,37 @@ fn wrong_bit(rule: &Rule<Bit>, bit: bool, lacking: &'static str, set: &'static s
     }
     Some(if bit { set } else { lacking })
 }
+
+#[cfg(test)]
+mod tests {
+    use evidence::UnixSeconds;
+
+    use super::*;
+    use crate::{Outcome, malformed};
+
+    fn judged(rule: Rule<Vec<VtpmKind>>, kind: VtpmKind, vouched: bool) -> (Option<(Outcome, String)>, Verdict) {
+        let policy = Policy { vtpm: rule, ..Policy::strict() };
+        let mut verdict = malformed("x", String::new(), "", UnixSeconds(0));
+        let mut checks = Checks::default();
+        vtpm_kind(kind, vouched, &policy, &mut verdict, &mut checks);
+        let row = checks.find("vtpm-kind").map(|check| (check.outcome, check.detail.clone()));
+        (row, verdict)
+    }
+
+    #[test]
+    fn a_vtpm_passes_if_the_policy_lists_its_kind_and_somebody_beside_the_guest_vouches_for_it() {
+        let inside = || Rule::Check(vec![VtpmKind::Paravisor, VtpmKind::Svsm]);
+        let row = |kind, vouched| judged(inside(), kind, vouched).0.unwrap();
+        assert_eq!(row(VtpmKind::Svsm, true), (Outcome::Pass, "svsm, which the policy accepts".into()));
+        let own_word = "paravisor by its own word: policy.id_keys does not list this report's ID key as a paravisor's";
+        assert_eq!(row(VtpmKind::Paravisor, false), (Outcome::NotChecked, own_word.into()));
+        let own_word = "svsm by its own word: policy.measurements does not list this one as a service module's";
+        assert_eq!(row(VtpmKind::Svsm, false), (Outcome::NotChecked, own_word.into()));
+        for vouched in [true, false] {
+            let other = (Outcome::Fail, "host, and the policy accepts paravisor, svsm".to_owned());
+            assert_eq!(row(VtpmKind::Host, vouched), other);
+        }
+        let (row, verdict) = judged(Rule::Unchecked("no quote is asked for".into()), VtpmKind::Host, true);
+        assert_eq!((row, verdict.unchecked[0].field.as_str()), (None, "vtpm"));
+    }
+}
