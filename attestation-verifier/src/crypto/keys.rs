@@ -41,7 +41,6 @@ impl<'a> RsaKey<'a> {
 }
 
 /// An uncompressed point: 4, x, y. The libraries read other forms too; whether it is on the curve is theirs to check.
-#[cfg(any(feature = "aws-lc", feature = "rustcrypto"))]
 pub(super) fn uncompressed<const N: usize>(key: &[u8]) -> Result<&[u8], BadSignature> {
     if key.len() == N && key.first() == Some(&4) { Ok(key) } else { Err(BadSignature) }
 }

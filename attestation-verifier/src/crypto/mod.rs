@@ -3,6 +3,8 @@
 
 #[cfg(feature = "aws-lc")]
 mod aws_lc;
+#[cfg(any(feature = "aws-lc", feature = "ring"))]
+mod back_end;
 #[cfg(any(feature = "aws-lc", feature = "ring", feature = "rustcrypto"))]
 mod keys;
 #[cfg(feature = "rustcrypto")]
