@@ -21,7 +21,7 @@ mod lock;
 mod package;
 mod pool;
 mod registry;
-pub mod stdio_session;
+pub mod stdio;
 mod sweep;
 
 pub use bridge::Variable;
@@ -36,7 +36,7 @@ pub use lock::{Lock, LockError};
 pub use package::{LocalPackage, NpmPackage, PackageError, PackageSpec};
 pub use pool::{Pool, PoolConfig, PoolKey};
 pub use registry::{Fetched, NpmRegistry, Registry, RegistryError};
-pub use stdio_session::{Answer, Session, SessionError};
+pub use stdio::{Answer, Event, Exchange, Question, Session, SessionError, Unasked};
 pub use zeroize::Zeroizing;
 
 /// A variable whose value must not appear anywhere but in the server's own memory.

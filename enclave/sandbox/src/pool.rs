@@ -17,7 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
 use crate::{
     InstalledServer, LaunchSpec, Sandbox,
-    stdio_session::{Answer, Session, SessionError},
+    stdio::{Answer, Session, SessionError},
 };
 
 /// How many containers, and for how long.
