@@ -36,6 +36,8 @@ pub(crate) struct App {
     pub(crate) config: Config,
     /// Where it listens.
     pub(crate) listening: SocketAddr,
+    /// How callers reach it, without a slash at the end.
+    pub(crate) base: String,
     /// Tells who is calling.
     pub(crate) authenticator: Authenticator<Store, PseudonymKey>,
     /// Which callers must sign.
@@ -164,7 +166,8 @@ pub(crate) async fn run(config: Config) -> Result<(), Failure> {
         vault_key_source,
         store,
         pseudonyms,
-        till: Till::new(rail, base),
+        till: Till::new(rail, base.clone()),
+        base,
         fee_payer,
         enablement: Enablement::default(),
         slots: Semaphore::new(config.calls_at_once),

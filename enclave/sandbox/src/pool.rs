@@ -171,20 +171,38 @@ impl Pool {
         self.inner.config.cap.saturating_sub(self.inner.places.available_permits())
     }
 
-    /// Ends one server of one principal, for instance because its secrets were deleted.
-    pub async fn end(&self, key: &PoolKey) {
+    /// How many servers run whose key fits. One that is being started is waited for.
+    pub async fn running_where(&self, fits: impl Fn(&PoolKey) -> bool) -> usize {
+        let fitting = |(key, slot): (&PoolKey, &Arc<Slot>)| fits(key).then(|| slot.clone());
+        let slots: Vec<Arc<Slot>> = self.inner.slots().iter().filter_map(fitting).collect();
+        let mut running = 0;
+        for slot in slots {
+            if let Some(found) = &slot.0.lock().await.running
+                && found.session.is_alive().await
+            {
+                running += 1;
+            }
+        }
+        running
+    }
+
+    /// Ends one server of one principal, for instance because its secrets were deleted. Says whether it ran.
+    pub async fn end(&self, key: &PoolKey) -> bool {
         let slot = self.inner.slots().remove(key);
         if let Some(slot) = slot
             && let Some(running) = slot.0.lock().await.running.take()
         {
             running.session.stop().await;
+            return true;
         }
+        false
     }
 
-    /// Ends every server whose key fits.
-    pub async fn end_where(&self, fits: impl Fn(&PoolKey) -> bool) {
+    /// Ends every server whose key fits. Says how many ran.
+    pub async fn end_where(&self, fits: impl Fn(&PoolKey) -> bool) -> usize {
         let keys: Vec<PoolKey> = self.inner.slots().keys().filter(|key| fits(key)).cloned().collect();
-        futures_util::future::join_all(keys.iter().map(|key| self.end(key))).await;
+        let ended = futures_util::future::join_all(keys.iter().map(|key| self.end(key))).await;
+        ended.into_iter().filter(|ran| *ran).count()
     }
 
     /// Ends all servers and starts no more.
