@@ -33,7 +33,7 @@ impl Tool {
 }
 
 /// One server of the catalogue.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Server {
     /// As it is configured.
     pub(crate) entry: ServerEntry,
@@ -42,7 +42,7 @@ pub(crate) struct Server {
 }
 
 /// What is needed to run a server.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Ready {
     /// What `sandbox` installed.
     pub(crate) installed: sandbox::InstalledServer,

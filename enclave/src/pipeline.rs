@@ -89,7 +89,7 @@ async fn finish(app: Arc<App>, executed: Executed<Held>, purchase: Purchase) -> 
     let proof = server
         .ok_or(Refusal::Internal { part: "catalogue" })
         .and_then(|server| server.ready())
-        .and_then(|ready| app.prover.prove(&executed, ready));
+        .and_then(|ready| app.prover.prove(app.state, &executed, ready));
     let envelope = match proof {
         Ok(envelope) => envelope,
         Err(refusal) => {

@@ -80,19 +80,24 @@ impl Runner {
     pub(crate) async fn install(&self, config: &Config) -> Result<Catalogue, Failure> {
         let mut servers = Vec::with_capacity(config.servers.len());
         for entry in &config.servers {
-            let started = Instant::now();
-            let ready = self.ready(entry).await;
-            let seconds = started.elapsed().as_secs();
-            match &ready {
-                Ok(ready) => tracing::info!(server = %entry.name, tools = ready.tools.len(), seconds, "server ready"),
-                Err(why) => tracing::error!(server = %entry.name, why, seconds, "server unavailable"),
-            }
-            servers.push(Server { entry: entry.clone(), ready });
+            servers.push(self.install_one(entry).await);
         }
         let price = config.payments.as_ref().map(|payments| payments.price).unwrap_or_default();
         Catalogue::new(servers, price).map_err(|error| {
             Failure::new("the catalogue does not fit its profile", error, "rename the server, or leave it out")
         })
+    }
+
+    /// One server, installed if it is not there yet; unavailable with the reason if that cannot be.
+    pub(crate) async fn install_one(&self, entry: &ServerEntry) -> Server {
+        let started = Instant::now();
+        let ready = self.ready(entry).await;
+        let seconds = started.elapsed().as_secs();
+        match &ready {
+            Ok(ready) => tracing::info!(server = %entry.name, tools = ready.tools.len(), seconds, "server ready"),
+            Err(why) => tracing::error!(server = %entry.name, why, seconds, "server unavailable"),
+        }
+        Server { entry: entry.clone(), ready }
     }
 
     async fn ready(&self, entry: &ServerEntry) -> Result<Ready, String> {
@@ -228,6 +233,19 @@ impl Runner {
     pub(crate) async fn end_of(&self, server: &ServerId, principal: &Principal) -> usize {
         let prefix = Scope::keys_of(principal);
         self.pool.end_where(|key| key.server == *server && key.principal.starts_with(&prefix)).await
+    }
+
+    /// Takes the containers of these servers out of use, whoever they belong to: who calls next gets another. Each ends
+    /// once the calls that are in it have ended, and after the time of one call at most. Says how many there were.
+    pub(crate) async fn retire(&self, servers: &[ServerId]) -> usize {
+        let retired = self.pool.retire_where(|key| servers.contains(&key.server)).await;
+        let count = retired.len();
+        let mut endings = self.endings.lock().unwrap_or_else(PoisonError::into_inner);
+        while endings.try_join_next().is_some() {}
+        for one in retired {
+            endings.spawn(one.end(self.call_timeout));
+        }
+        count
     }
 
     /// How many containers of a server run for a caller, in all its sessions.

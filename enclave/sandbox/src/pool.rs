@@ -205,6 +205,17 @@ impl Pool {
         ended.into_iter().filter(|ran| *ran).count()
     }
 
+    /// Takes every running server whose key fits out of the pool: who asks next has another one started. What is in use
+    /// goes on until [`Retired::end`].
+    pub async fn retire_where(&self, fits: impl Fn(&PoolKey) -> bool) -> Vec<Retired> {
+        let slots: Vec<Arc<Slot>> = self.inner.slots().extract_if(|key, _| fits(key)).map(|(_, slot)| slot).collect();
+        let mut retired = Vec::new();
+        for slot in slots {
+            retired.extend(slot.0.lock().await.running.take().map(Retired));
+        }
+        retired
+    }
+
     /// Ends all servers and starts no more.
     pub async fn stop(&self) {
         self.inner.stopping.store(true, Ordering::Relaxed);
@@ -243,6 +254,22 @@ impl Pool {
                 }
             }
         }
+    }
+}
+
+/// A server that is not in the pool any more. Its place is taken until it has ended.
+#[derive(Debug)]
+pub struct Retired(Running);
+
+impl Retired {
+    /// Ends it once nobody uses it, and after `patience` at the latest.
+    pub async fn end(self, patience: Duration) {
+        let Self(running) = self;
+        let begun = Instant::now();
+        while Arc::strong_count(&running.session) > 1 && begun.elapsed() < patience {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        running.session.stop().await;
     }
 }
 

@@ -43,7 +43,7 @@ pub(crate) async fn summary(State(app): State<Arc<App>>, _: NoQuery) -> Response
             ("gitCommit", app.build.git_commit.as_ref().map_or(Value::Null, |commit| to_hex(commit))),
             ("instance", to_hex(&app.prover.instance)),
             ("core", to_hex(&attested.core)),
-            ("stateHead", to_hex(&attested.state_head)),
+            ("stateHead", to_hex(&app.state)),
             ("proofKey", to_hex(&attested.proof_key.public())),
             ("epoch", u64::from(app.prover.epoch).into()),
             ("selfCheck", app.self_check.clone()),

@@ -12,13 +12,12 @@ mod openapi;
 mod pay;
 mod problem;
 mod query;
+mod reload;
 mod rest;
 mod secrets;
 mod servers;
 mod warmth;
 mod who;
-
-use std::sync::Arc;
 
 use axum::{
     Router,
@@ -32,14 +31,16 @@ use axum::{
 use evidence::json::Value;
 use http_body_util::BodyExt as _;
 
-use crate::{app::App, enablement::MAX_SESSION_BYTES};
+use crate::{app::Live, enablement::MAX_SESSION_BYTES};
 pub(crate) use pay::Presented;
 use problem::Problem;
 
 /// All routes.
-pub(crate) fn router(app: Arc<App>) -> Router {
+pub(crate) fn router(live: Live) -> Router {
     Router::new()
         .route("/health", get(attestation::health).fallback(only_get))
+        .route("/health/reload", post(reload::all).fallback(only_post))
+        .route("/health/reload/{id}", post(reload::one).fallback(only_post))
         .route("/mcp", post(mcp::gateway).fallback(only_post))
         .route("/mcp/server/{id}", post(mcp::one_server).fallback(only_post))
         .route("/api/servers", get(servers::list).fallback(only_get))
@@ -83,20 +84,20 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/openapi.json", get(openapi::document).fallback(only_get))
         .fallback(nowhere)
         .layer(DefaultBodyLimit::disable())
-        .layer(middleware::from_fn_with_state(Arc::clone(&app), guard::guard))
+        .layer(middleware::from_fn_with_state(live.clone(), guard::guard))
         .layer(middleware::from_fn(leftover::leftover))
-        .with_state(app)
+        .with_state(live)
 }
 
 /// Routes of one server.
 trait OfServer {
     /// `/api/servers/{id}` and the rest of the address; the same where a client did not encode the slash of a scoped
     /// package's name, so that it came as two segments.
-    fn of_server(self, rest: &str, route: MethodRouter<Arc<App>>) -> Self;
+    fn of_server(self, rest: &str, route: MethodRouter<Live>) -> Self;
 }
 
-impl OfServer for Router<Arc<App>> {
-    fn of_server(self, rest: &str, route: MethodRouter<Arc<App>>) -> Self {
+impl OfServer for Router<Live> {
+    fn of_server(self, rest: &str, route: MethodRouter<Live>) -> Self {
         self.route(&format!("/api/servers/{{id}}{rest}"), route.clone())
             .route(&format!("/api/servers/{{id}}/{{name}}{rest}"), route)
     }

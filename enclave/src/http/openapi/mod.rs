@@ -16,7 +16,7 @@ use axum::{
 use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
 
-use super::{attestation, auth, connect, pay, problem::Problem, query::NoQuery, rest, servers, warmth};
+use super::{attestation, auth, connect, pay, problem::Problem, query::NoQuery, reload, rest, servers, warmth};
 use crate::app::App;
 
 /// Every handler that is described.
@@ -72,6 +72,8 @@ use crate::app::App;
         attestation::encryption_model,
         attestation::short,
         attestation::health,
+        reload::all,
+        reload::one,
         document,
     )
 )]

@@ -164,3 +164,24 @@ pub(crate) struct Health {
     #[schema(value_type = Object)]
     security_posture: Anything,
 }
+
+/// What another reading of the configuration changed.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase", examples(json!({
+    "status": "updated", "invalidatedInstances": 2, "added": [], "changed": ["8e6c5ab2-4f60-5c9e-9a3b-3f1f0c2f7d10"],
+    "removed": [], "state": 1,
+})))]
+pub(crate) struct Reloaded {
+    /// `updated`
+    status: String,
+    /// Containers that were taken out of use.
+    invalidated_instances: u64,
+    /// Ids of servers that were not there.
+    added: Vec<String>,
+    /// Ids of servers that are other ones now, or were looked at again.
+    changed: Vec<String>,
+    /// Ids of servers that are gone.
+    removed: Vec<String>,
+    /// Number of the state in force (docs/WIRE.md, P4).
+    state: u64,
+}
