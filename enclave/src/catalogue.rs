@@ -13,6 +13,9 @@ use crate::{config::ServerEntry, runner::Digests};
 /// Where packages come from.
 pub(crate) const REGISTRY: &str = "npm";
 
+/// What a server's status can be.
+pub(crate) const STATUSES: [&str; 2] = ["ready", "unavailable"];
+
 /// One tool as its server lists it.
 #[derive(Clone, Debug)]
 pub(crate) struct Tool {
@@ -30,7 +33,7 @@ impl Tool {
 }
 
 /// One server of the catalogue.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Server {
     /// As it is configured.
     pub(crate) entry: ServerEntry,
@@ -39,7 +42,7 @@ pub(crate) struct Server {
 }
 
 /// What is needed to run a server.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Ready {
     /// What `sandbox` installed.
     pub(crate) installed: sandbox::InstalledServer,
@@ -190,6 +193,22 @@ impl Server {
         slug(&self.entry.name)
     }
 
+    /// Where its package comes from, as lists show it.
+    pub(crate) fn registry_type(&self) -> &'static str {
+        REGISTRY
+    }
+
+    /// How it is run, as lists show it.
+    pub(crate) fn deployment_type(&self) -> &'static str {
+        "local_tool"
+    }
+
+    /// Whether it can run, as lists show it: one of [`STATUSES`].
+    pub(crate) fn status(&self) -> &'static str {
+        let [ready, unavailable] = STATUSES;
+        if self.ready.is_ok() { ready } else { unavailable }
+    }
+
     /// `name@version` of its package.
     pub(crate) fn package_at_version(&self) -> String {
         format!("{}@{}", self.entry.package, self.entry.version)
@@ -205,8 +224,8 @@ impl Server {
             ("description", self.entry.description.as_str().into()),
             ("version", self.entry.version.as_str().into()),
             ("package", self.entry.package.as_str().into()),
-            ("registryType", REGISTRY.into()),
-            ("deploymentType", "local_tool".into()),
+            ("registryType", self.registry_type().into()),
+            ("deploymentType", self.deployment_type().into()),
             ("transportType", "stdio".into()),
             ("toolsCount", (self.tools().len() as u64).into()),
             ("categories", Value::Array(self.entry.categories.iter().map(|c| c.as_str().into()).collect())),
@@ -230,7 +249,7 @@ impl Server {
             ),
             ("gatewayCompatible", self.ready.is_ok().into()),
             ("canRun", self.ready.is_ok().into()),
-            ("status", if self.ready.is_ok() { "ready".into() } else { "unavailable".into() }),
+            ("status", self.status().into()),
         ];
         let mut members: Vec<_> = members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         if let Err(why) = &self.ready {

@@ -41,6 +41,11 @@ pub fn send_signed(key: &str, method: &str, url: &str, body: &str, headers: &[&s
     node("erc8128", "send.mjs", ("SIGNER_KEY", key), &[&[method, url, body], headers].concat())
 }
 
+/// Holds the OpenAPI document at `url` to the specification's own schema. Gives `{version, valid, errors}`.
+pub fn validate_openapi(url: &str) -> Value {
+    node("openapi", "validate.mjs", ("NODE_NO_WARNINGS", "1"), &[url])
+}
+
 fn node(client: &str, script: &str, key: (&str, &str), arguments: &[&str]) -> Value {
     let mut command = Command::new("timeout");
     // The script is a link from the folder that has its packages.

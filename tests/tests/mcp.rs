@@ -172,7 +172,6 @@ fn servers_are_switched_on_for_those_who_switched_them_on_and_for_nobody_else() 
         ("limit=1", 2, 1),
         ("offset=1", 2, 1),
         ("offset=9", 2, 0),
-        ("limit=0", 2, 0),
         ("limit=5000", 2, 2),
         ("q=echo", 1, 1),
         ("search=files", 1, 1),

@@ -34,7 +34,7 @@ pub use instance::{Instance, InstanceError, LINE_LIMIT, STDERR_LIMIT};
 pub use layer::LayerError;
 pub use lock::{Lock, LockError};
 pub use package::{LocalPackage, NpmPackage, PackageError, PackageSpec};
-pub use pool::{Pool, PoolConfig, PoolKey};
+pub use pool::{Pool, PoolConfig, PoolKey, Retired};
 pub use registry::{Fetched, NpmRegistry, Registry, RegistryError};
 pub use stdio::{Answer, Event, Exchange, Inspection, Notice, Question, ServerEra, Session, SessionError, Unasked};
 pub use zeroize::Zeroizing;
