@@ -10,8 +10,9 @@ use gate::{Call, Listed, Listing, Refusal};
 
 use crate::{config::ServerEntry, runner::Digests};
 
-/// Where packages come from.
-pub(crate) const REGISTRY: &str = "npm";
+/// Where packages come from: the registry, or a folder of the operator's own.
+const REGISTRY: &str = "npm";
+const LOCAL: &str = "local";
 
 /// One tool as its server lists it.
 #[derive(Clone, Debug)]
@@ -188,6 +189,11 @@ impl Server {
         slug(&self.entry.name)
     }
 
+    /// Where its package comes from.
+    pub(crate) fn registry(&self) -> &'static str {
+        if self.entry.path.is_some() { LOCAL } else { REGISTRY }
+    }
+
     /// `name@version` of its package.
     pub(crate) fn package_at_version(&self) -> String {
         format!("{}@{}", self.entry.package, self.entry.version)
@@ -203,7 +209,7 @@ impl Server {
             ("description", self.entry.description.as_str().into()),
             ("version", self.entry.version.as_str().into()),
             ("package", self.entry.package.as_str().into()),
-            ("registryType", REGISTRY.into()),
+            ("registryType", self.registry().into()),
             ("deploymentType", "local_tool".into()),
             ("transportType", "stdio".into()),
             ("toolsCount", (self.tools().len() as u64).into()),
@@ -335,6 +341,7 @@ mod tests {
             categories: vec!["files".into()],
             package: package.into(),
             version: "1.0.0".into(),
+            path: None,
             bin: None,
             args: Vec::new(),
             scratch_dirs: Vec::new(),
