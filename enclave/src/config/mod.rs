@@ -348,10 +348,9 @@ mod tests {
         let own: Vec<_> = config.servers.iter().skip(1).map(|server| (&*server.package, &*server.version)).collect();
         assert_eq!(own, [("own", "1.0.0"), ("own", "1.0.0")]);
         assert_ne!(config.servers[1].id, config.servers[2].id);
-        for (more, said) in [
-            ("package = \"own\"", "names no package, or two"),
-            ("version = \"1.0.0\"", "names no package, or two"),
-        ] {
+        for (more, said) in
+            [("package = \"own\"", "names no package, or two"), ("version = \"1.0.0\"", "names no package, or two")]
+        {
             let error = read(&format!("{GOOD}{}{more}", of("one"))).unwrap_err();
             assert!(error.contains(said) && error.contains("fix: "), "{more}: {error}");
         }
