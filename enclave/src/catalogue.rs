@@ -10,8 +10,9 @@ use gate::{Call, Listed, Listing, Refusal};
 
 use crate::{config::ServerEntry, runner::Digests};
 
-/// Where packages come from.
-pub(crate) const REGISTRY: &str = "npm";
+/// Where packages come from: the registry, or a folder of the operator's own.
+const REGISTRY: &str = "npm";
+const LOCAL: &str = "local";
 
 /// What a server's status can be.
 pub(crate) const STATUSES: [&str; 2] = ["ready", "unavailable"];
@@ -195,7 +196,7 @@ impl Server {
 
     /// Where its package comes from, as lists show it.
     pub(crate) fn registry_type(&self) -> &'static str {
-        REGISTRY
+        if self.entry.path.is_some() { LOCAL } else { REGISTRY }
     }
 
     /// How it is run, as lists show it.
@@ -356,6 +357,7 @@ mod tests {
             categories: vec!["files".into()],
             package: package.into(),
             version: "1.0.0".into(),
+            path: None,
             bin: None,
             args: Vec::new(),
             scratch_dirs: Vec::new(),

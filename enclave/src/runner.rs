@@ -12,8 +12,8 @@ use evidence::{
 };
 use gate::{Funded, Principal, Refusal, Reservation, Run, Warmable, Warrant};
 use sandbox::{
-    Answer, Config as SandboxConfig, InstalledServer, LaunchSpec, NpmPackage, NpmRegistry, PackageSpec, Pool,
-    PoolConfig, PoolKey, Sandbox, SessionError, Variable,
+    Answer, Config as SandboxConfig, InstalledServer, LaunchSpec, LocalPackage, NpmPackage, NpmRegistry, PackageSpec,
+    Pool, PoolConfig, PoolKey, Sandbox, SessionError, Variable,
 };
 use serde_json::value::RawValue;
 use tokio::task::JoinSet;
@@ -105,17 +105,26 @@ impl Runner {
 
     async fn ready(&self, entry: &ServerEntry) -> Result<Ready, String> {
         let say = |error: &dyn std::fmt::Display, fix: String| format!("{error}; {fix}");
-        let package = NpmPackage::new(&entry.package, &entry.version, entry.bin.as_deref())
-            .map_err(|error| say(&error, "correct the [[server]] entry".to_owned()))?;
-        let registry = NpmRegistry::from_npm_config()
-            .await
-            .map_err(|error| say(&error, "see `npm config get registry`".to_owned()))?;
         let warrant = Warrant::for_inspection(entry.id.clone());
-        let installed = self
-            .sandbox
-            .install(&warrant, &PackageSpec::Npm(package), &registry)
-            .await
-            .map_err(|error| say(&error, error.fix()))?;
+        let installed = match &entry.path {
+            Some(path) => {
+                let (path, bin) = (path.clone(), entry.bin.clone());
+                let read = tokio::task::spawn_blocking(move || LocalPackage::read(&path, bin.as_deref())).await;
+                let files = read
+                    .map_err(|error| say(&error, "report this: reading a folder failed inside".to_owned()))?
+                    .map_err(|error| say(&error, error.fix().to_owned()))?;
+                self.sandbox.install_files(&warrant, &files).await
+            }
+            None => {
+                let package = NpmPackage::new(&entry.package, &entry.version, entry.bin.as_deref())
+                    .map_err(|error| say(&error, error.fix().to_owned()))?;
+                let registry = NpmRegistry::from_npm_config()
+                    .await
+                    .map_err(|error| say(&error, "see `npm config get registry`".to_owned()))?;
+                self.sandbox.install(&warrant, &PackageSpec::Npm(package), &registry).await
+            }
+        }
+        .map_err(|error| say(&error, error.fix()))?;
         let launch =
             LaunchSpec { arguments: entry.args.clone(), environment: Vec::new(), writable: entry.scratch_dirs.clone() };
         let inspection =

@@ -347,6 +347,25 @@ mod tests {
     }
 
     #[test]
+    fn a_folder_says_itself_which_package_it_is_and_may_stand_in_the_catalogue_twice() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("package.json"), r#"{"name":"own","version":"1.0.0"}"#).unwrap();
+        let of = |name: &str| format!("[[server]]\nname = {name:?}\npath = {:?}\n", folder.path());
+        let config = read(&format!("{GOOD}{}{}", of("one"), of("two"))).unwrap();
+        let own: Vec<_> = config.servers.iter().skip(1).map(|server| (&*server.package, &*server.version)).collect();
+        assert_eq!(own, [("own", "1.0.0"), ("own", "1.0.0")]);
+        assert_ne!(config.servers[1].id, config.servers[2].id);
+        for (more, said) in
+            [("package = \"own\"", "names no package, or two"), ("version = \"1.0.0\"", "names no package, or two")]
+        {
+            let error = read(&format!("{GOOD}{}{more}", of("one"))).unwrap_err();
+            assert!(error.contains(said) && error.contains("fix: "), "{more}: {error}");
+        }
+        let error = read(&format!("{GOOD}[[server]]\nname = \"own\"\npath = \"/nonexistent\"")).unwrap_err();
+        assert!(error.contains("/nonexistent/package.json") && error.contains("fix: "), "{error}");
+    }
+
+    #[test]
     fn every_fault_says_what_and_how_to_fix_it() {
         for (from, to, said) in [
             ("127.0.0.1:0", "0.0.0.0:80", "loopback"),
