@@ -153,6 +153,13 @@ async fn a_server_that_says_nothing_to_the_unknown_question_is_initialized_and_l
     let session = start(&bench, &server).await.unwrap();
     assert_eq!(methods_told(&session).await, ["initialize", "notifications/initialized"]);
     session.stop().await;
+    // Also a gateway that was started anew knows it, from what it keeps.
+    bench.sandbox.inspect(&warrant(), &server, &LaunchSpec::default()).await.unwrap();
+    let other = bench.restarted().await;
+    other.inspect(&warrant(), &server, &LaunchSpec::default()).await.unwrap();
+    let session = Session::start(&other, &warrant(), &server, &LaunchSpec::default()).await.unwrap();
+    assert_eq!(methods_told(&session).await, ["initialize", "notifications/initialized"]);
+    session.stop().await;
     none_left(&bench.sandbox).await;
 }
 
@@ -172,12 +179,12 @@ async fn a_server_that_is_slow_to_start_is_still_spoken_to_in_its_newest_revisio
     let bench = bench().await;
     for (name, more) in [("slow-dual", ""), ("slow-modern", NO_HANDSHAKE)] {
         let text = server_text(&format!("{DISCOVER}{more}"));
-        let text = text.replace("createInterface({", "await sleep(7000);\ncreateInterface({");
+        let text = text.replace("createInterface({", "await sleep(9500);\ncreateInterface({");
         let server = program(&bench.sandbox, name, &text).await;
         let session = start(&bench, &server).await.unwrap();
         assert_eq!(session.era(), ServerEra::Modern, "{name}");
         session.stop().await;
-        // The second time it is given the time that it needs.
+        // From then on it is given the time that it needs.
         let session = start(&bench, &server).await.unwrap();
         assert_eq!(methods_told(&session).await, ["server/discover"], "{name}");
         session.stop().await;

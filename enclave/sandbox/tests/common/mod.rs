@@ -14,6 +14,13 @@ pub(crate) struct Bench {
     pub(crate) state: tempfile::TempDir,
 }
 
+impl Bench {
+    /// Another sandbox of the same deployment with the same records, as after a restart.
+    pub(crate) async fn restarted(&self) -> Sandbox {
+        connect(self.sandbox.deployment().to_owned(), self.state.path().into(), Limits::default()).await
+    }
+}
+
 pub(crate) async fn bench() -> Bench {
     bench_with(Limits::default()).await
 }
@@ -39,9 +46,12 @@ pub(crate) fn runtime() -> Runtime {
 
 async fn make(deployment: String, limits: Limits) -> Bench {
     let state = tempfile::tempdir().unwrap();
-    let config = Config { deployment, state_directory: state.path().into(), runtime: runtime(), limits };
-    match Sandbox::connect(config).await {
-        Ok(sandbox) => Bench { sandbox, state },
+    Bench { sandbox: connect(deployment, state.path().into(), limits).await, state }
+}
+
+async fn connect(deployment: String, state_directory: std::path::PathBuf, limits: Limits) -> Sandbox {
+    match Sandbox::connect(Config { deployment, state_directory, runtime: runtime(), limits }).await {
+        Ok(sandbox) => sandbox,
         Err(error) => panic!("{error}\n  fix: {}", error.fix()),
     }
 }
