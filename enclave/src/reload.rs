@@ -8,7 +8,7 @@ use evidence::ServerId;
 use crate::{
     app::{App, Live},
     boot,
-    catalogue::{Catalogue, Server},
+    catalogue::{Catalogue, Server, slug},
     config::{Config, ConfigError, Environment, ServerEntry},
     states::ChainFault,
 };
@@ -72,7 +72,8 @@ pub(crate) async fn reload(live: &Live, only: Option<&str>) -> Result<Reloaded, 
         });
     }
     let only = only.map(|asked| named(&app, &entries, asked).ok_or(ReloadError::Unknown)).transpose()?;
-    let (servers, mut done) = servers(&app, entries, only.as_ref()).await;
+    let wanted = wanted(&app, entries, only.as_ref())?;
+    let (servers, mut done) = installed(&app, wanted, only.as_ref()).await;
     let price = app.config.payments.as_ref().map(|payments| payments.price).unwrap_or_default();
     let catalogue = Catalogue::new(servers, price).map_err(|error| ReloadError::Unfit {
         what: format!("the catalogue does not fit its profile: {error}"),
@@ -105,52 +106,55 @@ pub(crate) async fn reload(live: &Live, only: Option<&str>) -> Result<Reloaded, 
 fn named(app: &App, entries: &[ServerEntry], asked: &str) -> Option<ServerId> {
     let lower = asked.to_lowercase();
     let fits = |entry: &&ServerEntry| {
-        let names = [entry.id.to_string(), entry.name.to_lowercase(), crate::catalogue::slug(&entry.name)];
+        let names = [entry.id.to_string(), entry.name.to_lowercase(), slug(&entry.name)];
         names.contains(&lower) || entry.package.to_lowercase() == lower
     };
     let found = entries.iter().find(fits).map(|entry| entry.id.clone());
     found.or_else(|| app.catalogue.find(asked).ok().map(|server| server.entry.id.clone()))
 }
 
-/// The servers of the next catalogue, in the order of the configuration. Where one alone is meant, the others stay as they
+/// The servers that there are to be, in the order of the configuration. Where one alone is meant, the others stay as they
 /// are, and in their order.
-async fn servers(app: &App, entries: Vec<ServerEntry>, only: Option<&ServerId>) -> (Vec<Server>, Reloaded) {
+fn wanted(app: &App, entries: Vec<ServerEntry>, only: Option<&ServerId>) -> Result<Vec<ServerEntry>, ReloadError> {
+    let Some(id) = only else { return Ok(entries) };
+    let own = entries.into_iter().find(|entry| entry.id == *id);
+    let current = app.catalogue.servers().iter().map(|server| &server.entry);
+    if let Some(own) = &own
+        && let Some(other) = current.clone().find(|entry| entry.id != *id && slug(&entry.name) == slug(&own.name))
+    {
+        return Err(ReloadError::Unfit {
+            what: format!(
+                "server {:?} would share the name of server {:?}, which is there still",
+                own.name, other.name
+            ),
+            fix: "reload all servers (POST /health/reload)".to_owned(),
+        });
+    }
+    let is_new = current.clone().all(|entry| entry.id != *id);
+    let mut wanted: Vec<ServerEntry> =
+        current.filter_map(|entry| if entry.id == *id { own.clone() } else { Some(entry.clone()) }).collect();
+    wanted.extend(own.filter(|_| is_new));
+    Ok(wanted)
+}
+
+/// The servers of the next catalogue: those that are as they were, and what is new or changed, installed.
+async fn installed(app: &App, wanted: Vec<ServerEntry>, only: Option<&ServerId>) -> (Vec<Server>, Reloaded) {
     let mut done = Reloaded { added: Vec::new(), changed: Vec::new(), removed: Vec::new(), invalidated: 0, seq: 0 };
-    let wanted = match only {
-        None => entries,
-        Some(id) => {
-            let own = entries.into_iter().find(|entry| entry.id == *id);
-            let mut kept: Vec<ServerEntry> = app.catalogue.servers().iter().map(|s| s.entry.clone()).collect();
-            match (kept.iter().position(|entry| entry.id == *id), own) {
-                (Some(at), Some(own)) => {
-                    if let Some(place) = kept.get_mut(at) {
-                        *place = own;
-                    }
-                }
-                (Some(at), None) => drop(kept.remove(at)),
-                (None, Some(own)) => kept.push(own),
-                (None, None) => {}
-            }
-            kept
-        }
-    };
     let still: BTreeSet<ServerId> = wanted.iter().map(|entry| entry.id.clone()).collect();
     let gone = app.catalogue.servers().iter().filter(|server| !still.contains(&server.entry.id));
     done.removed = gone.map(|server| server.entry.id.clone()).collect();
     let mut servers = Vec::with_capacity(wanted.len());
     for entry in wanted {
         let old = app.catalogue.by_id(&entry.id);
-        // Who asks for one server wants it looked at again, whatever its entry says.
+        // Who asks for one server wants it looked at again, whatever its entry says; who asks for all, what could not run.
         let is_meant = only == Some(&entry.id);
-        match old {
-            Some(old) if old.entry == entry && ((old.ready.is_ok() && !is_meant) || (only.is_some() && !is_meant)) => {
-                servers.push(old.clone());
-            }
-            _ => {
-                if old.is_some() { &mut done.changed } else { &mut done.added }.push(entry.id.clone());
-                servers.push(app.runner.install_one(&entry).await);
-            }
+        let is_current = |old: &&Server| old.entry == entry && (only.is_some() || old.ready.is_ok());
+        if let Some(old) = old.filter(is_current).filter(|_| !is_meant) {
+            servers.push(old.clone());
+            continue;
         }
+        if old.is_some() { &mut done.changed } else { &mut done.added }.push(entry.id.clone());
+        servers.push(app.runner.install_one(&entry).await);
     }
     (servers, done)
 }

@@ -42,6 +42,14 @@ fn saved(gateway: &Gateway, client: &Client, name: &str) -> Saved {
     Saved::new(&gateway.directory().join(name), &request, &answer.body, &proof, &bundle)
 }
 
+fn wait(so: impl Fn() -> bool, what: &str) {
+    let is_so = (0..400).any(|_| {
+        thread::sleep(Duration::from_millis(50));
+        so()
+    });
+    assert!(is_so, "{what}");
+}
+
 fn states(bundle: &[u8]) -> usize {
     let bundle: Value = serde_json::from_slice(bundle).unwrap();
     bundle["states"].as_array().unwrap().len()
@@ -110,26 +118,19 @@ fn an_operator_changes_the_catalogue_and_calls_that_run_end_as_they_began() {
     let tools = client.get("/api/servers/everything/tools").json();
     let mut names = tools["tools"].as_array().unwrap().iter().filter_map(|tool| tool["name"].as_str());
     let long = names.find(|name| name.contains("long-running")).expect("a tool that takes its time").to_owned();
+    wait(|| gateway.containers().is_empty(), "what changed has ended");
     thread::scope(|scope| {
         let working = scope.spawn(|| {
             let path = format!("/api/servers/everything/tools/{long}");
             member.post(&path, &json!({"duration": 10, "steps": 2}))
         });
-        let started = (0..200).any(|_| {
-            thread::sleep(Duration::from_millis(50));
-            client.get("/health").json()["instances"] == 1
-        });
-        assert!(started, "the call took a container");
+        wait(|| client.get("/health").json()["instances"] == 1, "the call took a container");
         let said = reloaded(&order_by, &format!("/health/reload/{everything}"));
         assert_eq!((&said["changed"], &said["invalidatedInstances"]), (&json!([everything]), &json!(1)));
         let answer = working.join().unwrap();
         assert_eq!(answer.status, 200, "{}", answer.json());
     });
-    let ended = (0..200).any(|_| {
-        thread::sleep(Duration::from_millis(50));
-        gateway.containers().is_empty()
-    });
-    assert!(ended, "what is not current any more has ended");
+    wait(|| gateway.containers().is_empty(), "what is not current any more has ended");
     assert_eq!(saved(&gateway, &member, "last").judge(Some(&root), &[]).code, 0);
 }
 

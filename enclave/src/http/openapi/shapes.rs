@@ -42,7 +42,7 @@ pub(crate) struct Problem {
 /// What to do.
 #[derive(ToSchema)]
 pub(crate) struct Remediation {
-    /// A stable word for programs: `fix-request`, `retry`, `log-in`, …
+    /// A stable word for programs: `fix-request`, `retry`, `choose-another-name`, …
     action: String,
     text: String,
 }
@@ -55,8 +55,11 @@ pub(crate) fn problem() -> Value {
         "status": 404,
         "detail": "server \"everythign\" not found",
         "error": "UNKNOWN_SERVER",
-        "message": "server \"everythign\" not found; did you mean \"everything\"?",
-        "remediation": {"action": "find-server", "text": "did you mean \"everything\"?"},
+        "message": "server \"everythign\" not found; did you mean \"everything\"? GET /api/servers lists all",
+        "remediation": {
+            "action": "choose-another-name",
+            "text": "did you mean \"everything\"? GET /api/servers lists all",
+        },
     })
 }
 
