@@ -2,9 +2,7 @@
 //! every named key signed, byte for byte and as that type of payload; no program is taken that the statement does not name.
 #![no_main]
 
-use attestation_verifier::{
-    BadSignature, Crypto, Program, ProvenanceQuestion, Ring, Unverified, appraise_provenance,
-};
+use attestation_verifier::{BadSignature, Crypto, Program, ProvenanceQuestion, Ring, Unverified, appraise_provenance};
 use evidence::{
     Ed25519Public,
     dsse::{Envelope, EnvelopeSignature, MAX_BYTES, MAX_SIGNATURES},
