@@ -14,6 +14,9 @@ use crate::{config::ServerEntry, runner::Digests};
 const REGISTRY: &str = "npm";
 const LOCAL: &str = "local";
 
+/// What a server's status can be.
+pub(crate) const STATUSES: [&str; 2] = ["ready", "unavailable"];
+
 /// One tool as its server lists it.
 #[derive(Clone, Debug)]
 pub(crate) struct Tool {
@@ -31,7 +34,7 @@ impl Tool {
 }
 
 /// One server of the catalogue.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Server {
     /// As it is configured.
     pub(crate) entry: ServerEntry,
@@ -40,7 +43,7 @@ pub(crate) struct Server {
 }
 
 /// What is needed to run a server.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Ready {
     /// What `sandbox` installed.
     pub(crate) installed: sandbox::InstalledServer,
@@ -48,6 +51,8 @@ pub(crate) struct Ready {
     pub(crate) launch: sandbox::LaunchSpec,
     /// Its tools, read at install.
     pub(crate) tools: Vec<Tool>,
+    /// All that it offers, as it said itself.
+    pub(crate) inspection: sandbox::Inspection,
     /// What a proof names of it.
     pub(crate) digests: Digests,
 }
@@ -189,9 +194,20 @@ impl Server {
         slug(&self.entry.name)
     }
 
-    /// Where its package comes from.
-    pub(crate) fn registry(&self) -> &'static str {
+    /// Where its package comes from, as lists show it.
+    pub(crate) fn registry_type(&self) -> &'static str {
         if self.entry.path.is_some() { LOCAL } else { REGISTRY }
+    }
+
+    /// How it is run, as lists show it.
+    pub(crate) fn deployment_type(&self) -> &'static str {
+        "local_tool"
+    }
+
+    /// Whether it can run, as lists show it: one of [`STATUSES`].
+    pub(crate) fn status(&self) -> &'static str {
+        let [ready, unavailable] = STATUSES;
+        if self.ready.is_ok() { ready } else { unavailable }
     }
 
     /// `name@version` of its package.
@@ -209,8 +225,8 @@ impl Server {
             ("description", self.entry.description.as_str().into()),
             ("version", self.entry.version.as_str().into()),
             ("package", self.entry.package.as_str().into()),
-            ("registryType", self.registry().into()),
-            ("deploymentType", "local_tool".into()),
+            ("registryType", self.registry_type().into()),
+            ("deploymentType", self.deployment_type().into()),
             ("transportType", "stdio".into()),
             ("toolsCount", (self.tools().len() as u64).into()),
             ("categories", Value::Array(self.entry.categories.iter().map(|c| c.as_str().into()).collect())),
@@ -234,7 +250,7 @@ impl Server {
             ),
             ("gatewayCompatible", self.ready.is_ok().into()),
             ("canRun", self.ready.is_ok().into()),
-            ("status", if self.ready.is_ok() { "ready".into() } else { "unavailable".into() }),
+            ("status", self.status().into()),
         ];
         let mut members: Vec<_> = members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         if let Err(why) = &self.ready {

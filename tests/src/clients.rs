@@ -41,6 +41,11 @@ pub fn send_signed(key: &str, method: &str, url: &str, body: &str, headers: &[&s
     node("erc8128", "send.mjs", ("SIGNER_KEY", key), &[&[method, url, body], headers].concat())
 }
 
+/// Holds the OpenAPI document at `url` to the specification's own schema. Gives `{version, valid, errors}`.
+pub fn validate_openapi(url: &str) -> Value {
+    node("openapi", "validate.mjs", ("NODE_NO_WARNINGS", "1"), &[url])
+}
+
 /// Visits a server with an official MCP client: `mcp-ts-new`, `mcp-ts-old`, `mcp-py-new`, `mcp-py-old`. Gives
 /// `{protocol, tools, text, resource, prompt, progress, elicited}`, and `changed` from the new ones: what the heads of
 /// `tests/clients/*/visit.*` say.

@@ -37,9 +37,9 @@ pub use layer::LayerError;
 pub use local::{LOCAL_FILES_LIMIT, LOCAL_SIZE_LIMIT, LocalError, LocalManifest, LocalPackage};
 pub use lock::{Lock, LockError};
 pub use package::{NpmPackage, PackageError, PackageSpec};
-pub use pool::{Pool, PoolConfig, PoolKey};
+pub use pool::{Pool, PoolConfig, PoolKey, Retired};
 pub use registry::{Fetched, NpmRegistry, Registry, RegistryError};
-pub use stdio::{Answer, Event, Exchange, Question, Session, SessionError, Unasked};
+pub use stdio::{Answer, Event, Exchange, Inspection, Notice, Question, ServerEra, Session, SessionError, Unasked};
 pub use zeroize::Zeroizing;
 
 /// A variable whose value must not appear anywhere but in the server's own memory.

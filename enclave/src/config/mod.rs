@@ -168,7 +168,7 @@ pub(crate) struct Config {
     pub(crate) servers: Vec<ServerEntry>,
 }
 
-/// A fault of the configuration file.
+/// A fault of the configuration file. Its text names the file, for whoever runs the gateway.
 #[derive(Debug)]
 pub(crate) struct ConfigError {
     file: PathBuf,
@@ -183,6 +183,13 @@ impl fmt::Display for ConfigError {
 }
 
 impl std::error::Error for ConfigError {}
+
+impl ConfigError {
+    /// What is wrong, and how to fix it.
+    pub(crate) fn into_parts(self) -> (String, String) {
+        (self.what, self.fix)
+    }
+}
 
 impl Config {
     /// Reads a file.

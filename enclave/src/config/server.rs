@@ -47,7 +47,7 @@ fn yes() -> bool {
 }
 
 /// One server of the catalogue, as configured.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct ServerEntry {
     /// Its id: the configured one, else made from the package's name.
     pub(crate) id: ServerId,
@@ -78,7 +78,7 @@ pub(crate) struct ServerEntry {
 }
 
 /// A secret that a server takes as a variable of its environment.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct SecretEntry {
     /// The variable's name.
     pub(crate) name: String,
@@ -90,7 +90,7 @@ pub(crate) struct SecretEntry {
 
 impl ServerEntry {
     /// Whether a call of it costs something by its own settings.
-    pub(super) fn is_priced(&self) -> bool {
+    pub(crate) fn is_priced(&self) -> bool {
         self.price.iter().chain(self.tool_prices.values()).any(|price| !price.is_zero())
     }
 
