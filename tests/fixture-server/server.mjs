@@ -214,7 +214,9 @@ export class Server {
   }
 
   #tools() {
-    return [...TOOLS, ...TASK_TOOLS, ...(this.faults ? FAULTS : []), ...(this.#toggled.tools ? [TOOL] : [])];
+    // Tasks are of the newer era; what only speaks the older one has none.
+    const tasks = TASK_TOOLS.filter(({ task }) => !task || this.mode !== 'legacy');
+    return [...TOOLS, ...tasks, ...(this.faults ? FAULTS : []), ...(this.#toggled.tools ? [TOOL] : [])];
   }
 
   #prompts() {

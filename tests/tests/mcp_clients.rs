@@ -18,12 +18,12 @@ const TEXT: &str = "This is a simple text response for testing.";
 fn every_official_client_uses_servers_of_both_eras() {
     let more: String = ["legacy", "dual"].iter().map(|mode| fixture(mode, &[mode])).collect();
     let gateway = &Gateway::with(&Settings { more, ..Settings::default() });
-    // What the servers themselves list, over stdio.
-    let mut server = fixture_over_stdio(&["legacy"]);
-    server.initialize();
-    let listed = server.answer("tools/list", &json!({}))["result"]["tools"].as_array().unwrap().clone();
-    let tools: &Vec<Value> = &listed.iter().map(|tool| tool["name"].clone()).collect();
     for mode in ["legacy", "dual"] {
+        // What the server itself lists, over stdio.
+        let mut server = fixture_over_stdio(&[mode]);
+        server.initialize();
+        let listed = server.answer("tools/list", &json!({}))["result"]["tools"].as_array().unwrap().clone();
+        let tools: &Vec<Value> = &listed.iter().map(|tool| tool["name"].clone()).collect();
         thread::scope(|scope| {
             for (client, protocol) in [
                 ("mcp-ts-new", "2026-07-28"),
