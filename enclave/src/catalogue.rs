@@ -4,14 +4,12 @@ use evidence::{
     Digest, ServerId, UsdcAmount, hash,
     json::{JsonError, Value, object},
     profile::{j, to_hex},
+    proof::RegistryDigest,
     tag,
 };
 use gate::{Call, Listed, Listing, Refusal};
 
 use crate::{config::ServerEntry, runner::Digests};
-
-/// Where packages come from.
-pub(crate) const REGISTRY: &str = "npm";
 
 /// One tool as its server lists it.
 #[derive(Clone, Debug)]
@@ -203,7 +201,7 @@ impl Server {
             ("description", self.entry.description.as_str().into()),
             ("version", self.entry.version.as_str().into()),
             ("package", self.entry.package.as_str().into()),
-            ("registryType", REGISTRY.into()),
+            ("registryType", self.entry.registry.as_str().into()),
             ("deploymentType", "local_tool".into()),
             ("transportType", "stdio".into()),
             ("toolsCount", (self.tools().len() as u64).into()),
@@ -269,7 +267,7 @@ impl Server {
         object([
             ("id", self.entry.id.as_str().into()),
             ("package", self.package_at_version().into()),
-            ("registryDigest", hex(digests.as_ref().and_then(|d| d.registry.as_ref()).map(|d| &d[..]))),
+            ("registryDigest", hex(digests.as_ref().and_then(|d| d.registry.as_ref()).map(RegistryDigest::as_bytes))),
             ("lockDigest", hex(digests.as_ref().and_then(|d| d.lock.as_ref()).map(|d| &d[..]))),
             ("imageDigest", hex(digests.as_ref().map(|d| &d.image[..]))),
             ("tools", Value::Array(self.tools().iter().map(|tool| tool.name.as_str().into()).collect())),
@@ -333,6 +331,7 @@ mod tests {
             name: name.into(),
             description: "reads and writes files".into(),
             categories: vec!["files".into()],
+            registry: crate::config::PackageRegistry::Npm,
             package: package.into(),
             version: "1.0.0".into(),
             bin: None,

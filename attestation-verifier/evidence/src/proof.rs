@@ -36,14 +36,39 @@ pub struct ServerClaim {
     pub id: ServerId,
     /// Package and exact version: `name@version`.
     pub package: String,
-    /// SHA-512 of the package file, as its registry publishes it.
-    pub registry_digest: Option<[u8; 64]>,
+    /// Of the package file, as its registry publishes it.
+    pub registry_digest: Option<RegistryDigest>,
     /// SHA-256 of the lock of all its dependencies.
     pub lock_digest: Option<Digest>,
     /// Id of the container image: SHA-256.
     pub image_digest: Digest,
     /// `runc`, `runsc`
     pub runtime: String,
+}
+
+/// Digest of a package's file, by the algorithm of its registry. The length tells which it is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum RegistryDigest {
+    /// SHA-512 of a tarball: npm.
+    Sha512([u8; 64]),
+    /// SHA-256 of a wheel: PyPI.
+    Sha256(Digest),
+}
+
+impl RegistryDigest {
+    /// From 64 or 32 bytes.
+    pub fn of(bytes: &[u8]) -> Option<Self> {
+        let sha256 = || bytes.try_into().ok().map(Self::Sha256);
+        bytes.try_into().ok().map(Self::Sha512).or_else(sha256)
+    }
+
+    /// 64 or 32 bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Sha512(bytes) => bytes,
+            Self::Sha256(bytes) => bytes,
+        }
+    }
 }
 
 /// What was run, and when.
@@ -170,7 +195,7 @@ impl ProofBody {
                         object([(
                             "integrity",
                             object([
-                                ("registryDigest", server.registry_digest.as_ref().map_or(Value::Null, |d| to_hex(d))),
+                                ("registryDigest", server.registry_digest.as_ref().map_or(Value::Null, |d| to_hex(d.as_bytes()))),
                                 ("lockDigest", digest(&server.lock_digest)),
                             ]),
                         )]),
@@ -278,7 +303,7 @@ impl Proof {
             server: ServerClaim {
                 id: id.parse().map_err(|error: crate::NameError| server.wrong("id", error.to_string()))?,
                 package: server.string("package")?.to_owned(),
-                registry_digest: integrity.hex_or_null("registryDigest")?,
+                registry_digest: registry_digest(&mut integrity)?,
                 lock_digest: integrity.hex_or_null("lockDigest")?,
                 image_digest: server.hex("imageDigest")?,
                 runtime: server.string("runtime")?.to_owned(),
@@ -317,6 +342,14 @@ impl Proof {
         }
         Ok(read)
     }
+}
+
+/// 128 digits: SHA-512; 64 digits: SHA-256.
+fn registry_digest(integrity: &mut Members<'_>) -> Result<Option<RegistryDigest>, ShapeError> {
+    let Some(value) = integrity.nullable("registryDigest")? else { return Ok(None) };
+    let digest = hex_of(value).map(RegistryDigest::Sha512).or_else(|| hex_of(value).map(RegistryDigest::Sha256));
+    let want = "want 128 (SHA-512) or 64 (SHA-256) lower-case hexadecimal digits, or null";
+    digest.map(Some).ok_or_else(|| integrity.wrong("registryDigest", want.to_owned()))
 }
 
 fn environment(execution: &mut Members<'_>) -> Result<Vec<String>, ShapeError> {

@@ -18,7 +18,7 @@ mod server;
 pub(crate) use self::evidence::EvidenceConfig;
 pub(crate) use access::{Environment, IdentityConfig, TlsConfig, VaultConfig};
 pub(crate) use payments::{Network, PaymentsConfig};
-pub(crate) use server::ServerEntry;
+pub(crate) use server::{PackageRegistry, ServerEntry};
 
 /// What is wrong, and how to fix it.
 type Fault = (String, String);

@@ -17,6 +17,8 @@ pub(super) struct RawServer {
     description: String,
     #[serde(default)]
     categories: Vec<String>,
+    #[serde(default)]
+    registry: PackageRegistry,
     package: String,
     version: String,
     bin: Option<String>,
@@ -45,6 +47,27 @@ fn yes() -> bool {
     true
 }
 
+/// Where a package comes from.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum PackageRegistry {
+    /// The npm registry.
+    #[default]
+    Npm,
+    /// A PyPI index.
+    Pypi,
+}
+
+impl PackageRegistry {
+    /// As the setting and `registryType` spell it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Npm => "npm",
+            Self::Pypi => "pypi",
+        }
+    }
+}
+
 /// One server of the catalogue, as configured.
 #[derive(Clone, Debug)]
 pub(crate) struct ServerEntry {
@@ -56,7 +79,9 @@ pub(crate) struct ServerEntry {
     pub(crate) description: String,
     /// Words to find it by.
     pub(crate) categories: Vec<String>,
-    /// npm package.
+    /// Where its package comes from.
+    pub(crate) registry: PackageRegistry,
+    /// Its package.
     pub(crate) package: String,
     /// Exact version.
     pub(crate) version: String,
@@ -114,7 +139,7 @@ impl ServerEntry {
             ));
         }
         let id = raw.id.unwrap_or_else(|| {
-            uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_URL, format!("npm:{}", raw.package).as_bytes()).to_string()
+            uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_URL, format!("{}:{}", raw.registry.as_str(), raw.package).as_bytes()).to_string()
         });
         let id =
             id.parse().map_err(|error| (format!("[[server]] {}: {error}", raw.name), "leave id out".to_owned()))?;
@@ -123,6 +148,7 @@ impl ServerEntry {
             name: raw.name.clone(),
             description: raw.description,
             categories: raw.categories,
+            registry: raw.registry,
             package: raw.package,
             version: raw.version,
             bin: raw.bin,

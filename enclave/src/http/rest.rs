@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     app::App,
-    catalogue::{REGISTRY, Server},
+    catalogue::Server,
     mcp::meta_tools::info,
     pipeline::{self, Asked},
     self_check,
@@ -70,7 +70,7 @@ pub(crate) async fn servers(State(app): State<Arc<App>>, filters: Query) -> Resp
         .catalogue
         .search(query, filters.get("category"))
         .into_iter()
-        .filter(|_| filters.get("registry").is_none_or(|registry| registry == REGISTRY))
+        .filter(|server| filters.get("registry").is_none_or(|registry| registry == server.entry.registry.as_str()))
         .filter(|_| filters.get("deploymentType").is_none_or(|kind| kind == "local_tool"))
         .filter(|server| compatible.is_none_or(|wanted| wanted == server.ready.is_ok()))
         .map(|server| Value::Object(server.summary()))
