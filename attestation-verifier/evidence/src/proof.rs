@@ -195,7 +195,10 @@ impl ProofBody {
                         object([(
                             "integrity",
                             object([
-                                ("registryDigest", server.registry_digest.as_ref().map_or(Value::Null, |d| to_hex(d.as_bytes()))),
+                                (
+                                    "registryDigest",
+                                    server.registry_digest.as_ref().map_or(Value::Null, |d| to_hex(d.as_bytes())),
+                                ),
                                 ("lockDigest", digest(&server.lock_digest)),
                             ]),
                         )]),
@@ -458,5 +461,32 @@ impl Envelope {
         // `inclusion` is not built yet: a gateway of this version never writes it, and a verifier cannot judge it.
         envelope.finish()?;
         Ok(Self { proof, opening, settlement })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json::{Limits, parse};
+
+    #[test]
+    fn a_registry_digest_is_of_64_or_32_bytes_in_lower_case_or_null() {
+        let read = |text: &str| {
+            let value = parse(format!("{{\"registryDigest\":{text}}}").as_bytes(), &Limits::OURS).unwrap();
+            registry_digest(&mut Members::of(&value, "integrity").unwrap())
+        };
+        let hexadecimal = |digits: usize| format!("\"{}\"", "5".repeat(digits));
+        assert_eq!(read(&hexadecimal(128)), Ok(Some(RegistryDigest::Sha512([0x55; 64]))));
+        assert_eq!(read(&hexadecimal(64)), Ok(Some(RegistryDigest::Sha256([0x55; 32]))));
+        assert_eq!(read("null"), Ok(None));
+        for bad in [hexadecimal(0), hexadecimal(63), hexadecimal(66), hexadecimal(96), hexadecimal(130), "5".to_owned()]
+        {
+            assert!(read(&bad).is_err(), "accepted {bad}");
+        }
+        assert!(read(&hexadecimal(64).replace('5', "A")).is_err());
+        for digest in [RegistryDigest::Sha512([7; 64]), RegistryDigest::Sha256([7; 32])] {
+            assert_eq!(RegistryDigest::of(digest.as_bytes()), Some(digest));
+        }
+        assert_eq!(RegistryDigest::of(&[7; 48]), None);
     }
 }

@@ -84,7 +84,8 @@ impl Files {
         if !is_inner_path(path) {
             return Err(LayerError::Outside { package, path: path.to_owned() });
         }
-        let above = path.match_indices('/').filter_map(|(end, _)| path.get(..end)).any(|it| self.files.contains_key(it));
+        let above =
+            path.match_indices('/').filter_map(|(end, _)| path.get(..end)).any(|it| self.files.contains_key(it));
         let below = self.files.range(inside.clone()..).next().is_some_and(|(known, _)| known.starts_with(&inside));
         let other = self.files.get(path).is_some_and(|known| known.contents != contents);
         if above || below || other {
@@ -263,7 +264,8 @@ mod tests {
     #[test]
     fn two_packages_share_a_place_only_with_the_same_file() {
         let mut files = Files::default();
-        for (package, path, contents) in [("a", "x/__init__.py", ""), ("b", "x/__init__.py", ""), ("b", "x/b.py", "1")] {
+        for (package, path, contents) in [("a", "x/__init__.py", ""), ("b", "x/__init__.py", ""), ("b", "x/b.py", "1")]
+        {
             files.add(package, path, contents.into(), false).unwrap();
         }
         for path in ["x/b.py", "x/b.py/c", "x"] {

@@ -136,7 +136,8 @@ pub(crate) async fn fetch(
     path: &str,
     accept: &str,
 ) -> Result<Fetched, RegistryError> {
-    let failed = |source: reqwest::Error| RegistryError::Request { path: path.to_owned(), source: source.without_url() };
+    let failed =
+        |source: reqwest::Error| RegistryError::Request { path: path.to_owned(), source: source.without_url() };
     let mut response = client.get(address).header("accept", accept).send().await.map_err(failed)?;
     let status = response.status().as_u16();
     let mut body = Vec::new();

@@ -350,6 +350,11 @@ mod tests {
             ("[4, 7]", "[24]", "ascending"),
             ("listen", "lissten", "lissten"),
             ("\"everything\"", "\"\"", "1 to 64 characters"),
+            (
+                "[[server]]",
+                "[[server]]\n        registry = \"cargo\"",
+                "unknown variant `cargo`, expected `npm` or `pypi`",
+            ),
         ] {
             let error = read(&GOOD.replace(from, to)).unwrap_err();
             assert!(error.contains(said) && error.contains("fix: "), "{from} -> {to}: {error}");

@@ -139,7 +139,11 @@ impl ServerEntry {
             ));
         }
         let id = raw.id.unwrap_or_else(|| {
-            uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_URL, format!("{}:{}", raw.registry.as_str(), raw.package).as_bytes()).to_string()
+            uuid::Uuid::new_v5(
+                &uuid::Uuid::NAMESPACE_URL,
+                format!("{}:{}", raw.registry.as_str(), raw.package).as_bytes(),
+            )
+            .to_string()
         });
         let id =
             id.parse().map_err(|error| (format!("[[server]] {}: {error}", raw.name), "leave id out".to_owned()))?;

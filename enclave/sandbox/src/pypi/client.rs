@@ -5,8 +5,7 @@ use reqwest::Url;
 use crate::registry::{Fetched, Registry, RegistryError, client, fetch};
 
 /// Says where pip would look: its options, variables (`PIP_INDEX_URL`), files and default, in its own order.
-const QUESTION: &str =
-    "from pip._internal.commands import create_command as c; print(c('download').parser.get_default_values().index_url)";
+const QUESTION: &str = "from pip._internal.commands import create_command as c; print(c('download').parser.get_default_values().index_url)";
 
 /// The index of the user's pip configuration.
 #[derive(Clone, Debug)]

@@ -24,7 +24,8 @@ pub(super) fn anchors(page: &str) -> impl Iterator<Item = Anchor<'_>> {
                 rest = comment.split_once("-->").map_or("", |(_, after)| after);
                 continue;
             }
-            let Some(inside) = rest.strip_prefix(['a', 'A']).filter(|it| it.starts_with(|c: char| c.is_ascii_whitespace()))
+            let Some(inside) =
+                rest.strip_prefix(['a', 'A']).filter(|it| it.starts_with(|c: char| c.is_ascii_whitespace()))
             else {
                 continue;
             };

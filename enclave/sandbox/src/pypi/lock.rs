@@ -110,17 +110,26 @@ mod tests {
 
     fn lock(packages: &str) -> Result<Lock, PypiError> {
         let packages = packages.replace("DIGEST", &"07".repeat(32));
-        Lock::parse(&format!(r#"{{"packages":[{packages}],"lock-version":"1.0","environments":[],"created-by":"pip"}}"#))
+        Lock::parse(&format!(
+            r#"{{"packages":[{packages}],"lock-version":"1.0","environments":[],"created-by":"pip"}}"#
+        ))
     }
 
-    const A: &str = r#"{"version":"1.0","name":"A_b","wheels":[{"name":"a_b-1.0-py3-none-any.whl","hashes":{"sha256":"DIGEST"}}]}"#;
+    const A: &str =
+        r#"{"version":"1.0","name":"A_b","wheels":[{"name":"a_b-1.0-py3-none-any.whl","hashes":{"sha256":"DIGEST"}}]}"#;
 
     #[test]
     fn a_lock_names_one_wheel_for_each_package_and_has_one_text() {
         let lock = lock(A).unwrap();
         let [entry] = lock.entries.as_slice() else { panic!("{lock:?}") };
         assert_eq!((entry.name.as_str(), entry.version.to_string().as_str(), entry.sha256), ("a-b", "1.0", [7; 32]));
-        assert!(lock.canonical().starts_with(r#"{"created-by":"pip","environments":[],"lock-version":"1.0","packages":[{"name":"A_b","version""#), "{}", lock.canonical());
+        assert!(
+            lock.canonical().starts_with(
+                r#"{"created-by":"pip","environments":[],"lock-version":"1.0","packages":[{"name":"A_b","version""#
+            ),
+            "{}",
+            lock.canonical()
+        );
     }
 
     #[test]

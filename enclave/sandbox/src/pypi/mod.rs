@@ -67,7 +67,7 @@ impl Sandbox {
 }
 
 /// Fetches, checks and unpacks every wheel of a lock. Returns the programs of the package that was asked for.
-async fn unpack_all<R: Registry>(
+async fn unpack_all<R: Registry + Clone>(
     lock: &Lock,
     package: &PypiPackage,
     mut received: Received<R>,
@@ -122,7 +122,9 @@ fn command_of(package: &PypiPackage, programs: &Programs) -> Result<Vec<String>,
     let chosen = match package.bin() {
         Some(wanted) => programs.get(wanted),
         None if programs.len() == 1 => programs.values().next(),
-        None => programs.iter().find(|(name, _)| package::normalized(name) == package.name()).map(|(_, command)| command),
+        None => {
+            programs.iter().find(|(name, _)| package::normalized(name) == package.name()).map(|(_, command)| command)
+        }
     };
     chosen.cloned().ok_or_else(|| InstallError::Program {
         package: package.requirement(),

@@ -104,7 +104,10 @@ mod tests {
     #[test]
     fn a_name_has_one_normal_form_and_a_version_one_text() {
         let package = PypiPackage::new("MCP__Server.Time", "2026.10.19", None).unwrap();
-        assert_eq!((package.name(), package.requirement().as_str()), ("mcp-server-time", "mcp-server-time==2026.10.19"));
+        assert_eq!(
+            (package.name(), package.requirement().as_str()),
+            ("mcp-server-time", "mcp-server-time==2026.10.19")
+        );
         for version in ["1.0.0rc1", "1!2.0", "1.0.post1", "1.0.dev3", "1.0+local.1"] {
             PypiPackage::new("a", version, None).unwrap();
         }
@@ -123,9 +126,11 @@ mod tests {
 
     #[test]
     fn a_wheels_name_is_read_and_others_are_not() {
-        let read = WheelName::parse("Typing_Extensions-4.0-1-cp311-abi3-manylinux_2_17_x86_64.manylinux2014_x86_64.whl");
+        let read =
+            WheelName::parse("Typing_Extensions-4.0-1-cp311-abi3-manylinux_2_17_x86_64.manylinux2014_x86_64.whl");
         assert_eq!(read, Some(WheelName { name: "typing-extensions".into(), version: "4.0".parse().unwrap() }));
-        for bad in ["a-1.0.whl", "a-1.0-py3-none-any.zip", "../a-1.0-py3-none-any.whl", "a-x-py3-none-any.whl", ".whl"] {
+        for bad in ["a-1.0.whl", "a-1.0-py3-none-any.zip", "../a-1.0-py3-none-any.whl", "a-x-py3-none-any.whl", ".whl"]
+        {
             assert_eq!(WheelName::parse(bad), None, "{bad}");
         }
         assert_eq!(source_version("a_b-1.0.tar.gz", "a-b"), "1.0".parse().ok());

@@ -154,7 +154,8 @@ impl File {
             sha256: fragment.strip_prefix("sha256=").and_then(digest),
             requires_python: anchor.attribute("data-requires-python").map(str::to_owned),
             yanked: anchor.attribute("data-yanked").map(str::to_owned),
-            metadata: metadata.map_or(Metadata::No, |text| Metadata::Yes(text.strip_prefix("sha256=").and_then(digest))),
+            metadata: metadata
+                .map_or(Metadata::No, |text| Metadata::Yes(text.strip_prefix("sha256=").and_then(digest))),
         })
     }
 }
@@ -188,7 +189,10 @@ mod tests {
         for text in [html, json.to_string()] {
             let page = Page::parse("a", text.as_bytes()).unwrap();
             let [file] = page.files.as_slice() else { panic!("{page:?}") };
-            assert_eq!((file.name.as_str(), file.reference.as_str()), ("a-1.0-py3-none-any.whl", "a/../../f/a-1.0-py3-none-any.whl"));
+            assert_eq!(
+                (file.name.as_str(), file.reference.as_str()),
+                ("a-1.0-py3-none-any.whl", "a/../../f/a-1.0-py3-none-any.whl")
+            );
             assert_eq!(file.sha256.map(hex::encode).as_deref(), Some(DIGEST));
             assert_eq!((file.requires_python.as_deref(), file.yanked.as_deref()), (Some(">=3.10"), Some("")));
             assert_eq!(file.metadata, Metadata::Yes(file.sha256));
@@ -197,7 +201,8 @@ mod tests {
 
     #[test]
     fn two_files_of_one_name_are_refused_unless_they_are_one() {
-        let file = |digest: &str| json!({"filename": "a-1.0-py3-none-any.whl", "url": "/x", "hashes": {"sha256": digest}});
+        let file =
+            |digest: &str| json!({"filename": "a-1.0-py3-none-any.whl", "url": "/x", "hashes": {"sha256": digest}});
         let page = |two: Value| json!({"meta": {"api-version": "1.0"}, "files": [file(DIGEST), two]}).to_string();
         let other = DIGEST.replace('1', "2");
         let error = Page::parse("a", page(file(&other)).as_bytes()).unwrap_err();
@@ -228,7 +233,16 @@ mod tests {
             assert!(Page::parse("a", bad.as_bytes()).is_err(), "{bad}");
         }
         assert!(Page::parse("a", b"\xff").is_err());
-        for odd in ["<a", "<a href", "<a href=", "<a href='x", "<a href=x>", "<a href=x></a", "<!--", "<a href=\"&#x110000;\">&;</a>"] {
+        for odd in [
+            "<a",
+            "<a href",
+            "<a href=",
+            "<a href='x",
+            "<a href=x>",
+            "<a href=x></a",
+            "<!--",
+            "<a href=\"&#x110000;\">&;</a>",
+        ] {
             let _ = Page::parse("a", odd.as_bytes());
         }
     }

@@ -10,6 +10,7 @@ use pep440_rs::Version;
 use serde::Deserialize;
 use serde_json::{json, value::RawValue};
 use sha2::{Digest, Sha256};
+use tokio::{sync::oneshot, task::JoinSet};
 
 use super::{
     PypiError, PypiPackage,
@@ -19,7 +20,7 @@ use super::{
     wheel::Wheel,
 };
 use crate::{
-    InstallError, Instance, LaunchSpec, Registry, Sandbox, SandboxError,
+    Fetched, InstallError, Instance, LaunchSpec, Registry, RegistryError, Sandbox, SandboxError,
     engine::Config,
     install::{QUESTIONS_LIMIT, RESOLVE_LIMITS, RESOLVE_TIMEOUT},
     instance::InstanceError,
@@ -31,6 +32,8 @@ const INSTALLER: [&str; 5] = ["/usr/bin/python3.11", "-B", "-s", "-P", "/usr/lib
 const SIMPLE: &str = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1";
 /// Bytes of wheels kept between resolving and unpacking, so that none of them is fetched twice.
 const KEPT_LIMIT: usize = 256 << 20;
+/// Pages fetched before pip asks for them.
+const AHEAD_LIMIT: usize = 16;
 /// Names listed in a message.
 const LISTED: usize = 5;
 
@@ -47,7 +50,12 @@ struct Told {
 /// What this process received from the index, and what it gave to pip.
 pub(super) struct Received<R> {
     index: R,
+    /// Of packages that pip asked for.
     pages: HashMap<String, Page>,
+    /// Pages on their way, of packages that pip will probably ask for: it asks one by one, and waits for each.
+    ahead: HashMap<String, oneshot::Receiver<Result<Fetched, RegistryError>>>,
+    /// What fetches them; ends with us.
+    fetching: JoinSet<()>,
     /// SHA-256 of the metadata given for a wheel, by the name of its file.
     metadata: HashMap<String, [u8; 32]>,
     wheels: HashMap<String, Bytes>,
@@ -71,7 +79,7 @@ impl Sandbox {
     }
 
     /// Lets pip resolve the package. Returns its lock, compared with what the index published.
-    pub(super) async fn resolve_pypi<R: Registry>(
+    pub(super) async fn resolve_pypi<R: Registry + Clone>(
         &self,
         package: &PypiPackage,
         warrant: &Warrant,
@@ -96,9 +104,10 @@ impl Sandbox {
     }
 }
 
-impl<R: Registry> Received<R> {
+impl<R: Registry + Clone> Received<R> {
     fn of(index: R) -> Self {
-        Self { index, pages: HashMap::new(), metadata: HashMap::new(), wheels: HashMap::new(), kept: 0 }
+        let (pages, ahead, fetching) = (HashMap::new(), HashMap::new(), JoinSet::new());
+        Self { index, pages, ahead, fetching, metadata: HashMap::new(), wheels: HashMap::new(), kept: 0 }
     }
 
     /// Answers pip until it has a lock, one question after the other, as it asks them.
@@ -136,20 +145,28 @@ impl<R: Registry> Received<R> {
         }
         let wheel = path.strip_prefix("/wheel/").and_then(|rest| rest.strip_suffix(".metadata"));
         let asked = wheel.and_then(|wheel| wheel.split_once('/'));
-        let Some((package, file)) = asked.and_then(|(package, name)| {
-            Some((package.to_owned(), self.pages.get(package)?.file(name)?.clone()))
-        }) else {
+        let Some((package, file)) =
+            asked.and_then(|(package, name)| Some((package.to_owned(), self.pages.get(package)?.file(name)?.clone())))
+        else {
             return Ok(None);
         };
         let metadata = self.metadata_of(&package, &file).await?;
         self.metadata.insert(file.name, Sha256::digest(&metadata).into());
+        self.look_ahead(&metadata);
         Ok(Some(metadata))
     }
 
     async fn page(&mut self, name: &str) -> Result<Option<&Page>, InstallError> {
         if !self.pages.contains_key(name) {
             let path = format!("{name}/");
-            let fetched = self.index.fetch(&path, SIMPLE).await?;
+            let fetched = match self.ahead.remove(name) {
+                Some(ahead) => match ahead.await {
+                    Ok(fetched) => fetched?,
+                    // Its task ended without an answer.
+                    Err(_) => self.index.fetch(&path, SIMPLE).await?,
+                },
+                None => self.index.fetch(&path, SIMPLE).await?,
+            };
             match fetched.status {
                 200 => {}
                 404 | 410 => return Ok(None),
@@ -158,6 +175,21 @@ impl<R: Registry> Received<R> {
             self.pages.insert(name.to_owned(), Page::parse(name, &fetched.body)?);
         }
         Ok(self.pages.get(name))
+    }
+
+    /// Fetches the pages of what a package needs, whatever its markers say. Only the bytes: pip's question decides.
+    fn look_ahead(&mut self, metadata: &[u8]) {
+        for name in requirements(metadata) {
+            if self.pages.contains_key(&name) || self.ahead.contains_key(&name) || self.ahead.len() >= AHEAD_LIMIT {
+                continue;
+            }
+            let (index, path) = (self.index.clone(), format!("{name}/"));
+            let (done, page) = oneshot::channel();
+            self.ahead.insert(name, page);
+            self.fetching.spawn(async move {
+                let _nobody_waits = done.send(index.fetch(&path, SIMPLE).await);
+            });
+        }
     }
 
     /// A wheel's METADATA: the index's own file of it where there is one, else out of the wheel.
@@ -189,7 +221,8 @@ impl<R: Registry> Received<R> {
     fn check(&self, lock: &Lock, package: &PypiPackage) -> Result<(), PypiError> {
         for entry in &lock.entries {
             let lock = format!("sha256:{}", hex::encode(entry.sha256));
-            let other = |published: String| PypiError::LockDigest { file: entry.file.clone(), lock: lock.clone(), published };
+            let other =
+                |published: String| PypiError::LockDigest { file: entry.file.clone(), lock: lock.clone(), published };
             let file = self.file(entry).ok_or_else(|| other("no such file".to_owned()))?;
             match file.sha256 {
                 Some(published) if published == entry.sha256 => {}
@@ -279,6 +312,29 @@ pub(super) async fn fetch_wheel<R: Registry>(index: &R, file: &File) -> Result<B
     }
 }
 
+/// Names in `Requires-Dist`, without what is needed for extras only.
+fn requirements(metadata: &[u8]) -> impl Iterator<Item = String> {
+    let head = metadata.split(|&byte| byte == b'\n').take_while(|line| !line.trim_ascii().is_empty());
+    head.filter_map(|line| {
+        let needed = std::str::from_utf8(line).ok()?.strip_prefix("Requires-Dist:")?.trim_start();
+        let name = needed.split(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '.' | '_' | '-')).next()?;
+        (is_name(name) && !needed.contains("extra ")).then(|| normalized(name))
+    })
+}
+
 fn wheel_version(file: &str) -> Option<Version> {
     WheelName::parse(file).map(|name| name.version)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_needed_only_for_extras_is_not_looked_for_ahead() {
+        let metadata =
+            b"Name: a\nRequires-Dist: Typing_Extensions>=4; python_version<'3.12'\r\nRequires-Dist: b[c] (>1)\n\
+            Requires-Dist: d; extra == 'dev'\nRequires-Dist: -r x\nRequires-Dist:\n\nRequires-Dist: in-the-text\n";
+        assert_eq!(requirements(metadata).collect::<Vec<_>>(), ["typing-extensions", "b"]);
+    }
 }

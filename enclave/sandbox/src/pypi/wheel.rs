@@ -118,7 +118,8 @@ impl Wheel {
 
     /// METADATA of a wheel of which nothing else is believed yet.
     pub(super) fn metadata_of(name: &WheelName, archive: &[u8]) -> Result<Vec<u8>, WheelError> {
-        let mut files = unpack(archive, |path| path.ends_with(".dist-info/METADATA") && path.matches('/').count() == 1)?;
+        let mut files =
+            unpack(archive, |path| path.ends_with(".dist-info/METADATA") && path.matches('/').count() == 1)?;
         let info = info_of(files.keys().map(String::as_str), name)?;
         files.remove(&format!("{info}/METADATA")).map(|file| file.contents).ok_or(WheelError::Missing("METADATA"))
     }
@@ -175,7 +176,8 @@ impl Wheel {
         let record = format!("{}/RECORD", self.info);
         let without = [record.clone(), format!("{record}.jws"), format!("{record}.p7s")];
         let mut listed = BTreeMap::new();
-        let mut rows = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(self.text("RECORD")?.as_bytes());
+        let mut rows =
+            csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(self.text("RECORD")?.as_bytes());
         for row in rows.records() {
             let row = row.map_err(|_| WheelError::Missing("RECORD"))?;
             let path = row.get(0).unwrap_or_default().to_owned();
@@ -213,7 +215,9 @@ impl Wheel {
         for line in self.text("entry_points.txt")?.lines().map(str::trim) {
             if line.starts_with('[') {
                 inside = line == "[console_scripts]";
-            } else if let Some((name, object)) = line.split_once('=').filter(|_| inside && !line.starts_with(['#', ';'])) {
+            } else if let Some((name, object)) =
+                line.split_once('=').filter(|_| inside && !line.starts_with(['#', ';']))
+            {
                 // What follows in brackets are extras, which nobody uses any more.
                 let object = object.split('[').next().unwrap_or_default().trim();
                 read.push((name.trim().to_owned(), object.to_owned()));
@@ -252,7 +256,9 @@ fn info_of<'a>(paths: impl Iterator<Item = &'a str>, name: &WheelName) -> Result
 /// The first header of this name (RFC 5322 form, as METADATA and WHEEL are written).
 fn header<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let head = text.lines().take_while(|line| !line.is_empty());
-    head.filter_map(|line| line.split_once(':')).find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, it)| it.trim())
+    head.filter_map(|line| line.split_once(':'))
+        .find(|(known, _)| known.eq_ignore_ascii_case(name))
+        .map(|(_, it)| it.trim())
 }
 
 /// `algorithm=digest` as RECORD writes it: base64 of the URL alphabet without padding.
@@ -268,7 +274,8 @@ fn matches(digest: &str, contents: &[u8]) -> Option<bool> {
 }
 
 fn place_of_program(name: &str) -> Result<String, WheelError> {
-    let plain = !name.starts_with('.') && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
+    let plain =
+        !name.starts_with('.') && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
     let place = format!("bin/{name}");
     match plain && !name.is_empty() {
         false => Err(WheelError::Outside { path: place }),
@@ -287,7 +294,8 @@ fn script(name: &str, object: &str) -> Result<String, WheelError> {
     let wrong = || WheelError::EntryPoint { name: name.to_owned(), found: object.to_owned() };
     let (module, function) = object.split_once(':').map(|(m, f)| (m.trim(), f.trim())).ok_or_else(wrong)?;
     let word = |word: &str| {
-        word.chars().all(|c| c.is_alphanumeric() || c == '_') && word.starts_with(|c: char| c.is_alphabetic() || c == '_')
+        word.chars().all(|c| c.is_alphanumeric() || c == '_')
+            && word.starts_with(|c: char| c.is_alphabetic() || c == '_')
     };
     if !module.split('.').chain(function.split('.')).all(word) {
         return Err(wrong());
@@ -296,4 +304,127 @@ fn script(name: &str, object: &str) -> Result<String, WheelError> {
     Ok(format!(
         "#!{PYTHON} -IB\nimport sys\nfrom {module} import {first}\nif __name__ == \"__main__\":\n    sys.exit({function}())\n"
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    const SCRIPTS: &str =
+        "[console_scripts]\na = a.cli:app.run\n# c = x:y\nb=a.cli : main [extra]\n[gui_scripts]\ng = a:b\n";
+
+    fn name() -> WheelName {
+        WheelName { name: "a".into(), version: "1.0".parse().unwrap() }
+    }
+
+    fn archive(change: impl FnOnce(&mut Vec<(String, String)>)) -> Vec<u8> {
+        let mut files: Vec<(String, String)> = [
+            ("a/__init__.py", "x = 1\n"),
+            ("a-1.0.data/data/etc/a.conf", "y"),
+            ("a-1.0.data/headers/a.h", "z"),
+            ("a-1.0.data/scripts/tool", "\u{7f}ELF"),
+            ("a-1.0.dist-info/WHEEL", "Wheel-Version: 1.9\n"),
+            ("a-1.0.dist-info/METADATA", "Name: A\nVersion: 1.0.0\n\nName: b\n"),
+            ("a-1.0.dist-info/entry_points.txt", SCRIPTS),
+        ]
+        .map(|(path, text)| (path.to_owned(), text.to_owned()))
+        .into();
+        let row = |(path, text): &(String, String)| {
+            format!("{path},sha384={},\n", BASE64_URL_SAFE_NO_PAD.encode(Sha384::digest(text)))
+        };
+        let record: String = files.iter().map(row).collect();
+        files.push(("a-1.0.dist-info/RECORD".into(), record + "a/,,\r\na-1.0.dist-info/RECORD,,\r\n"));
+        change(&mut files);
+        let mut writer = rawzip::ZipArchiveWriter::new(Vec::new());
+        for (path, text) in files {
+            let (mut entry, config) = writer.new_file(&path).start().unwrap();
+            let mut data = config.wrap(&mut entry);
+            data.write_all(text.as_bytes()).unwrap();
+            let (_, output) = data.finish().unwrap();
+            entry.finish(output).unwrap();
+        }
+        writer.finish().unwrap()
+    }
+
+    #[test]
+    fn files_go_where_an_installer_puts_them_and_programs_beside_them() {
+        let mut files = Files::default();
+        let programs = Wheel::open(&name(), &archive(|_| {})).unwrap().place("a", &mut files).unwrap();
+        assert_eq!(programs.keys().collect::<Vec<_>>(), ["a", "b", "tool"]);
+        assert_eq!(programs["tool"], ["/app/bin/tool"]);
+        assert_eq!(programs["a"], ["/app/bin/python", "-I", "-B", "-X", "utf8", "/app/bin/a"]);
+        let script = std::str::from_utf8(files.contents("bin/a").unwrap()).unwrap();
+        assert!(script.contains("from a.cli import app\n") && script.contains("sys.exit(app.run())"), "{script}");
+        let paths: Vec<_> = files.paths().filter(|path| !path.contains("dist-info")).collect();
+        assert_eq!(
+            paths,
+            [
+                "bin/a",
+                "bin/b",
+                "bin/tool",
+                "etc/a.conf",
+                "include/site/a.h",
+                "lib/python3.11/site-packages/a/__init__.py"
+            ]
+        );
+    }
+
+    #[test]
+    fn any_bit_flipped_and_any_cut_changes_nothing_that_is_unpacked_or_is_refused() {
+        let good = archive(|_| {});
+        let listed = |wheel: Wheel| -> Vec<_> {
+            let kept = wheel.files.into_iter().filter(|(path, _)| !path.ends_with("RECORD"));
+            kept.map(|(path, file)| (path, file.contents)).collect()
+        };
+        let wanted = listed(Wheel::open(&name(), &good).unwrap());
+        for at in 0..good.len() {
+            for bit in 0..8 {
+                let mut flipped = good.clone();
+                flipped[at] ^= 1 << bit;
+                if let Ok(wheel) = Wheel::open(&name(), &flipped) {
+                    assert!(listed(wheel) == wanted, "bit {bit} of byte {at}");
+                }
+                let _ = Wheel::metadata_of(&name(), &flipped);
+            }
+            assert!(Wheel::open(&name(), &good[..at]).is_err(), "cut at {at}");
+        }
+    }
+
+    #[test]
+    fn programs_that_are_no_functions_or_no_names_are_refused() {
+        let with = |scripts: &str| {
+            let archive = archive(|files| {
+                let digest = |text: &str| BASE64_URL_SAFE_NO_PAD.encode(Sha384::digest(text));
+                files[6].1 = scripts.to_owned();
+                files[7].1 = files[7].1.replace(&digest(SCRIPTS), &digest(scripts));
+            });
+            Wheel::open(&name(), &archive).unwrap().place("a", &mut Files::default())
+        };
+        for bad in [
+            "x = a",
+            "x = a:",
+            "x = :b",
+            "x = a:b()",
+            "x = a;b:c",
+            "x = a:b\nx/y = a:b",
+            "../x = a:b",
+            "python = a:b",
+            " = a:b",
+        ] {
+            assert!(with(&format!("[console_scripts]\n{bad}\n")).is_err(), "accepted {bad}");
+        }
+        assert_eq!(with("[console_scripts]\nx = a.b:c.d\n").unwrap().len(), 2);
+    }
+
+    #[test]
+    fn weak_digests_and_unknown_versions_are_refused() {
+        let weak = archive(|files| files[7].1 = files[7].1.replace("sha384=", "md5="));
+        assert!(
+            matches!(Wheel::open(&name(), &weak), Err(WheelError::Record { what, .. }) if what.starts_with("want its"))
+        );
+        let newer = archive(|files| files[4].1 = "Wheel-Version: 2.0\n".into());
+        assert!(matches!(Wheel::open(&name(), &newer), Err(WheelError::Version(version)) if version == "2.0"));
+    }
 }

@@ -21,10 +21,7 @@ pub(super) struct Unpacked {
 }
 
 /// The files of an archive that are wanted, by path. Every name is checked, wanted or not.
-pub(super) fn unpack(
-    archive: &[u8],
-    wanted: impl Fn(&str) -> bool,
-) -> Result<BTreeMap<String, Unpacked>, WheelError> {
+pub(super) fn unpack(archive: &[u8], wanted: impl Fn(&str) -> bool) -> Result<BTreeMap<String, Unpacked>, WheelError> {
     let broken = |error: rawzip::Error| WheelError::Zip(error.to_string());
     let archive = ZipArchive::from_slice(archive).map_err(broken)?;
     let mut entries = archive.entries();
