@@ -4,14 +4,14 @@ use evidence::{
     Digest, ServerId, UsdcAmount, hash,
     json::{JsonError, Value, object},
     profile::{j, to_hex},
+    proof::RegistryDigest,
     tag,
 };
 use gate::{Call, Listed, Listing, Refusal};
 
 use crate::{config::ServerEntry, runner::Digests};
 
-/// Where packages come from: the registry, or a folder of the operator's own.
-const REGISTRY: &str = "npm";
+/// Where packages of the operator's own folders come from.
 const LOCAL: &str = "local";
 
 /// What a server's status can be.
@@ -196,7 +196,7 @@ impl Server {
 
     /// Where its package comes from, as lists show it.
     pub(crate) fn registry_type(&self) -> &'static str {
-        if self.entry.path.is_some() { LOCAL } else { REGISTRY }
+        if self.entry.path.is_some() { LOCAL } else { self.entry.registry.as_str() }
     }
 
     /// How it is run, as lists show it.
@@ -291,7 +291,7 @@ impl Server {
         object([
             ("id", self.entry.id.as_str().into()),
             ("package", self.package_at_version().into()),
-            ("registryDigest", hex(digests.as_ref().and_then(|d| d.registry.as_ref()).map(|d| &d[..]))),
+            ("registryDigest", hex(digests.as_ref().and_then(|d| d.registry.as_ref()).map(RegistryDigest::as_bytes))),
             ("lockDigest", hex(digests.as_ref().and_then(|d| d.lock.as_ref()).map(|d| &d[..]))),
             ("imageDigest", hex(digests.as_ref().map(|d| &d.image[..]))),
             ("tools", Value::Array(self.tools().iter().map(|tool| tool.name.as_str().into()).collect())),
@@ -355,6 +355,7 @@ mod tests {
             name: name.into(),
             description: "reads and writes files".into(),
             categories: vec!["files".into()],
+            registry: crate::config::PackageRegistry::Npm,
             package: package.into(),
             version: "1.0.0".into(),
             path: None,

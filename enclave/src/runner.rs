@@ -9,11 +9,12 @@ use std::{
 use evidence::{
     Digest, ResultObject, ServerId,
     json::{self, JsonError, Limits, Value, object},
+    proof::RegistryDigest,
 };
 use gate::{Funded, Principal, Refusal, Reservation, Run, Warmable, Warrant};
 use sandbox::{
-    Answer, Config as SandboxConfig, InstalledServer, LaunchSpec, LocalPackage, NpmPackage, NpmRegistry, PackageSpec,
-    Pool, PoolConfig, PoolKey, Sandbox, SessionError, Variable,
+    Answer, Config as SandboxConfig, InstalledServer, LaunchSpec, LocalPackage, NpmPackage, NpmRegistry, PackageError,
+    PackageSpec, Pool, PoolConfig, PoolKey, PypiIndex, PypiPackage, RegistryError, Sandbox, SessionError, Variable,
 };
 use serde_json::value::RawValue;
 use tokio::task::JoinSet;
@@ -21,7 +22,7 @@ use tokio::task::JoinSet;
 use crate::{
     boot::Failure,
     catalogue::{Catalogue, Ready, Server, Tool},
-    config::{Config, ServerEntry},
+    config::{Config, PackageRegistry, ServerEntry},
     enablement::Scope,
 };
 
@@ -104,24 +105,26 @@ impl Runner {
     }
 
     async fn ready(&self, entry: &ServerEntry) -> Result<Ready, String> {
-        let say = |error: &dyn std::fmt::Display, fix: String| format!("{error}; {fix}");
         let warrant = Warrant::for_inspection(entry.id.clone());
-        let installed = match &entry.path {
-            Some(path) => {
+        let (name, version, bin) = (&entry.package, &entry.version, entry.bin.as_deref());
+        let installed = match (&entry.path, entry.registry) {
+            (Some(path), _) => {
                 let (path, bin) = (path.clone(), entry.bin.clone());
                 let read = tokio::task::spawn_blocking(move || LocalPackage::read(&path, bin.as_deref())).await;
                 let files = read
-                    .map_err(|error| say(&error, "report this: reading a folder failed inside".to_owned()))?
-                    .map_err(|error| say(&error, error.fix().to_owned()))?;
+                    .map_err(|error| say(&error, "report this: reading a folder failed inside"))?
+                    .map_err(|error| say(&error, error.fix()))?;
                 self.sandbox.install_files(&warrant, &files).await
             }
-            None => {
-                let package = NpmPackage::new(&entry.package, &entry.version, entry.bin.as_deref())
-                    .map_err(|error| say(&error, error.fix().to_owned()))?;
-                let registry = NpmRegistry::from_npm_config()
-                    .await
-                    .map_err(|error| say(&error, "see `npm config get registry`".to_owned()))?;
-                self.sandbox.install(&warrant, &PackageSpec::Npm(package), &registry).await
+            (None, PackageRegistry::Npm) => {
+                let package = PackageSpec::Npm(NpmPackage::new(name, version, bin).map_err(wrong_name)?);
+                let registry = NpmRegistry::from_npm_config().await.map_err(wrong_registry)?;
+                self.sandbox.install(&warrant, &package, &registry).await
+            }
+            (None, PackageRegistry::Pypi) => {
+                let package = PackageSpec::Pypi(PypiPackage::new(name, version, bin).map_err(wrong_name)?);
+                let index = PypiIndex::from_pip_config().await.map_err(wrong_registry)?;
+                self.sandbox.install(&warrant, &package, &index).await
             }
         }
         .map_err(|error| say(&error, error.fix()))?;
@@ -299,6 +302,19 @@ impl Runner {
     }
 }
 
+/// What is wrong and how to fix it, in one line.
+fn say(error: &dyn std::fmt::Display, fix: impl AsRef<str>) -> String {
+    format!("{error}; {}", fix.as_ref())
+}
+
+fn wrong_name(error: PackageError) -> String {
+    say(&error, error.fix())
+}
+
+fn wrong_registry(error: RegistryError) -> String {
+    say(&error, error.fix())
+}
+
 /// A word for the log.
 fn kind(error: &SessionError) -> &'static str {
     match error {
@@ -350,8 +366,8 @@ impl Drop for Stranger {
 /// What a proof names of an installed server.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Digests {
-    /// SHA-512 of the published package.
-    pub(crate) registry: Option<[u8; 64]>,
+    /// Of the published package.
+    pub(crate) registry: Option<RegistryDigest>,
     /// SHA-256 of the canonical lock.
     pub(crate) lock: Option<Digest>,
     /// Id of the image.
@@ -365,7 +381,7 @@ impl Digests {
         }
         // A digest that is there must be one: `?` inside, `None` only where there is none.
         let registry = match installed.registry_digest() {
-            Some(text) => Some(bytes(text)?),
+            Some(text) => Some(RegistryDigest::of(&hex::decode(text).ok()?)?),
             None => None,
         };
         let lock = match installed.lock_digest() {

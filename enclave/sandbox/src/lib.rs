@@ -22,6 +22,7 @@ mod lock;
 mod manifest;
 mod package;
 mod pool;
+mod pypi;
 mod registry;
 pub mod stdio;
 mod sweep;
@@ -38,6 +39,7 @@ pub use local::{LOCAL_FILES_LIMIT, LOCAL_SIZE_LIMIT, LocalError, LocalManifest, 
 pub use lock::{Lock, LockError};
 pub use package::{NpmPackage, PackageError, PackageSpec};
 pub use pool::{Pool, PoolConfig, PoolKey, Retired};
+pub use pypi::{PypiError, PypiIndex, PypiPackage, WheelError};
 pub use registry::{Fetched, NpmRegistry, Registry, RegistryError};
 pub use stdio::{Answer, Event, Exchange, Inspection, Notice, Question, ServerEra, Session, SessionError, Unasked};
 pub use zeroize::Zeroizing;

@@ -2,12 +2,16 @@
 
 use crate::LocalPackage;
 
+use crate::PypiPackage;
+
 /// A package that is to become a server.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum PackageSpec {
     /// From the npm registry.
     Npm(NpmPackage),
+    /// From a PyPI index.
+    Pypi(PypiPackage),
     /// Files of the operator's own.
     Local(LocalPackage),
 }
@@ -32,6 +36,14 @@ pub enum PackageError {
         "package version {0:?}: want one exact version as in 1.2.3; ranges and tags such as ^1.2.3 or latest are refused"
     )]
     Version(String),
+    /// Not a package name of PyPI.
+    #[error("package name {0:?}: want letters and digits with . _ - between them, and no extras in brackets")]
+    PypiName(String),
+    /// Not one exact version of PyPI.
+    #[error(
+        "package version {0:?}: want one exact version in normal form (PEP 440), as in 2026.10.19; ranges are refused"
+    )]
+    PypiVersion(String),
     /// A path that leaves its directory.
     #[error("file path {0:?}: want a relative path without '..'")]
     Path(String),
@@ -44,7 +56,9 @@ impl PackageError {
     /// What the operator can do about it.
     pub fn fix(&self) -> &'static str {
         match self {
-            Self::Name(_) | Self::Version(_) => "name one package at one exact version",
+            Self::Name(_) | Self::Version(_) | Self::PypiName(_) | Self::PypiVersion(_) => {
+                "name one package at one exact version"
+            }
             Self::Path(_) => "give every file a path inside of the package",
             Self::Entry(_) => "let `bin` name a file of the package",
         }

@@ -18,7 +18,7 @@ mod server;
 pub(crate) use self::evidence::EvidenceConfig;
 pub(crate) use access::{Environment, IdentityConfig, TlsConfig, VaultConfig};
 pub(crate) use payments::{Network, PaymentsConfig};
-pub(crate) use server::ServerEntry;
+pub(crate) use server::{PackageRegistry, ServerEntry};
 
 /// What is wrong, and how to fix it.
 type Fault = (String, String);
@@ -376,6 +376,11 @@ mod tests {
             ("[4, 7]", "[24]", "ascending"),
             ("listen", "lissten", "lissten"),
             ("\"everything\"", "\"\"", "1 to 64 characters"),
+            (
+                "[[server]]",
+                "[[server]]\n        registry = \"cargo\"",
+                "unknown variant `cargo`, expected `npm` or `pypi`",
+            ),
         ] {
             let error = read(&GOOD.replace(from, to)).unwrap_err();
             assert!(error.contains(said) && error.contains("fix: "), "{from} -> {to}: {error}");

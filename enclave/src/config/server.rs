@@ -17,6 +17,7 @@ pub(super) struct RawServer {
     description: String,
     #[serde(default)]
     categories: Vec<String>,
+    registry: Option<PackageRegistry>,
     package: Option<String>,
     version: Option<String>,
     path: Option<PathBuf>,
@@ -46,6 +47,27 @@ fn yes() -> bool {
     true
 }
 
+/// Where a package comes from.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum PackageRegistry {
+    /// The npm registry.
+    #[default]
+    Npm,
+    /// A PyPI index.
+    Pypi,
+}
+
+impl PackageRegistry {
+    /// As the setting and `registryType` spell it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Npm => "npm",
+            Self::Pypi => "pypi",
+        }
+    }
+}
+
 /// One server of the catalogue, as configured.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct ServerEntry {
@@ -57,6 +79,8 @@ pub(crate) struct ServerEntry {
     pub(crate) description: String,
     /// Words to find it by.
     pub(crate) categories: Vec<String>,
+    /// Where its package comes from, where it is no folder.
+    pub(crate) registry: PackageRegistry,
     /// Name of the package.
     pub(crate) package: String,
     /// Exact version.
@@ -125,6 +149,7 @@ impl ServerEntry {
             name: raw.name.clone(),
             description: raw.description,
             categories: raw.categories,
+            registry: raw.registry.unwrap_or_default(),
             package,
             version,
             path: raw.path,
@@ -170,9 +195,10 @@ impl Origin {
     fn of(raw: &RawServer) -> Result<Self, Fault> {
         match (&raw.package, &raw.version, &raw.path) {
             (Some(package), Some(version), None) => {
-                Ok(Self { package: package.clone(), version: version.clone(), id_of: format!("npm:{package}") })
+                let id_of = format!("{}:{package}", raw.registry.unwrap_or_default().as_str());
+                Ok(Self { package: package.clone(), version: version.clone(), id_of })
             }
-            (None, None, Some(path)) => {
+            (None, None, Some(path)) if raw.registry.is_none() => {
                 let manifest = sandbox::LocalPackage::manifest(path)
                     .map_err(|error| (format!("[[server]] {:?}: {error}", raw.name), error.fix().to_owned()))?;
                 // One folder may stand in the catalogue more than once, with other arguments.
@@ -181,7 +207,8 @@ impl Origin {
             }
             _ => Err((
                 format!("[[server]] {:?} names no package, or two", raw.name),
-                "write package and version of one in the registry, or path of a folder of your own".to_owned(),
+                "write package and version of one in its registry, or the path of a folder of your own and no registry"
+                    .to_owned(),
             )),
         }
     }

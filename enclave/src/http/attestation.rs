@@ -10,6 +10,7 @@ use axum::{
 use evidence::{
     json::{Value, object},
     profile::{to_base64, to_hex},
+    proof::RegistryDigest,
     report_data::Nonce,
 };
 
@@ -229,12 +230,16 @@ pub(crate) async fn provenance(State(app): State<Arc<App>>, _: NoQuery) -> Respo
     let hex = |bytes: Option<&[u8]>| bytes.map_or(Value::Null, to_hex);
     let packages = app.catalogue.servers().iter().filter_map(|server| {
         let digests = server.ready.as_ref().ok()?.digests;
+        let algorithm = match digests.registry {
+            Some(RegistryDigest::Sha256(_)) => "registrySha256",
+            Some(RegistryDigest::Sha512(_)) | None => "registrySha512",
+        };
         Some(object([
             ("name", server.package_at_version().into()),
             (
                 "digest",
                 object([
-                    ("registrySha512", hex(digests.registry.as_ref().map(|d| &d[..]))),
+                    (algorithm, hex(digests.registry.as_ref().map(RegistryDigest::as_bytes))),
                     ("lockSha256", hex(digests.lock.as_ref().map(|d| &d[..]))),
                     ("imageSha256", to_hex(&digests.image)),
                 ]),
