@@ -20,6 +20,7 @@ use crate::{
     listener::{self, Limits},
     prover::{Kept, Prover},
     runner::Runner,
+    semantic::{self, Semantic},
     till::{Rail, Till},
     vault::{self, Vault},
 };
@@ -56,6 +57,8 @@ pub(crate) struct App {
     pub(crate) catalogue: Catalogue,
     /// What each caller has switched on.
     pub(crate) enablement: Enablement,
+    /// Finds servers by meaning.
+    pub(crate) semantic: Semantic,
     /// Tool calls that may run at once.
     pub(crate) slots: Semaphore,
     /// Proofs that may be on their way here at once.
@@ -149,6 +152,8 @@ pub(crate) async fn run(config: Config) -> Result<(), Failure> {
             codes.push("env-master".into());
         }
     }
+    let semantic = Semantic::new(config.embeddings.as_ref())?;
+    let enablement = Enablement::new(Arc::clone(&store), Arc::clone(&pseudonyms) as Arc<dyn gate::keep::Pseudonyms>);
     let attested = Arc::clone(&booted.attested);
     let tee_enabled = booted.hardware.source.tee_enabled();
     let app = Arc::new(App {
@@ -166,7 +171,8 @@ pub(crate) async fn run(config: Config) -> Result<(), Failure> {
         pseudonyms,
         till: Till::new(rail, base),
         fee_payer,
-        enablement: Enablement::default(),
+        enablement,
+        semantic,
         slots: Semaphore::new(config.calls_at_once),
         readings: Semaphore::new(READINGS),
         verifications: Arc::new(Semaphore::new(VERIFICATIONS)),
@@ -208,6 +214,7 @@ pub(crate) async fn run(config: Config) -> Result<(), Failure> {
     if let Some(tls) = tls.clone() {
         tokio::spawn(async move { tls.keep_fresh(|| boot::now().ok()).await });
     }
+    tokio::spawn(semantic::keep_up(Arc::clone(&app)));
     let router = http::router(Arc::clone(&app));
     let limits = Limits::default().within_descriptors();
     // On loopback everybody may come through one front.

@@ -22,6 +22,7 @@ mod prover;
 mod release;
 mod runner;
 mod self_check;
+mod semantic;
 mod served_script;
 mod till;
 mod tls;

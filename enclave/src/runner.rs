@@ -87,7 +87,7 @@ impl Runner {
                 Ok(ready) => tracing::info!(server = %entry.name, tools = ready.tools.len(), seconds, "server ready"),
                 Err(why) => tracing::error!(server = %entry.name, why, seconds, "server unavailable"),
             }
-            servers.push(Server { entry: entry.clone(), ready });
+            servers.push(Server::new(entry.clone(), ready));
         }
         let price = config.payments.as_ref().map(|payments| payments.price).unwrap_or_default();
         Catalogue::new(servers, price).map_err(|error| {

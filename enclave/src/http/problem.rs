@@ -50,6 +50,12 @@ impl Problem {
         Self { retry_after_s: Some(retry_after_s), action: "retry", ..problem }
     }
 
+    pub(crate) fn too_often(what: String, retry_after_s: u32) -> Self {
+        let fix = format!("come back after {retry_after_s} s");
+        let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", what, fix);
+        Self { retry_after_s: Some(retry_after_s), action: "retry", ..problem }
+    }
+
     pub(crate) fn json(error: &JsonError) -> Self {
         Self::new(
             StatusCode::BAD_REQUEST,
@@ -78,6 +84,7 @@ impl From<&Refusal> for Problem {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Refusal::UnknownServer { .. } | Refusal::UnknownTool { .. } => StatusCode::NOT_FOUND,
+            Refusal::AmbiguousServer { .. } => StatusCode::CONFLICT,
             Refusal::ArgumentsNotAnObject { .. } => StatusCode::BAD_REQUEST,
             Refusal::ArgumentsTooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Refusal::ServerUnavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,

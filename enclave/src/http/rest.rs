@@ -19,10 +19,10 @@ use evidence::{
 use gate::{Call, Challenge, MAX_ARGUMENT_BYTES, Principal, Refusal};
 
 use super::{
-    Sort, json, pay,
+    Sort, json, narrower, pay,
     problem::Problem,
     query::{NoQuery, Place, Query},
-    secrets, session,
+    secrets,
     who::Incoming,
 };
 use crate::{
@@ -135,7 +135,7 @@ async fn call_inner(app: &Arc<App>, id: &str, tool: String, request: Request) ->
     let asked = Asked {
         call: Call { server: server.entry.id.clone(), tool, arguments, challenge: challenge.transpose()? },
         who: incoming.who,
-        session: session(headers).map_err(Problem::into_response)?.map(str::to_owned),
+        session: narrower(headers).map_err(Problem::into_response)?,
         payment: pay::presented(headers).map_err(refused)?,
     };
     let reply = pipeline::serve(app, asked).await.map_err(refused)?;
@@ -249,7 +249,7 @@ async fn changed(app: &App, server: &ServerId, principal: &Principal, done: Resu
     };
     app.runner.end_of(server, principal).await;
     if let Some(wallet) = principal.wallet() {
-        app.hydrate(wallet).await;
+        app.switch_on_with_secrets(wallet, server).await;
     }
     response
 }
