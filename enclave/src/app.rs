@@ -1,8 +1,16 @@
 //! The running gateway.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    ops::Deref,
+    path::PathBuf,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
 
-use evidence::json::Value;
+use axum::extract::FromRef;
+
+use evidence::{Digest, json::Value};
 use gate::{OperatorRule, ledger::FeePayer as _};
 use identity::{Audience, Authenticator, signed_request::Rules};
 use platform::keys::{PseudonymKey, VaultMaster};
@@ -31,12 +39,69 @@ const VERIFICATIONS: usize = 2;
 /// Bodies of `/api/verify` that are read at once: up to 16 MiB each.
 const READINGS: usize = 16;
 
-/// Everything that requests share.
+/// The gateway as one request sees it, from its beginning to its end: one catalogue, the state that names it, and what
+/// all requests share.
 pub(crate) struct App {
-    /// The configuration.
+    shared: Arc<Shared>,
+    /// What may be called.
+    pub(crate) catalogue: Catalogue,
+    /// S_n: the state that names this catalogue and its prices.
+    pub(crate) state: Digest,
+}
+
+impl Deref for App {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.shared
+    }
+}
+
+impl App {
+    /// The same gateway with another catalogue.
+    pub(crate) fn with(&self, catalogue: Catalogue, state: Digest) -> Self {
+        Self { shared: Arc::clone(&self.shared), catalogue, state }
+    }
+}
+
+/// What requests come to: the catalogue in force. A request that has begun keeps the one it began with.
+#[derive(Clone)]
+pub(crate) struct Live(Arc<RwLock<Arc<App>>>);
+
+impl Live {
+    fn new(app: App) -> Self {
+        Self(Arc::new(RwLock::new(Arc::new(app))))
+    }
+
+    /// The gateway as it is now.
+    pub(crate) fn now(&self) -> Arc<App> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// From here on, requests see this.
+    pub(crate) fn replace(&self, app: App) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(app);
+    }
+}
+
+impl FromRef<Live> for Arc<App> {
+    fn from_ref(live: &Live) -> Self {
+        live.now()
+    }
+}
+
+/// Everything that requests share, whatever the catalogue.
+pub(crate) struct Shared {
+    /// The configuration. Its servers are those of the start.
     pub(crate) config: Config,
+    /// The file it was read from.
+    pub(crate) file: PathBuf,
+    /// Held by whoever puts another catalogue in force.
+    pub(crate) reloading: tokio::sync::Mutex<()>,
     /// Where it listens.
     pub(crate) listening: SocketAddr,
+    /// How callers reach it, without a slash at the end.
+    pub(crate) base: String,
     /// Tells who is calling.
     pub(crate) authenticator: Authenticator<Store, PseudonymKey>,
     /// Which callers must sign.
@@ -53,8 +118,6 @@ pub(crate) struct App {
     pub(crate) till: Till,
     /// Who pays for gas, where calls cost something. Named in the state.
     pub(crate) fee_payer: Option<evidence::Wallet>,
-    /// What may be called.
-    pub(crate) catalogue: Catalogue,
     /// What each caller has switched on.
     pub(crate) enablement: Enablement,
     /// Finds servers by meaning.
@@ -86,7 +149,7 @@ pub(crate) struct App {
     /// The verdict on its own evidence, at start.
     pub(crate) self_check: Value,
     /// SHA-256 of the TLS key's SubjectPublicKeyInfo, where the listener speaks TLS.
-    pub(crate) tls_spki: Option<evidence::Digest>,
+    pub(crate) tls_spki: Option<Digest>,
     /// What that verdict does not prove.
     pub(crate) not_proven: Value,
 }
@@ -95,7 +158,7 @@ pub(crate) struct App {
 ///
 /// # Errors
 /// [`Failure`]: what, why and how to fix it. No port has been opened then.
-pub(crate) async fn run(config: Config) -> Result<(), Failure> {
+pub(crate) async fn run(config: Config, file: PathBuf) -> Result<(), Failure> {
     let build = Build::of_this_process();
     let runner = Runner::connect(&config).await?;
     // Strangers' packages are installed before any key is in memory.
@@ -156,7 +219,8 @@ pub(crate) async fn run(config: Config) -> Result<(), Failure> {
     let enablement = Enablement::new(Arc::clone(&store), Arc::clone(&pseudonyms) as Arc<dyn gate::keep::Pseudonyms>);
     let attested = Arc::clone(&booted.attested);
     let tee_enabled = booted.hardware.source.tee_enabled();
-    let app = Arc::new(App {
+    let state = attested.head();
+    let shared = Arc::new(Shared {
         authenticator: Authenticator::new(
             Arc::clone(&store),
             Arc::clone(&pseudonyms),
@@ -169,7 +233,8 @@ pub(crate) async fn run(config: Config) -> Result<(), Failure> {
         vault_key_source,
         store,
         pseudonyms,
-        till: Till::new(rail, base),
+        till: Till::new(rail, base.clone()),
+        base,
         fee_payer,
         enablement,
         semantic,
@@ -178,7 +243,6 @@ pub(crate) async fn run(config: Config) -> Result<(), Failure> {
         verifications: Arc::new(Semaphore::new(VERIFICATIONS)),
         prover: Prover {
             core: attested.core,
-            state: attested.state_head,
             instance: booted.instance,
             platform: config.platform,
             tee_enabled,
@@ -197,7 +261,6 @@ pub(crate) async fn run(config: Config) -> Result<(), Failure> {
             booted.hardware.vtpm,
             Pace { window: config.evidence.nonce_window, interval: config.evidence.nonce_interval },
         ),
-        catalogue,
         runner,
         build,
         listening,
@@ -208,14 +271,17 @@ pub(crate) async fn run(config: Config) -> Result<(), Failure> {
         self_check: verdict.json,
         not_proven,
         tls_spki: tls.as_ref().map(|tls| tls.spki_sha256()),
+        reloading: tokio::sync::Mutex::default(),
+        file,
         config,
     });
-    tracing::info!(address = %listening, platform = app.config.platform.as_str(), "the gateway serves");
+    let live = Live::new(App { shared: Arc::clone(&shared), catalogue, state });
+    tracing::info!(address = %listening, platform = shared.config.platform.as_str(), "the gateway serves");
     if let Some(tls) = tls.clone() {
         tokio::spawn(async move { tls.keep_fresh(|| boot::now().ok()).await });
     }
-    tokio::spawn(semantic::keep_up(Arc::clone(&app)));
-    let router = http::router(Arc::clone(&app));
+    tokio::spawn(semantic::keep_up(live.now()));
+    let router = http::router(live);
     let limits = Limits::default().within_descriptors();
     // On loopback everybody may come through one front.
     let limits = match listening.ip().is_loopback() {
@@ -223,7 +289,7 @@ pub(crate) async fn run(config: Config) -> Result<(), Failure> {
         false => limits,
     };
     listener::serve(listener, tls, router, limits, interrupted()).await;
-    app.runner.stop().await;
+    shared.runner.stop().await;
     tracing::info!("the gateway has stopped");
     Ok(())
 }

@@ -20,8 +20,12 @@ pub(crate) use self::naming::slug;
 use self::{closest::closest, lookup::Lookup, naming::BETWEEN};
 use crate::{config::ServerEntry, mcp::meta_tools, runner::Digests};
 
-/// Where packages come from.
-pub(crate) const REGISTRY: &str = "npm";
+/// Where packages come from: the registry, or a folder of the operator's own.
+const REGISTRY: &str = "npm";
+const LOCAL: &str = "local";
+
+/// What a server's status can be.
+pub(crate) const STATUSES: [&str; 2] = ["ready", "unavailable"];
 
 /// One tool as its server lists it.
 #[derive(Clone, Debug)]
@@ -40,7 +44,7 @@ impl Tool {
 }
 
 /// One server of the catalogue.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Server {
     /// As it is configured.
     pub(crate) entry: ServerEntry,
@@ -50,7 +54,7 @@ pub(crate) struct Server {
 }
 
 /// How a server stands in lists of the gateway, made once by its catalogue.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Shown {
     prefix: String,
     /// Its tools under their names on `/mcp`, in its own order.
@@ -60,7 +64,7 @@ struct Shown {
 }
 
 /// What is needed to run a server.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Ready {
     /// What `sandbox` installed.
     pub(crate) installed: sandbox::InstalledServer,
@@ -68,6 +72,8 @@ pub(crate) struct Ready {
     pub(crate) launch: sandbox::LaunchSpec,
     /// Its tools, read at install.
     pub(crate) tools: Vec<Tool>,
+    /// All that it offers, as it said itself.
+    pub(crate) inspection: sandbox::Inspection,
     /// What a proof names of it.
     pub(crate) digests: Digests,
 }
@@ -170,7 +176,7 @@ impl Catalogue {
         self.servers.get(at).ok_or(Refusal::Internal { part: "catalogue" })
     }
 
-    /// All servers that a query finds, best first. An empty one finds all, by name.
+    /// All servers that a query finds, best first. An empty one finds all, in the order of the configuration.
     pub(crate) fn search(&self, query: &str, category: Option<&str>) -> Vec<&Server> {
         self.page(query, category, self.servers.len(), 0).servers
     }
@@ -184,12 +190,24 @@ impl Catalogue {
 
     /// The same by positions, with scores.
     pub(crate) fn ranked(&self, text: &str, category: Option<&str>, limit: usize, offset: usize) -> search::Found {
+        if text.trim().is_empty() {
+            return self.unranked(category, limit, offset);
+        }
         let found = self.index.search(search::Query { text, category, limit, offset });
         found.unwrap_or_else(|error| {
             // No query is the reason, and a caller could do nothing about it.
             tracing::error!(%error, "a search failed");
             search::Found::default()
         })
+    }
+
+    /// Nothing is looked for: all there are, as the operator put them.
+    fn unranked(&self, category: Option<&str>, limit: usize, offset: usize) -> search::Found {
+        let filed = |server: &&Server| category.is_none_or(|category| server.is_filed_under(category));
+        let all = self.servers.iter().enumerate().filter(|(_, server)| filed(server));
+        let positions: Vec<usize> = all.map(|(position, _)| position).collect();
+        let hit = |position: &usize| search::Hit { position: *position, score: 0.0 };
+        search::Found { total: positions.len(), hits: positions.iter().skip(offset).take(limit).map(hit).collect() }
     }
 
     /// What an embedder gets of each server, in their order.
@@ -299,6 +317,12 @@ impl Server {
         tool.map_or_else(|| asked.to_owned(), |tool| tool.name.clone())
     }
 
+    /// Whether this is one of its categories, upper and lower case alike.
+    pub(crate) fn is_filed_under(&self, category: &str) -> bool {
+        let category = category.trim().to_lowercase();
+        self.entry.categories.iter().any(|own| own.to_lowercase() == category)
+    }
+
     /// What is searched of it.
     fn document(&self) -> search::Document {
         let text = |tool: &Tool| tool.definition.member("description").and_then(Value::as_str).map(str::to_owned);
@@ -318,6 +342,22 @@ impl Server {
         }
     }
 
+    /// Where its package comes from, as lists show it.
+    pub(crate) fn registry_type(&self) -> &'static str {
+        if self.entry.path.is_some() { LOCAL } else { REGISTRY }
+    }
+
+    /// How it is run, as lists show it.
+    pub(crate) fn deployment_type(&self) -> &'static str {
+        "local_tool"
+    }
+
+    /// Whether it can run, as lists show it: one of [`STATUSES`].
+    pub(crate) fn status(&self) -> &'static str {
+        let [ready, unavailable] = STATUSES;
+        if self.ready.is_ok() { ready } else { unavailable }
+    }
+
     /// `name@version` of its package.
     pub(crate) fn package_at_version(&self) -> String {
         format!("{}@{}", self.entry.package, self.entry.version)
@@ -333,8 +373,8 @@ impl Server {
             ("description", self.entry.description.as_str().into()),
             ("version", self.entry.version.as_str().into()),
             ("package", self.entry.package.as_str().into()),
-            ("registryType", REGISTRY.into()),
-            ("deploymentType", "local_tool".into()),
+            ("registryType", self.registry_type().into()),
+            ("deploymentType", self.deployment_type().into()),
             ("transportType", "stdio".into()),
             ("toolsCount", (self.tools().len() as u64).into()),
             ("categories", Value::Array(self.entry.categories.iter().map(|c| c.as_str().into()).collect())),
@@ -358,7 +398,7 @@ impl Server {
             ),
             ("gatewayCompatible", self.ready.is_ok().into()),
             ("canRun", self.ready.is_ok().into()),
-            ("status", if self.ready.is_ok() { "ready".into() } else { "unavailable".into() }),
+            ("status", self.status().into()),
         ];
         let mut members: Vec<_> = members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         if let Err(why) = &self.ready {
@@ -419,6 +459,7 @@ mod tests {
             categories: vec!["files".into()],
             package: package.into(),
             version: "1.0.0".into(),
+            path: None,
             bin: None,
             args: Vec::new(),
             scratch_dirs: Vec::new(),
@@ -470,9 +511,12 @@ mod tests {
             let found = catalogue.search(query, category);
             found.into_iter().map(|server| server.entry.name.as_str()).collect::<Vec<_>>()
         };
-        assert_eq!(names("", None), ["@b/file.system", "everything"], "all, by name");
+        assert_eq!(names("", None), ["everything", "@b/file.system"], "all, as the operator put them");
         assert_eq!(names("every file", None), ["everything", "@b/file.system"]);
         assert!(names("weather", None).is_empty() && names("", Some("weather")).is_empty());
+        assert_eq!(names(" ", Some("FILES")), ["everything", "@b/file.system"]);
+        let page = catalogue.page("", None, 1, 1);
+        assert_eq!((page.total, page.servers.len(), page.servers[0].entry.name.as_str()), (2, 1, "@b/file.system"));
         let page = catalogue.page("reads", Some("FILES"), 1, 1);
         assert_eq!((page.total, page.servers.len(), page.servers[0].entry.name.as_str()), (2, 1, "everything"));
     }

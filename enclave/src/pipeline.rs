@@ -89,7 +89,7 @@ async fn finish(app: Arc<App>, executed: Executed<Held>, purchase: Purchase) -> 
     let proof = server
         .ok_or(Refusal::Internal { part: "catalogue" })
         .and_then(|server| server.ready())
-        .and_then(|ready| app.prover.prove(&executed, ready));
+        .and_then(|ready| app.prover.prove(app.state, &executed, ready));
     let envelope = match proof {
         Ok(envelope) => envelope,
         Err(refusal) => {
@@ -131,7 +131,11 @@ fn purchase(app: &App, permitted: &Permitted, scope: Option<&Scope>) -> Result<P
 
 impl App {
     /// Names of the secrets that a caller has stored for a server.
-    async fn secret_names(&self, principal: &Principal, server: &evidence::ServerId) -> Result<Vec<String>, Refusal> {
+    pub(crate) async fn secret_names(
+        &self,
+        principal: &Principal,
+        server: &evidence::ServerId,
+    ) -> Result<Vec<String>, Refusal> {
         match principal.wallet() {
             None => Ok(Vec::new()),
             Some(wallet) => self.vault.names(wallet, server).await.map_err(|error| error.refusal()),
@@ -139,7 +143,7 @@ impl App {
     }
 
     /// The secrets themselves, for the server's environment alone.
-    async fn secrets(
+    pub(crate) async fn secrets(
         &self,
         principal: &Principal,
         server: &evidence::ServerId,

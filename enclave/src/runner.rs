@@ -10,10 +10,10 @@ use evidence::{
     Digest, ResultObject, ServerId,
     json::{self, JsonError, Limits, Value, object},
 };
-use gate::{Funded, Principal, Refusal, Reservation, Run, Warrant};
+use gate::{Funded, Principal, Refusal, Reservation, Run, Warmable, Warrant};
 use sandbox::{
-    Answer, Config as SandboxConfig, InstalledServer, LaunchSpec, NpmPackage, NpmRegistry, PackageSpec, Pool,
-    PoolConfig, PoolKey, Sandbox, SessionError, Variable,
+    Answer, Config as SandboxConfig, InstalledServer, LaunchSpec, LocalPackage, NpmPackage, NpmRegistry, PackageSpec,
+    Pool, PoolConfig, PoolKey, Sandbox, SessionError, Variable,
 };
 use serde_json::value::RawValue;
 use tokio::task::JoinSet;
@@ -80,14 +80,7 @@ impl Runner {
     pub(crate) async fn install(&self, config: &Config) -> Result<Catalogue, Failure> {
         let mut servers = Vec::with_capacity(config.servers.len());
         for entry in &config.servers {
-            let started = Instant::now();
-            let ready = self.ready(entry).await;
-            let seconds = started.elapsed().as_secs();
-            match &ready {
-                Ok(ready) => tracing::info!(server = %entry.name, tools = ready.tools.len(), seconds, "server ready"),
-                Err(why) => tracing::error!(server = %entry.name, why, seconds, "server unavailable"),
-            }
-            servers.push(Server::new(entry.clone(), ready));
+            servers.push(self.install_one(entry).await);
         }
         let price = config.payments.as_ref().map(|payments| payments.price).unwrap_or_default();
         Catalogue::new(servers, price).map_err(|error| {
@@ -95,30 +88,54 @@ impl Runner {
         })
     }
 
+    /// One server, installed if it is not there yet; unavailable with the reason if that cannot be.
+    pub(crate) async fn install_one(&self, entry: &ServerEntry) -> Server {
+        let started = Instant::now();
+        let ready = self.ready(entry).await;
+        let seconds = started.elapsed().as_secs();
+        match &ready {
+            Ok(ready) => {
+                let (tools, revision) = (ready.tools.len(), ready.inspection.era.version());
+                tracing::info!(server = %entry.name, tools, revision, seconds, "server ready");
+            }
+            Err(why) => tracing::error!(server = %entry.name, why, seconds, "server unavailable"),
+        }
+        Server::new(entry.clone(), ready)
+    }
+
     async fn ready(&self, entry: &ServerEntry) -> Result<Ready, String> {
         let say = |error: &dyn std::fmt::Display, fix: String| format!("{error}; {fix}");
-        let package = NpmPackage::new(&entry.package, &entry.version, entry.bin.as_deref())
-            .map_err(|error| say(&error, "correct the [[server]] entry".to_owned()))?;
-        let registry = NpmRegistry::from_npm_config()
-            .await
-            .map_err(|error| say(&error, "see `npm config get registry`".to_owned()))?;
         let warrant = Warrant::for_inspection(entry.id.clone());
-        let installed = self
-            .sandbox
-            .install(&warrant, &PackageSpec::Npm(package), &registry)
-            .await
-            .map_err(|error| say(&error, error.fix()))?;
+        let installed = match &entry.path {
+            Some(path) => {
+                let (path, bin) = (path.clone(), entry.bin.clone());
+                let read = tokio::task::spawn_blocking(move || LocalPackage::read(&path, bin.as_deref())).await;
+                let files = read
+                    .map_err(|error| say(&error, "report this: reading a folder failed inside".to_owned()))?
+                    .map_err(|error| say(&error, error.fix().to_owned()))?;
+                self.sandbox.install_files(&warrant, &files).await
+            }
+            None => {
+                let package = NpmPackage::new(&entry.package, &entry.version, entry.bin.as_deref())
+                    .map_err(|error| say(&error, error.fix().to_owned()))?;
+                let registry = NpmRegistry::from_npm_config()
+                    .await
+                    .map_err(|error| say(&error, "see `npm config get registry`".to_owned()))?;
+                self.sandbox.install(&warrant, &PackageSpec::Npm(package), &registry).await
+            }
+        }
+        .map_err(|error| say(&error, error.fix()))?;
         let launch =
             LaunchSpec { arguments: entry.args.clone(), environment: Vec::new(), writable: entry.scratch_dirs.clone() };
-        let list =
+        let inspection =
             self.sandbox.inspect(&warrant, &installed, &launch).await.map_err(|error| say(&error, error.fix()))?;
-        let tools = tools(&list)?;
+        let tools = inspection.tools.as_deref().map(tools).transpose()?.unwrap_or_default();
         if let Some(unknown) = entry.tool_prices.keys().find(|priced| tools.iter().all(|tool| tool.name != **priced)) {
             return Err(format!("tool_prices names {unknown:?}, which is no tool of this server; correct the name"));
         }
         let digests =
             Digests::of(&installed).ok_or("the record of the installed package holds no digests; reinstall it")?;
-        Ok(Ready { installed, launch, tools, digests })
+        Ok(Ready { installed, launch, tools, inspection, digests })
     }
 
     /// Runs a funded call, in the container that belongs to `key`. A caller without a key is nobody whom we would know
@@ -171,7 +188,8 @@ impl Runner {
         Ok(Run { result: result.map_err(|fault| bad(fault.to_string()))?, started_ms, duration_ms, environment })
     }
 
-    fn refusal(&self, server: &Server, error: &SessionError) -> Refusal {
+    /// Why a call or a start came to nothing.
+    pub(crate) fn refusal(&self, server: &Server, error: &SessionError) -> Refusal {
         // What a server prints may be what a caller sent: it goes to its caller alone.
         tracing::warn!(server = %server.entry.name, kind = kind(error), "a call failed");
         let name = server.entry.name.clone();
@@ -223,10 +241,49 @@ impl Runner {
         self.call_timeout
     }
 
-    /// Ends the containers of a server that belong to a caller, in all its sessions: their secrets are not current.
-    pub(crate) async fn end_of(&self, server: &ServerId, principal: &Principal) {
+    /// Ends the containers of a server that belong to a caller, in all its sessions. Says how many ran.
+    pub(crate) async fn end_of(&self, server: &ServerId, principal: &Principal) -> usize {
         let prefix = Scope::keys_of(principal);
-        self.pool.end_where(|key| key.server == *server && key.principal.starts_with(&prefix)).await;
+        self.pool.end_where(|key| key.server == *server && key.principal.starts_with(&prefix)).await
+    }
+
+    /// Takes the containers of these servers out of use, whoever they belong to: who calls next gets another. Each ends
+    /// once the calls that are in it have ended, and after the time of one call at most. Says how many there were.
+    pub(crate) async fn retire(&self, servers: &[ServerId]) -> usize {
+        let retired = self.pool.retire_where(|key| servers.contains(&key.server)).await;
+        let count = retired.len();
+        let mut endings = self.endings.lock().unwrap_or_else(PoisonError::into_inner);
+        while endings.try_join_next().is_some() {}
+        for one in retired {
+            endings.spawn(one.end(self.call_timeout));
+        }
+        count
+    }
+
+    /// How many containers of a server run for a caller, in all its sessions.
+    pub(crate) async fn running_of(&self, server: &ServerId, principal: &Principal) -> usize {
+        let prefix = Scope::keys_of(principal);
+        self.pool.running_where(|key| key.server == *server && key.principal.starts_with(&prefix)).await
+    }
+
+    /// Sees to it that the container of `key` runs, as a call would start it. Says whether it ran already.
+    ///
+    /// # Errors
+    /// It cannot be started, or all places are taken.
+    pub(crate) async fn warm(
+        &self,
+        permitted: &Warmable,
+        ready: &Ready,
+        key: &str,
+        secrets: Vec<Variable>,
+    ) -> Result<bool, SessionError> {
+        let warrant = permitted.warrant();
+        let own = |found: &PoolKey| found.server == *warrant.server() && found.principal == key;
+        let was_running = self.pool.running_where(own).await > 0;
+        let mut launch = ready.launch.clone();
+        launch.environment.extend(secrets);
+        self.pool.session(&warrant, key, &ready.installed, &launch).await?;
+        Ok(was_running)
     }
 
     /// Containers that run now.
@@ -281,7 +338,12 @@ impl Drop for Stranger {
         let (pool, key) = (self.pool.clone(), self.key.clone());
         let mut endings = self.endings.lock().unwrap_or_else(PoisonError::into_inner);
         while endings.try_join_next().is_some() {}
-        endings.spawn_on(async move { pool.end(&key).await }, &runtime);
+        endings.spawn_on(
+            async move {
+                pool.end(&key).await;
+            },
+            &runtime,
+        );
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
 };
 
 use evidence::{
-    Wallet,
+    Digest, Wallet,
     json::{Value, object},
 };
 use search::{Embedder as _, Vectors};
@@ -74,7 +74,8 @@ impl fmt::Display for TooOften {
 /// What search by meaning needs.
 pub(crate) struct Semantic {
     provider: Option<Provider>,
-    vectors: RwLock<Vectors>,
+    /// With the digest of the catalogue whose servers they are of, in its order.
+    vectors: RwLock<(Digest, Vectors)>,
     allowance: Allowance,
     asking: Semaphore,
 }
@@ -97,7 +98,7 @@ impl Semantic {
         let dimensions = provider.as_ref().map_or(0, search::Embedder::dimensions);
         Ok(Self {
             provider,
-            vectors: RwLock::new(Vectors::new(dimensions)),
+            vectors: RwLock::new(([0; 32], Vectors::new(dimensions))),
             allowance: Allowance::default(),
             asking: Semaphore::new(ASKING),
         })
@@ -107,7 +108,12 @@ impl Semantic {
     /// catalogue is another: what stayed keeps its vectors.
     pub(crate) async fn learn(&self, catalogue: &Catalogue) {
         let Some(provider) = &self.provider else { return };
-        let missing = self.vectors.write().unwrap_or_else(PoisonError::into_inner).place(&catalogue.texts());
+        let texts = catalogue.texts();
+        let missing = {
+            let mut vectors = self.vectors.write().unwrap_or_else(PoisonError::into_inner);
+            vectors.0 = catalogue.digest();
+            vectors.1.place(&texts)
+        };
         let mut wait = WAITS.0;
         for batch in missing.chunks(BATCH) {
             loop {
@@ -131,7 +137,7 @@ impl Semantic {
         let made = provider.embed(batch).await.map_err(|error| error.to_string())?;
         let mut vectors = self.vectors.write().unwrap_or_else(PoisonError::into_inner);
         for (text, vector) in batch.iter().zip(&made) {
-            vectors.keep(text, vector).map_err(|error| error.to_string())?;
+            vectors.1.keep(text, vector).map_err(|error| error.to_string())?;
         }
         Ok(())
     }
@@ -139,7 +145,7 @@ impl Semantic {
     /// The ranking by meaning; none where there is no provider, or it does not answer.
     async fn nearest(&self, catalogue: &Catalogue, question: &Question) -> Option<Vec<(usize, f32)>> {
         let provider = self.provider.as_ref()?;
-        if self.vectors.read().unwrap_or_else(PoisonError::into_inner).placed() == 0 {
+        if self.placed(catalogue) == 0 {
             return None;
         }
         let Ok(_place) = self.asking.try_acquire() else { return None };
@@ -149,19 +155,27 @@ impl Semantic {
         let made = made.inspect_err(|error| tracing::warn!(%error, "a search goes by words alone")).ok()?;
         let fits = |position: usize| {
             let server = catalogue.servers().get(position);
-            question.category.as_ref().is_none_or(|category| {
-                server.is_some_and(|server| {
-                    server.entry.categories.iter().any(|own| own.to_lowercase() == category.trim().to_lowercase())
-                })
-            })
+            question
+                .category
+                .as_ref()
+                .is_none_or(|category| server.is_some_and(|server| server.is_filed_under(category)))
         };
         let vectors = self.vectors.read().unwrap_or_else(PoisonError::into_inner);
-        let near = vectors.nearest(made.first()?, DEPTH, fits);
+        if vectors.0 != catalogue.digest() {
+            return None;
+        }
+        let near = vectors.1.nearest(made.first()?, DEPTH, fits);
         near.inspect_err(|error| tracing::warn!(%error, "a search goes by words alone")).ok()
     }
 
+    /// How many servers of this catalogue have a vector. None has, as long as they are those of another one.
+    fn placed(&self, catalogue: &Catalogue) -> usize {
+        let vectors = self.vectors.read().unwrap_or_else(PoisonError::into_inner);
+        if vectors.0 == catalogue.digest() { vectors.1.placed() } else { 0 }
+    }
+
     fn stats(&self, catalogue: &Catalogue) -> Value {
-        let embedded = self.vectors.read().unwrap_or_else(PoisonError::into_inner).placed() as u64;
+        let embedded = self.placed(catalogue) as u64;
         object([
             ("enabled", self.provider.is_some().into()),
             ("model", self.provider.as_ref().map_or(Value::Null, |provider| provider.model().into())),

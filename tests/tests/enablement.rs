@@ -43,9 +43,8 @@ fn a_wallet_finds_its_switches_after_a_restart_and_each_scope_its_own() {
     let mut gateway = Gateway::with(&both());
     let (wallet, other) = (Wallet::new(), Wallet::new());
     let sessions = [wallet.session(&gateway), other.session(&gateway)];
-    let client = |gateway: &Gateway, who: usize| {
-        gateway.anonymous().with("authorization", &format!("Bearer {}", sessions[who]))
-    };
+    let client =
+        |gateway: &Gateway, who: usize| gateway.anonymous().with("authorization", &format!("Bearer {}", sessions[who]));
     let enable = |client: &Client, server: &str| {
         let said = meta(client, "gateway__enable_server", json!({"server_name": server}));
         assert_eq!(said["structuredContent"]["enabled"], true, "{said}");
@@ -169,7 +168,10 @@ fn a_search_by_meaning_is_for_wallets_and_goes_by_words_where_nobody_makes_vecto
     let said = said.json();
     assert_eq!((&said["searchMode"], &said["query"]), (&json!("text"), &ask["query"]));
     let first = &said["results"][0];
-    assert_eq!((&first["name"], &first["type"], &first["isEnabled"]), (&json!("filesystem"), &json!("server"), &json!(true)));
+    assert_eq!(
+        (&first["name"], &first["type"], &first["isEnabled"]),
+        (&json!("filesystem"), &json!("server"), &json!(true))
+    );
     assert!(first["score"].is_f64() && first["textScore"].is_f64() && first["semanticScore"].is_null(), "{first}");
     assert_eq!((said["results"].as_array().unwrap().len(), &said["embeddingStats"]["enabled"]), (1, &json!(false)));
     assert!(said["totalResults"].as_u64().unwrap() >= 1 && said["latencyMs"].is_u64());
@@ -221,8 +223,9 @@ fn provider(silent: &Arc<AtomicBool>) -> String {
                 json!([near(&["directory", "belongings"]), near(&["echo", "parrot"]), 0.01])
             };
             let data = asked["input"].as_array().unwrap().iter().enumerate();
-            let data: Vec<Value> =
-                data.map(|(index, text)| json!({"index": index, "embedding": vector(text.as_str().unwrap())})).collect();
+            let data: Vec<Value> = data
+                .map(|(index, text)| json!({"index": index, "embedding": vector(text.as_str().unwrap())}))
+                .collect();
             let (status, body) = match silent.load(Ordering::SeqCst) || !authorized || asked["model"] != "three-words" {
                 true => ("503 Service Unavailable", String::new()),
                 false => ("200 OK", json!({"object": "list", "data": data}).to_string()),

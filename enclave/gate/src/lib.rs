@@ -9,6 +9,7 @@ pub mod ledger;
 mod offer;
 mod refusal;
 mod stage;
+mod warming;
 mod warrant;
 
 pub use call::{Call, Challenge, ChallengeError, MAX_ARGUMENT_BYTES};
@@ -16,4 +17,5 @@ pub use identity::{Authentication, OperatorRule, Principal, Shown};
 pub use offer::{Free, Listed, Listing, Price, Receipt, Reservation};
 pub use refusal::{PaymentProblem, Refusal, Remedy};
 pub use stage::{Executed, Funded, Identified, Permitted, Proven, Run, Settled, Settling, Unverified};
+pub use warming::{WarmUp, Warmable, Warming};
 pub use warrant::{RunReason, Warrant};

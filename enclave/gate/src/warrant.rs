@@ -7,13 +7,16 @@ use evidence::ServerId;
 pub enum RunReason {
     /// A funded call asks for it.
     Call,
+    /// A wallet wants the server to run before it calls it.
+    Warming,
     /// The operator asks what the server offers (its tool list), at install.
     Inspection,
 }
 
 /// Permission to run code of one server. `sandbox` starts nothing without one.
 ///
-/// There is no public field and no `Default`: it is made from a funded call, or from the operator's own order.
+/// There is no public field and no `Default`: it is made from a funded call, from a wallet's
+/// permitted wish, or from the operator's own order.
 #[derive(Debug)]
 pub struct Warrant {
     server: ServerId,
@@ -29,6 +32,11 @@ impl Warrant {
     /// A funded call names the server.
     pub(crate) fn for_call(server: ServerId) -> Self {
         Self { server, reason: RunReason::Call }
+    }
+
+    /// A wallet that may call the server wants it to run.
+    pub(crate) fn for_warming(server: ServerId) -> Self {
+        Self { server, reason: RunReason::Warming }
     }
 
     /// The server whose code may run.

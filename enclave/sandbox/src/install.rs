@@ -27,6 +27,7 @@ use crate::{
     instance::InstanceError,
     layer::{Files, HOME, Layer, LayerError},
     lock::{LockEntry, integrity_text, sha512_of},
+    manifest::Manifest,
     package::is_name,
     registry::{Fetched, SHORT_DOCUMENT, document_path, tarball_path},
 };
@@ -125,7 +126,7 @@ impl InstallError {
     pub fn fix(&self) -> String {
         match self {
             Self::Sandbox(error) => error.fix(),
-            Self::Package(_) => "name one package at one exact version".into(),
+            Self::Package(error) => error.fix().into(),
             Self::Registry(_) => "see `npm config get registry` and, behind a proxy with its own certificate, SSL_CERT_FILE".into(),
             Self::Lock(_) | Self::Layer(_) => "this package cannot be installed here; choose another version of it".into(),
             Self::Resolve { .. } => "see that this version exists: npm view NAME versions".into(),
@@ -431,41 +432,15 @@ fn check_lock(entry: &LockEntry, published: &[u8; 64]) -> Result<(), InstallErro
     Err(InstallError::LockDigest { package: full_name(entry), lock, published })
 }
 
-#[derive(Deserialize)]
-struct PackageJson {
-    bin: Option<Bin>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Bin {
-    One(String),
-    Many(BTreeMap<String, String>),
-}
-
 /// The program as `npx` would choose it: the one asked for, the only one, or the one of the package's own name.
 fn command_of(npm: &NpmPackage, files: &Files) -> Result<Vec<String>, InstallError> {
     let home = format!("node_modules/{}", npm.name());
     let wrong = |what| InstallError::Document { package: name_of(npm), what };
     let text = files.contents(&format!("{home}/package.json")).ok_or(wrong("the tarball has no package.json"))?;
-    let json: PackageJson = serde_json::from_slice(text).map_err(|_| wrong("its package.json is not readable"))?;
-    let own_name = npm.name().rsplit('/').next().unwrap_or_default();
-    let programs = match json.bin {
-        None => BTreeMap::new(),
-        Some(Bin::One(path)) => BTreeMap::from([(own_name.to_owned(), path)]),
-        Some(Bin::Many(programs)) => programs,
-    };
-    let chosen = match npm.bin() {
-        Some(wanted) => programs.get(wanted),
-        None if programs.len() == 1 => programs.values().next(),
-        None => programs.get(own_name),
-    };
-    let none = || InstallError::Program {
-        package: name_of(npm),
-        wanted: npm.bin().map(str::to_owned),
-        available: programs.keys().cloned().collect(),
-    };
-    let path = format!("{home}/{}", chosen.ok_or_else(none)?.trim_start_matches("./"));
+    let manifest: Manifest = serde_json::from_slice(text).map_err(|_| wrong("its package.json is not readable"))?;
+    let none =
+        |available| InstallError::Program { package: name_of(npm), wanted: npm.bin().map(str::to_owned), available };
+    let path = format!("{home}/{}", manifest.program(npm.name(), npm.bin()).map_err(none)?);
     let program = files.contents(&path).ok_or(wrong("the program of package.json is not in the tarball"))?;
     let first = program.split(|&byte| byte == b'\n').next().unwrap_or_default();
     if first.starts_with(b"#!") && !String::from_utf8_lossy(first).contains("node") {

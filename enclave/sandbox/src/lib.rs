@@ -17,7 +17,9 @@ mod installed;
 mod instance;
 mod layer;
 mod lines;
+mod local;
 mod lock;
+mod manifest;
 mod package;
 mod pool;
 mod registry;
@@ -32,11 +34,12 @@ pub use install::InstallError;
 pub use installed::{InstalledServer, ServerImage};
 pub use instance::{Instance, InstanceError, LINE_LIMIT, STDERR_LIMIT};
 pub use layer::LayerError;
+pub use local::{LOCAL_FILES_LIMIT, LOCAL_SIZE_LIMIT, LocalError, LocalManifest, LocalPackage};
 pub use lock::{Lock, LockError};
-pub use package::{LocalPackage, NpmPackage, PackageError, PackageSpec};
-pub use pool::{Pool, PoolConfig, PoolKey};
+pub use package::{NpmPackage, PackageError, PackageSpec};
+pub use pool::{Pool, PoolConfig, PoolKey, Retired};
 pub use registry::{Fetched, NpmRegistry, Registry, RegistryError};
-pub use stdio::{Answer, Event, Exchange, Question, Session, SessionError, Unasked};
+pub use stdio::{Answer, Event, Exchange, Inspection, Notice, Question, ServerEra, Session, SessionError, Unasked};
 pub use zeroize::Zeroizing;
 
 /// A variable whose value must not appear anywhere but in the server's own memory.

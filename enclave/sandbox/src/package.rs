@@ -1,6 +1,6 @@
 //! What can be installed: a package at one exact version.
 
-use std::collections::BTreeMap;
+use crate::LocalPackage;
 
 /// A package that is to become a server.
 #[derive(Clone, Debug)]
@@ -18,19 +18,6 @@ pub struct NpmPackage {
     name: String,
     version: String,
     bin: Option<String>,
-}
-
-/// Files that need no registry: a Node program with everything it requires.
-#[derive(Clone, Debug)]
-pub struct LocalPackage {
-    /// A name for records and proofs.
-    pub name: String,
-    /// A version for records and proofs.
-    pub version: String,
-    /// Relative path and contents.
-    pub files: BTreeMap<String, Vec<u8>>,
-    /// Which of the files Node starts.
-    pub entry: String,
 }
 
 /// A name or version that is not what it must be.
@@ -51,6 +38,17 @@ pub enum PackageError {
     /// The program to start is not among the files.
     #[error("entry {0:?} is not among the files")]
     Entry(String),
+}
+
+impl PackageError {
+    /// What the operator can do about it.
+    pub fn fix(&self) -> &'static str {
+        match self {
+            Self::Name(_) | Self::Version(_) => "name one package at one exact version",
+            Self::Path(_) => "give every file a path inside of the package",
+            Self::Entry(_) => "let `bin` name a file of the package",
+        }
+    }
 }
 
 impl NpmPackage {
@@ -84,18 +82,6 @@ impl NpmPackage {
     }
 }
 
-impl LocalPackage {
-    pub(crate) fn check(&self) -> Result<(), PackageError> {
-        if let Some(bad) = self.files.keys().find(|path| !is_inner_path(path)) {
-            return Err(PackageError::Path(bad.clone()));
-        }
-        if !self.files.contains_key(&self.entry) {
-            return Err(PackageError::Entry(self.entry.clone()));
-        }
-        Ok(())
-    }
-}
-
 /// npm's own rule for new names (validate-npm-package-name).
 pub(crate) fn is_name(name: &str) -> bool {
     let part = |part: &str| {
@@ -114,7 +100,7 @@ pub(crate) fn is_name(name: &str) -> bool {
 }
 
 /// One version of Semantic Versioning 2.0.0, section 2, 9 and 10.
-fn is_exact(version: &str) -> bool {
+pub(crate) fn is_exact(version: &str) -> bool {
     let number = |text: &str| {
         !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) && (text.len() == 1 || !text.starts_with('0'))
     };

@@ -69,7 +69,9 @@ impl Environment {
 /// Who must sign.
 #[derive(Debug, Default)]
 pub(crate) struct IdentityConfig {
-    /// Wallets of operators that must sign each request. Empty unless the rule is on.
+    /// Wallets of operators.
+    pub(crate) operators: BTreeSet<Wallet>,
+    /// Those of them that must sign each request: none unless the rule is on.
     pub(crate) signers: BTreeSet<Wallet>,
 }
 
@@ -118,7 +120,7 @@ impl IdentityConfig {
                 "set OPERATOR_WALLETS or identity.operator_wallets".to_owned(),
             ));
         }
-        Ok(Self { signers: if enforce { wallets } else { BTreeSet::new() } })
+        Ok(Self { signers: if enforce { wallets.clone() } else { BTreeSet::new() }, operators: wallets })
     }
 }
 

@@ -174,7 +174,7 @@ pub(crate) struct Config {
     pub(crate) servers: Vec<ServerEntry>,
 }
 
-/// A fault of the configuration file.
+/// A fault of the configuration file. Its text names the file, for whoever runs the gateway.
 #[derive(Debug)]
 pub(crate) struct ConfigError {
     file: PathBuf,
@@ -189,6 +189,13 @@ impl fmt::Display for ConfigError {
 }
 
 impl std::error::Error for ConfigError {}
+
+impl ConfigError {
+    /// What is wrong, and how to fix it.
+    pub(crate) fn into_parts(self) -> (String, String) {
+        (self.what, self.fix)
+    }
+}
 
 impl Config {
     /// Reads a file.
@@ -344,6 +351,25 @@ mod tests {
     fn a_good_file_is_read_and_a_server_without_an_id_gets_the_same_one_each_time() {
         let (one, two) = (read(GOOD).unwrap(), read(GOOD).unwrap());
         assert_eq!(one.servers[0].id, two.servers[0].id);
+    }
+
+    #[test]
+    fn a_folder_says_itself_which_package_it_is_and_may_stand_in_the_catalogue_twice() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("package.json"), r#"{"name":"own","version":"1.0.0"}"#).unwrap();
+        let of = |name: &str| format!("[[server]]\nname = {name:?}\npath = {:?}\n", folder.path());
+        let config = read(&format!("{GOOD}{}{}", of("one"), of("two"))).unwrap();
+        let own: Vec<_> = config.servers.iter().skip(1).map(|server| (&*server.package, &*server.version)).collect();
+        assert_eq!(own, [("own", "1.0.0"), ("own", "1.0.0")]);
+        assert_ne!(config.servers[1].id, config.servers[2].id);
+        for (more, said) in
+            [("package = \"own\"", "names no package, or two"), ("version = \"1.0.0\"", "names no package, or two")]
+        {
+            let error = read(&format!("{GOOD}{}{more}", of("one"))).unwrap_err();
+            assert!(error.contains(said) && error.contains("fix: "), "{more}: {error}");
+        }
+        let error = read(&format!("{GOOD}[[server]]\nname = \"own\"\npath = \"/nonexistent\"")).unwrap_err();
+        assert!(error.contains("/nonexistent/package.json") && error.contains("fix: "), "{error}");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use axum::{
 use evidence::json::{self as tree, Limits, Value};
 use gate::Refusal;
 
-use super::{Sort, json, narrower, problem::Problem, query::NoQuery, who::Incoming};
+use super::{Sort, json, narrower, openapi::shapes, problem::Problem, query::NoQuery, who::Incoming};
 use crate::{
     app::App,
     enablement::Scope,
@@ -26,6 +26,13 @@ const MAX_LIMIT: usize = 100;
 /// Results where nobody says how many.
 const USUAL_LIMIT: usize = 20;
 
+/// `POST /api/catalog/semantic-search`
+#[utoipa::path(post, path = "/api/catalog/semantic-search", tag = "Servers", summary = "Servers by the meaning of a sentence",
+    params(("X-MCP-Session" = Option<String>, Header, description = "Whose switches `isEnabled` tells: those of the session"),
+        ("X-Runtime-Scope-Id" = Option<String>, Header, description = "Likewise, those of the wallet's scope")),
+    request_body = shapes::SemanticQuestion,
+    responses((status = 200, description = "Best first; 30 a minute for a wallet, then 429", body = shapes::SemanticAnswer)),
+    security(("bearer" = []), ("signature" = [], "signatureInput" = [])))]
 pub(crate) async fn semantic_search(State(app): State<Arc<App>>, _: NoQuery, request: Request) -> Response {
     match answered(&app, request).await {
         Ok(response) | Err(response) => response,
@@ -45,7 +52,11 @@ async fn answered(app: &App, request: Request) -> Result<Response, Response> {
     }
     let scope = Scope::of(&principal, narrower);
     let answer = app.semantic_search(wallet, scope.as_ref(), question).await;
-    let answer = answer.map_err(|often| Problem::too_often(often.to_string(), often.retry_after_s).into_response())?;
+    let answer = answer.map_err(|often| {
+        let fix = format!("come back after {} s", often.retry_after_s);
+        let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", often.to_string(), fix);
+        problem.retry_after(often.retry_after_s).into_response()
+    })?;
     Ok(json(StatusCode::OK, &answer))
 }
 
