@@ -79,6 +79,17 @@ impl Scope {
         format!("{:?}/{:?}/{:?}", self.principal, self.narrower.runtime, self.narrower.session)
     }
 
+    /// What its pseudonym is made of: each part with a byte before it that says whether it is there, and an end. No part
+    /// holds a zero byte.
+    fn bytes(&self) -> Vec<u8> {
+        let parts = [&self.principal, &self.narrower.runtime, &self.narrower.session];
+        let part = |part: &Option<String>| match part {
+            Some(text) => [&[1], text.as_bytes(), &[0]].concat(),
+            None => vec![0],
+        };
+        parts.into_iter().flat_map(part).collect()
+    }
+
     /// What tells the scopes of one principal apart: empty for its widest, the session alone where there is no runtime
     /// scope.
     pub(crate) fn part(&self) -> String {
@@ -132,9 +143,14 @@ pub(crate) struct Change {
     pub(crate) is_kept: bool,
 }
 
-/// A scope has all the servers on that it may.
+/// Why nothing was switched.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct TooMany;
+pub(crate) enum NotSwitched {
+    /// The scope has all the servers on that it may.
+    TooMany,
+    /// What it has on cannot be read now, and is not to be written over.
+    Unread,
+}
 
 /// The switches of all callers.
 ///
@@ -205,14 +221,14 @@ impl Enablement {
     /// Switches a server on.
     ///
     /// # Errors
-    /// [`TooMany`].
-    pub(crate) async fn enable(&self, scope: &Scope, server: &ServerId) -> Result<Change, TooMany> {
+    /// [`NotSwitched`].
+    pub(crate) async fn enable(&self, scope: &Scope, server: &ServerId) -> Result<Change, NotSwitched> {
         self.change(scope, |servers| {
             if servers.contains(server) {
                 return Ok(false);
             }
             if servers.len() >= MAX_ENABLED {
-                return Err(TooMany);
+                return Err(NotSwitched::TooMany);
             }
             Ok(servers.insert(server.clone()))
         })
@@ -220,9 +236,11 @@ impl Enablement {
     }
 
     /// Switches a server off.
-    pub(crate) async fn disable(&self, scope: &Scope, server: &ServerId) -> Change {
-        let change = self.change(scope, |servers| Ok(servers.remove(server))).await;
-        change.unwrap_or(Change { changed: false, is_kept: true })
+    ///
+    /// # Errors
+    /// [`NotSwitched::Unread`].
+    pub(crate) async fn disable(&self, scope: &Scope, server: &ServerId) -> Result<Change, NotSwitched> {
+        self.change(scope, |servers| Ok(servers.remove(server))).await
     }
 
     /// The servers that are on, ascending by id. What a principal left is there once it was loaded.
@@ -237,9 +255,10 @@ impl Enablement {
     #[allow(dead_code, reason = "subscriptions/listen listens here")]
     pub(crate) fn changes(&self, scope: &Scope) -> watch::Receiver<Set> {
         let place = self.place(scope);
-        let now: Set = self.enabled(scope).into();
         let mut watchers = self.watchers.lock().unwrap_or_else(PoisonError::into_inner);
         watchers.tidy();
+        // Under the lock: a change after this is announced to whom we add here.
+        let now: Set = self.enabled(scope).into();
         let of_owner = watchers.of.entry(place.owner).or_default();
         of_owner.retain(|(_, sender)| !sender.is_closed());
         match of_owner.iter().find(|(other, _)| *other == place) {
@@ -255,14 +274,17 @@ impl Enablement {
     async fn change(
         &self,
         scope: &Scope,
-        edit: impl FnOnce(&mut BTreeSet<ServerId>) -> Result<bool, TooMany>,
-    ) -> Result<Change, TooMany> {
+        edit: impl FnOnce(&mut BTreeSet<ServerId>) -> Result<bool, NotSwitched>,
+    ) -> Result<Change, NotSwitched> {
         let place = self.place(scope);
         let _one_at_a_time = self.writing.lock().await;
         if place.is_kept && self.boards(&place).get(&place.owner).is_none() {
             match self.read(&place).await {
                 Ok(board) => self.boards(&place).put(place.owner, board),
-                Err(error) => tracing::error!(%error, "switches could not be read"),
+                Err(error) => {
+                    tracing::error!(%error, "switches could not be read");
+                    return Err(NotSwitched::Unread);
+                }
             }
         }
         let mut servers = self.boards(&place).board(place.owner).effective(&place.chain).cloned().unwrap_or_default();
@@ -354,7 +376,7 @@ impl Enablement {
     }
 
     fn place(&self, scope: &Scope) -> Place {
-        let name = |scope: &Scope| self.pseudonyms.of(KIND, scope.key().as_bytes());
+        let name = |scope: &Scope| self.pseudonyms.of(KIND, &scope.bytes());
         let mut chain = vec![name(scope)];
         let mut widest = scope.clone();
         while let Some(wider) = widest.wider() {

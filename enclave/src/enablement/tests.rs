@@ -33,8 +33,8 @@ fn id(n: usize) -> ServerId {
 
 const WALLET: Principal = Principal::Wallet(evidence::Wallet::new([1; 20]));
 const OTHER: Principal = Principal::Wallet(evidence::Wallet::new([2; 20]));
-const ON: Result<Change, TooMany> = Ok(Change { changed: true, is_kept: true });
-const SAME: Result<Change, TooMany> = Ok(Change { changed: false, is_kept: true });
+const ON: Result<Change, NotSwitched> = Ok(Change { changed: true, is_kept: true });
+const SAME: Result<Change, NotSwitched> = Ok(Change { changed: false, is_kept: true });
 
 fn scope(principal: &Principal, runtime: Option<&str>, session: Option<&str>) -> Scope {
     let text = |text: Option<&str>| text.map(str::to_owned);
@@ -50,8 +50,8 @@ async fn scopes_share_nothing() {
     assert_eq!(switches.enable(&one, &id(0)).await, SAME);
     assert_eq!(switches.enabled(&one), [id(0)]);
     assert!(switches.enabled(&two).is_empty() && switches.enabled(&member).is_empty());
-    assert_eq!(switches.disable(&one, &id(0)).await, ON.unwrap());
-    assert_eq!(switches.disable(&one, &id(0)).await, SAME.unwrap());
+    assert_eq!(switches.disable(&one, &id(0)).await, ON);
+    assert_eq!(switches.disable(&one, &id(0)).await, SAME);
     assert_eq!(Scope::of(&Principal::Anonymous, None), None);
     let runtime = Narrower { runtime: Some("mine".into()), session: None };
     assert_eq!(Scope::of(&Principal::Anonymous, runtime), None, "strangers have no runtime scope");
@@ -73,7 +73,7 @@ async fn a_narrower_scope_begins_with_what_the_wider_has_and_goes_its_own_way() 
     switches.enable(&runtime, &id(1)).await.unwrap();
     assert_eq!(switches.enabled(&both), [id(0), id(1)], "a session within a runtime scope");
     assert_eq!(switches.enabled(&session), [id(0)]);
-    switches.disable(&both, &id(0)).await;
+    switches.disable(&both, &id(0)).await.unwrap();
     assert_eq!((switches.enabled(&both), switches.enabled(&runtime)), (vec![id(1)], vec![id(0), id(1)]));
     switches.enable(&member, &id(2)).await.unwrap();
     assert_eq!(switches.enabled(&runtime), [id(0), id(1)], "it goes its own way");
@@ -98,11 +98,11 @@ async fn switches_of_a_wallet_survive_and_those_of_a_stranger_do_not() {
         assert_eq!((after.enabled(&member), after.enabled(&runtime)), (vec![id(0)], vec![id(0), id(1)]));
         assert!(after.enabled(&stranger).is_empty());
         assert_eq!(after.load(&OTHER).await, Ok(false));
-        assert_eq!(after.enable(&runtime, &id(3)).await.unwrap(), ON.unwrap());
-        after.disable(&runtime, &id(3)).await;
+        assert_eq!(after.enable(&runtime, &id(3)).await, ON);
+        after.disable(&runtime, &id(3)).await.unwrap();
     }
     let after = over(&store);
-    assert_eq!(after.disable(&member, &id(0)).await, ON.unwrap(), "also where nobody loaded it before");
+    assert_eq!(after.disable(&member, &id(0)).await, ON, "also where nobody loaded it before");
     let after = over(&store);
     assert_eq!(after.load(&WALLET).await, Ok(true), "all off is not never on");
     assert!(after.enabled(&member).is_empty());
@@ -117,7 +117,7 @@ async fn what_secrets_switch_on_is_there_until_the_caller_decides() {
     switches.restore(&WALLET, &[id(0), id(1)]);
     assert_eq!(switches.enabled(&member), [id(0), id(1)]);
     assert_eq!(over(&store).load(&WALLET).await, Ok(false), "nothing was decided yet");
-    switches.disable(&member, &id(1)).await;
+    switches.disable(&member, &id(1)).await.unwrap();
     let after = over(&store);
     assert_eq!((after.load(&WALLET).await, after.enabled(&member)), (Ok(true), vec![id(0)]));
 }
@@ -128,9 +128,9 @@ async fn a_scope_with_all_the_servers_it_may_have_takes_no_more() {
     let member = scope(&WALLET, None, None);
     let all: Vec<ServerId> = (0..MAX_ENABLED).map(id).collect();
     switches.restore(&WALLET, &all);
-    assert_eq!(switches.enable(&member, &id(MAX_ENABLED)).await, Err(TooMany));
+    assert_eq!(switches.enable(&member, &id(MAX_ENABLED)).await, Err(NotSwitched::TooMany));
     assert_eq!(switches.enable(&member, &id(0)).await, SAME);
-    switches.disable(&member, &id(0)).await;
+    switches.disable(&member, &id(0)).await.unwrap();
     assert_eq!(switches.enable(&member, &id(MAX_ENABLED)).await, ON);
 }
 
@@ -165,6 +165,6 @@ async fn whoever_listens_hears_what_makes_a_difference_in_its_scope() {
     switches.enable(&scope(&OTHER, None, None), &id(2)).await.unwrap();
     assert!(!wide.has_changed().unwrap());
     drop((wide, again, narrow));
-    switches.disable(&member, &id(1)).await;
+    switches.disable(&member, &id(1)).await.unwrap();
     assert!(switches.watchers.lock().unwrap().of.is_empty(), "nobody listens any more");
 }

@@ -245,9 +245,9 @@ impl App {
         };
         self.hydrate(wallet).await;
         if let (true, Some(scope)) = (has_secrets, Scope::of(&Principal::Wallet(*wallet), None))
-            && self.enablement.enable(&scope, server).await.is_err()
+            && let Err(why) = self.enablement.enable(&scope, server).await
         {
-            tracing::warn!(%server, "stored secrets enable no further server: all that may be are on");
+            tracing::warn!(%server, ?why, "stored secrets did not enable their server");
         }
     }
 }

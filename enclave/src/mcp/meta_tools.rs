@@ -10,7 +10,7 @@ use super::answer::tool_result;
 use crate::{
     app::App,
     catalogue::{Catalogue, Server},
-    enablement::{Change, MAX_ENABLED, Scope, TooMany},
+    enablement::{Change, MAX_ENABLED, NotSwitched, Scope},
     semantic::{Kind, Question},
 };
 
@@ -125,13 +125,18 @@ impl From<Refusal> for Said {
     }
 }
 
-impl From<TooMany> for Said {
-    fn from(_: TooMany) -> Self {
-        let text = format!(
-            "{MAX_ENABLED} servers are enabled here, and no more can be; disable one with gateway__disable_server, or \
-             call the tool with gateway__call_tool, where nothing needs enabling"
-        );
-        Self { code: "TOO_MANY_ENABLED", text }
+impl From<NotSwitched> for Said {
+    fn from(why: NotSwitched) -> Self {
+        match why {
+            NotSwitched::TooMany => Self {
+                code: "TOO_MANY_ENABLED",
+                text: format!(
+                    "{MAX_ENABLED} servers are enabled here, and no more can be; disable one with \
+                     gateway__disable_server, or call the tool with gateway__call_tool, where nothing needs enabling"
+                ),
+            },
+            NotSwitched::Unread => Refusal::Unavailable { part: "store", retry_after_s: 5 }.into(),
+        }
     }
 }
 
@@ -257,7 +262,7 @@ async fn enable(arguments: &Value, app: &App, scope: &Scope) -> Result<Value, Sa
 
 async fn disable(arguments: &Value, app: &App, scope: &Scope) -> Result<Value, Said> {
     let server = which(arguments, &app.catalogue)?;
-    let change = app.enablement.disable(scope, &server.entry.id).await;
+    let change = app.enablement.disable(scope, &server.entry.id).await?;
     let members = [("disabled", true.into()), ("was_enabled", change.changed.into()), ("server", brief(server))];
     Ok(told(members.map(|(name, value)| (name.to_owned(), value)).into(), change))
 }
