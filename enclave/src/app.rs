@@ -28,6 +28,7 @@ use crate::{
     listener::{self, Limits},
     prover::{Kept, Prover},
     runner::Runner,
+    semantic::{self, Semantic},
     till::{Rail, Till},
     vault::{self, Vault},
 };
@@ -119,6 +120,8 @@ pub(crate) struct Shared {
     pub(crate) fee_payer: Option<evidence::Wallet>,
     /// What each caller has switched on.
     pub(crate) enablement: Enablement,
+    /// Finds servers by meaning.
+    pub(crate) semantic: Semantic,
     /// Tool calls that may run at once.
     pub(crate) slots: Semaphore,
     /// Proofs that may be on their way here at once.
@@ -212,6 +215,8 @@ pub(crate) async fn run(config: Config, file: PathBuf) -> Result<(), Failure> {
             codes.push("env-master".into());
         }
     }
+    let semantic = Semantic::new(config.embeddings.as_ref())?;
+    let enablement = Enablement::new(Arc::clone(&store), Arc::clone(&pseudonyms) as Arc<dyn gate::keep::Pseudonyms>);
     let attested = Arc::clone(&booted.attested);
     let tee_enabled = booted.hardware.source.tee_enabled();
     let state = attested.head();
@@ -231,7 +236,8 @@ pub(crate) async fn run(config: Config, file: PathBuf) -> Result<(), Failure> {
         till: Till::new(rail, base.clone()),
         base,
         fee_payer,
-        enablement: Enablement::default(),
+        enablement,
+        semantic,
         slots: Semaphore::new(config.calls_at_once),
         readings: Semaphore::new(READINGS),
         verifications: Arc::new(Semaphore::new(VERIFICATIONS)),
@@ -274,6 +280,7 @@ pub(crate) async fn run(config: Config, file: PathBuf) -> Result<(), Failure> {
     if let Some(tls) = tls.clone() {
         tokio::spawn(async move { tls.keep_fresh(|| boot::now().ok()).await });
     }
+    tokio::spawn(semantic::keep_up(live.now()));
     let router = http::router(live);
     let limits = Limits::default().within_descriptors();
     // On loopback everybody may come through one front.

@@ -23,6 +23,7 @@ mod release;
 mod reload;
 mod runner;
 mod self_check;
+mod semantic;
 mod served_script;
 mod states;
 mod till;

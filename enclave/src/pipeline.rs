@@ -7,7 +7,7 @@ use gate::{Authentication, Call, Executed, Permitted, Principal, Refusal, Unveri
 
 use crate::{
     app::App,
-    enablement::Scope,
+    enablement::{Narrower, Scope},
     http::Presented,
     till::{Held, Paid, Purchase, StoredReply, Taken},
 };
@@ -19,8 +19,8 @@ pub(crate) struct Asked {
     pub(crate) call: Call,
     /// Who makes it.
     pub(crate) who: Authentication,
-    /// `X-MCP-Session`.
-    pub(crate) session: Option<String>,
+    /// `X-MCP-Session`, `X-Runtime-Scope-Id`.
+    pub(crate) session: Narrower,
     /// What pays for it.
     pub(crate) payment: Presented,
 }
@@ -44,7 +44,7 @@ pub(crate) struct Reply {
 pub(crate) async fn serve(app: &Arc<App>, asked: Asked) -> Result<Reply, Refusal> {
     let identified = Unverified(asked.call).identify(asked.who, &app.operators)?;
     let principal = *identified.principal();
-    let scope = Scope::of(&principal, asked.session.as_deref());
+    let scope = Scope::of(&principal, &asked.session);
     let stored = app.secret_names(&principal, &identified.call().server).await?;
     let permitted = identified.permit(&app.catalogue, &stored)?;
     let purchase = purchase(app, &permitted, scope.as_ref())?;

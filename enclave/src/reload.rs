@@ -10,6 +10,7 @@ use crate::{
     boot,
     catalogue::{Catalogue, Server, slug},
     config::{Config, ConfigError, Environment, ServerEntry},
+    semantic,
     states::ChainFault,
 };
 
@@ -90,6 +91,7 @@ pub(crate) async fn reload(live: &Live, only: Option<&str>) -> Result<Reloaded, 
         .map_err(|fault: ChainFault| ReloadError::Unfit { what: fault.to_string(), fix: fault.fix().to_owned() })?;
     done.seq = attested.states().seq();
     live.replace(app.with(catalogue, state));
+    tokio::spawn(semantic::keep_up(live.now()));
     let stale: Vec<ServerId> = done.changed.iter().chain(&done.removed).cloned().collect();
     done.invalidated = app.runner.retire(&stale).await;
     tracing::info!(

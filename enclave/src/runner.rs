@@ -101,7 +101,7 @@ impl Runner {
             }
             Err(why) => tracing::error!(server = %entry.name, why, seconds, "server unavailable"),
         }
-        Server { entry: entry.clone(), ready }
+        Server::new(entry.clone(), ready)
     }
 
     async fn ready(&self, entry: &ServerEntry) -> Result<Ready, String> {

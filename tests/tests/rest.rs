@@ -54,9 +54,9 @@ fn servers_are_found_by_words_filters_and_pages_in_one_order() {
     );
     assert_eq!(names(&all), ["everything", "filesystem", "Broken.One"]);
     for (query, expected) in [
-        ("q=files", &["filesystem"][..]),
-        ("search=files", &["filesystem"]),
-        ("q=files&search=files", &["filesystem"]),
+        ("q=directory", &["filesystem"][..]),
+        ("search=directory", &["filesystem"]),
+        ("q=directory&search=directory", &["filesystem"]),
         ("category=reference", &["everything"]),
         ("registry=npm&deploymentType=local_tool", &["everything", "filesystem", "Broken.One"]),
         ("registry=pypi", &[]),
@@ -64,7 +64,7 @@ fn servers_are_found_by_words_filters_and_pages_in_one_order() {
         ("status=ready", &["everything", "filesystem"]),
         ("status=unavailable", &["Broken.One"]),
         ("gatewayCompatible=false", &["Broken.One"]),
-        ("gatewayCompatible=true&q=files", &["filesystem"]),
+        ("gatewayCompatible=true&q=directory", &["filesystem"]),
     ] {
         let said = page(query);
         assert_eq!(names(&said), expected, "{query}");

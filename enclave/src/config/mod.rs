@@ -13,9 +13,11 @@ use serde::Deserialize;
 mod access;
 mod evidence;
 mod payments;
+mod search;
 mod server;
 
 pub(crate) use self::evidence::EvidenceConfig;
+pub(crate) use self::search::EmbeddingsConfig;
 pub(crate) use access::{Environment, IdentityConfig, TlsConfig, VaultConfig};
 pub(crate) use payments::{Network, PaymentsConfig};
 pub(crate) use server::{PackageRegistry, ServerEntry};
@@ -50,6 +52,8 @@ struct RawConfig {
     sandbox: RawSandbox,
     #[serde(default)]
     limits: RawLimits,
+    #[serde(default)]
+    search: self::search::RawSearch,
     #[serde(default)]
     server: Vec<server::RawServer>,
 }
@@ -164,6 +168,8 @@ pub(crate) struct Config {
     pub(crate) calls_at_once: usize,
     /// Seconds that a server has for one answer.
     pub(crate) call_timeout_s: u64,
+    /// Who makes vectors for search by meaning; nobody without.
+    pub(crate) embeddings: Option<EmbeddingsConfig>,
     /// The catalogue.
     pub(crate) servers: Vec<ServerEntry>,
 }
@@ -278,13 +284,13 @@ impl Config {
         let vault = VaultConfig::of(raw.vault, environment, simulated)?;
         let mut seen: BTreeMap<String, &str> = BTreeMap::new();
         for server in &servers {
-            // The slug stands before the tools' names on /mcp: two servers of one slug could not be told apart there.
+            // The slug stands before the tools' names on /mcp; where two share one, their ids' digits tell them apart.
             let slug = crate::catalogue::slug(&server.name);
             if slug == "gateway" {
                 let fix = "choose another name: the gateway's own tools begin with gateway__".to_owned();
                 return Err((format!("server {:?} would stand before the gateway's own tools", server.name), fix));
             }
-            for key in [server.id.to_string(), slug] {
+            for key in [server.id.to_string(), server.name.to_lowercase()] {
                 if let Some(other) = seen.insert(key.clone(), &server.name) {
                     let fix = "give each [[server]] its own name, and its own id if two share a package".to_owned();
                     return Err((format!("servers {other:?} and {:?} share {key:?}", server.name), fix));
@@ -311,6 +317,7 @@ impl Config {
             idle_stop_s: raw.sandbox.idle_stop_s,
             calls_at_once: raw.limits.calls_at_once,
             call_timeout_s: raw.limits.call_timeout_s,
+            embeddings: EmbeddingsConfig::of(raw.search)?,
             servers,
         })
     }
@@ -385,13 +392,17 @@ mod tests {
             let error = read(&GOOD.replace(from, to)).unwrap_err();
             assert!(error.contains(said) && error.contains("fix: "), "{from} -> {to}: {error}");
         }
-        for (name, said) in [("Gateway", "the gateway's own tools"), ("@every/thing", "share")] {
+        for (name, said) in [("Gateway", "the gateway's own tools"), ("Every.Thing", "share")] {
             let other = &GOOD[GOOD.find("[[server]]").unwrap()..];
             let other = other.replace("everything", name).replace("@modelcontextprotocol/server-", "");
             let good = GOOD.replace("name = \"everything\"", "name = \"every.thing\"");
             let error = read(&format!("{good}{other}")).unwrap_err();
             assert!(error.contains(said) && error.contains("fix: "), "{name}: {error}");
         }
+        let slugs = GOOD.replace("name = \"everything\"", "name = \"every.thing\"");
+        let other = GOOD[GOOD.find("[[server]]").unwrap()..].replace("\"everything\"", "\"@every/thing\"");
+        let other = other.replace("@modelcontextprotocol/server-everything", "another");
+        assert_eq!(read(&format!("{slugs}{other}")).unwrap().servers.len(), 2, "one slug, two names");
         let twice = format!("{GOOD}{}", &GOOD[GOOD.find("[[server]]").unwrap()..]);
         assert!(read(&twice).unwrap_err().contains("share"));
         let missing = Config::read(Path::new("/nonexistent"), Environment::default());

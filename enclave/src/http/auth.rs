@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use evidence::{
-    UnixSeconds, Wallet,
+    ServerId, UnixSeconds, Wallet,
     json::{self as tree, Limits, Value, object},
 };
 use gate::{Principal, Refusal, Shown};
@@ -25,7 +25,7 @@ use super::{
     query::{NoQuery, Query},
     who::{Incoming, authenticate, refusal_of},
 };
-use crate::{app::App, boot};
+use crate::{app::App, boot, enablement::Scope};
 
 /// Longest body here: a wallet token and its neighbours.
 const MAX_BODY_BYTES: usize = 16 << 10;
@@ -215,12 +215,39 @@ fn random() -> Result<[u8; 16], Problem> {
 }
 
 impl App {
-    /// Switches on, for this wallet, every server for which it has stored secrets.
+    /// Brings a wallet's switches into memory as it left them. Where it never switched anything, every server for which it
+    /// has stored secrets is on.
     pub(crate) async fn hydrate(&self, wallet: &Wallet) {
+        let principal = Principal::Wallet(*wallet);
+        match self.enablement.load(&principal).await {
+            Ok(true) => return,
+            Ok(false) => {}
+            Err(error) => {
+                tracing::error!(%error, "the switches of a wallet could not be read");
+                return;
+            }
+        }
         match self.vault.servers(wallet).await {
-            Ok(servers) => self.enablement.restore(&Principal::Wallet(*wallet), &servers),
+            Ok(servers) => self.enablement.restore(&principal, &servers),
             // Whoever logs in is let in; the call that needs the secrets says what is wrong with them.
             Err(error) => tracing::error!(%error, "the secrets of a wallet could not be looked at"),
+        }
+    }
+
+    /// A server for which a wallet has stored secrets is on, whatever was decided before.
+    pub(crate) async fn switch_on_with_secrets(&self, wallet: &Wallet, server: &ServerId) {
+        let has_secrets = match self.vault.servers(wallet).await {
+            Ok(servers) => servers.contains(server),
+            Err(error) => {
+                tracing::error!(%error, "the secrets of a wallet could not be looked at");
+                return;
+            }
+        };
+        self.hydrate(wallet).await;
+        if let (true, Some(scope)) = (has_secrets, Scope::of(&Principal::Wallet(*wallet), None))
+            && let Err(why) = self.enablement.enable(&scope, server).await
+        {
+            tracing::warn!(%server, ?why, "stored secrets did not enable their server");
         }
     }
 }

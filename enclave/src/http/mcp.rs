@@ -11,11 +11,11 @@ use evidence::json::{Value, object};
 use gate::{Authentication, Call, Challenge, Refusal};
 use payments::Payment;
 
-use super::{Presented, json, json_body, pay, problem::Problem, query::Place, session, who::authenticate};
+use super::{Presented, json, json_body, narrower, pay, problem::Problem, query::Place, who::authenticate};
 use crate::{
     app::App,
     catalogue::Server,
-    enablement::Scope,
+    enablement::{Narrower, Scope},
     mcp::{
         answer::{Answer, Cache, discovered, initialized},
         era::{Era, McpHeaders},
@@ -47,7 +47,7 @@ struct Asker<'a> {
     app: &'a Arc<App>,
     headers: &'a HeaderMap,
     who: Authentication,
-    session: Option<&'a str>,
+    session: Narrower,
     scope: Option<Scope>,
     /// The one server of this endpoint; `None` on the gateway's own.
     server: Option<&'a Server>,
@@ -79,7 +79,7 @@ async fn answer(app: &Arc<App>, request: HttpRequest, server: Option<&Server>) -
             return unknown.decorate(answer);
         }
     };
-    let session = match session(headers) {
+    let session = match narrower(headers) {
         Ok(session) => session,
         Err(problem) => return problem.into_response(),
     };
@@ -98,7 +98,7 @@ async fn answer(app: &Arc<App>, request: HttpRequest, server: Option<&Server>) -
     {
         app.hydrate(wallet).await;
     }
-    let scope = Scope::of(&who.principal, session);
+    let scope = Scope::of(&who.principal, &session);
     let asker = Asker { app, headers, who, session, scope, server };
     send(&asker.answer(era, request).await)
 }
@@ -150,9 +150,9 @@ impl Asker<'_> {
                 Err(refusal) => return Answer::refusal(era, &request.id, &refusal),
             },
             None => {
-                let mut tools = meta_tools::definitions(&self.app.catalogue);
+                let mut tools = self.app.catalogue.meta_tools().to_vec();
                 for server in self.enabled() {
-                    tools.extend(server.tools().iter().map(|tool| prefixed(server, tool)));
+                    tools.extend_from_slice(server.listed());
                 }
                 (tools, Cache::Private)
             }
@@ -189,29 +189,44 @@ impl Asker<'_> {
                 return Answer::error(200, &id, -32602, text, None);
             }
         };
-        let arguments = match take("arguments") {
+        let mut arguments = match take("arguments") {
             None | Some(Value::Null) => Value::Object(Vec::new()),
             Some(arguments) => arguments,
         };
+        let mut redirected = None;
         if self.server.is_none() {
             let scope = self.scope.as_ref();
             if arguments.as_object().is_none() {
                 let refusal = Refusal::ArgumentsNotAnObject { found: arguments.kind() };
                 return Answer::refusal(era, &id, &refusal);
             }
-            if let Some(result) = meta_tools::call(&name, &arguments, &self.app.catalogue, &self.app.enablement, scope)
+            match meta_tools::redirect(&name, &arguments, &self.app.catalogue) {
+                Some(Ok(target)) => {
+                    arguments = target.arguments;
+                    redirected = Some((target.server, target.tool));
+                }
+                Some(Err(result)) => return Answer::result(era, &id, result, Cache::No),
+                None => {}
+            }
+            if redirected.is_none()
+                && let Some(result) = meta_tools::call(self.app, &name, &arguments, &self.who.principal, scope).await
             {
                 return Answer::result(era, &id, result, Cache::No);
             }
         }
-        let (server, tool) = match self.target(&name) {
+        let is_direct = redirected.is_none();
+        let target = redirected.map_or_else(|| self.target(&name), Ok);
+        let (server, tool) = match target {
             Ok(target) => target,
             Err(refusal) => return Answer::refusal(era, &id, &refusal),
         };
-        if self.server.is_none() && !self.enabled().iter().any(|enabled| enabled.entry.id == server.entry.id) {
+        if is_direct
+            && self.server.is_none()
+            && !self.enabled().iter().any(|enabled| enabled.entry.id == server.entry.id)
+        {
             let text = format!(
-                "server {:?} is not enabled here; call gateway__enable_server with server_name {:?} first, or use \
-                 /mcp/server/{}",
+                "server {:?} is not enabled here; call gateway__enable_server with server_name {:?} first, or call the \
+                 tool with gateway__call_tool, or use /mcp/server/{}",
                 server.entry.name, server.entry.name, server.entry.id
             );
             return Answer::error(200, &id, -32602, &text, None);
@@ -220,7 +235,7 @@ impl Asker<'_> {
         let asked = Asked {
             call: Call { server: server.entry.id.clone(), tool, arguments, challenge },
             who: self.who,
-            session: self.session.map(str::to_owned),
+            session: self.session.clone(),
             payment,
         };
         match pipeline::serve(self.app, asked).await {
@@ -266,19 +281,6 @@ impl Asker<'_> {
         };
         shown.map(|text| Challenge::from_hex(text).map_err(|error| error.to_string())).transpose()
     }
-}
-
-/// A tool of an enabled server, under its prefixed name.
-fn prefixed(server: &Server, tool: &crate::catalogue::Tool) -> Value {
-    let mut definition = tool.definition.clone();
-    if let Value::Object(members) = &mut definition {
-        for (name, value) in members {
-            if name == "name" {
-                *value = format!("{}__{}", server.prefix(), tool.name).into();
-            }
-        }
-    }
-    definition
 }
 
 fn send(answer: &Answer) -> Response {

@@ -3,6 +3,7 @@
 
 mod attestation;
 mod auth;
+mod catalog;
 mod connect;
 mod filters;
 mod guard;
@@ -31,7 +32,10 @@ use axum::{
 use evidence::json::Value;
 use http_body_util::BodyExt as _;
 
-use crate::{app::Live, enablement::MAX_SESSION_BYTES};
+use crate::{
+    app::Live,
+    enablement::{MAX_SESSION_BYTES, Narrower},
+};
 pub(crate) use pay::Presented;
 use problem::Problem;
 
@@ -50,6 +54,7 @@ pub(crate) fn router(live: Live) -> Router {
         .of_server("/connect", get(connect::connect).fallback(only_get))
         .of_server("/start", post(warmth::start).fallback(only_post))
         .of_server("/stop", post(warmth::stop).fallback(only_post))
+        .route("/api/catalog/semantic-search", post(catalog::semantic_search).fallback(only_post))
         .route("/api/proofs/{id}", get(rest::proof).fallback(only_get))
         .route("/api/attestation", get(attestation::summary).fallback(only_get))
         .route("/api/attestation/report", get(attestation::report).fallback(only_get))
@@ -148,6 +153,22 @@ fn session(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
             "send a random string of 16 to 128 visible ASCII characters, the same in every request",
         )
     })
+}
+
+/// What makes the caller's scope narrower: `X-MCP-Session` and `X-Runtime-Scope-Id`, as far as they are there.
+fn narrower(headers: &HeaderMap) -> Result<Narrower, Problem> {
+    let session = session(headers)?.map(str::to_owned);
+    let Some(value) = headers.get("x-runtime-scope-id") else { return Ok(Narrower { runtime: None, session }) };
+    let text = value.to_str().ok().filter(|text| (1..=MAX_SESSION_BYTES).contains(&text.len()));
+    let runtime = text.map(str::to_owned).ok_or_else(|| {
+        Problem::new(
+            StatusCode::BAD_REQUEST,
+            "BAD_SCOPE",
+            format!("X-Runtime-Scope-Id is not 1 to {MAX_SESSION_BYTES} bytes of ASCII"),
+            "send the scope's id, or leave the header out",
+        )
+    })?;
+    Ok(Narrower { runtime: Some(runtime), session })
 }
 
 /// How long a body may take to arrive.

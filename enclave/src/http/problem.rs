@@ -94,6 +94,7 @@ impl From<&Refusal> for Problem {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Refusal::UnknownServer { .. } | Refusal::UnknownTool { .. } => StatusCode::NOT_FOUND,
+            Refusal::AmbiguousServer { .. } => StatusCode::CONFLICT,
             Refusal::ArgumentsNotAnObject { .. } => StatusCode::BAD_REQUEST,
             Refusal::ArgumentsTooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Refusal::ServerUnavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,

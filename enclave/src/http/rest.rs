@@ -19,14 +19,13 @@ use evidence::{
 use gate::{Call, Challenge, MAX_ARGUMENT_BYTES, Principal, Refusal};
 
 use super::{
-    Sort, json,
+    Sort, json, narrower,
     openapi::shapes,
     pay,
     problem::Problem,
     query::{NoQuery, Place},
     secrets,
     servers::Wanted,
-    session,
     who::Incoming,
 };
 use crate::{
@@ -72,7 +71,7 @@ async fn call_inner(app: &Arc<App>, wanted: Wanted, request: Request) -> Result<
     let asked = Asked {
         call: Call { server: server.entry.id.clone(), tool, arguments, challenge: challenge.transpose()? },
         who: incoming.who,
-        session: session(headers).map_err(Problem::into_response)?.map(str::to_owned),
+        session: narrower(headers).map_err(Problem::into_response)?,
         payment: pay::presented(headers).map_err(refused)?,
     };
     let reply = pipeline::serve(app, asked).await.map_err(refused)?;
@@ -207,7 +206,7 @@ async fn changed(app: &App, server: &ServerId, principal: &Principal, done: Resu
     };
     app.runner.end_of(server, principal).await;
     if let Some(wallet) = principal.wallet() {
-        app.hydrate(wallet).await;
+        app.switch_on_with_secrets(wallet, server).await;
     }
     response
 }

@@ -12,7 +12,7 @@ use evidence::json::{Value, object};
 use gate::{Refusal, Unverified, WarmUp};
 use sandbox::SessionError;
 
-use super::{Sort, json, openapi::shapes, problem::Problem, query::NoQuery, servers::Wanted, session, who::Incoming};
+use super::{Sort, json, narrower, openapi::shapes, problem::Problem, query::NoQuery, servers::Wanted, who::Incoming};
 use crate::{app::App, catalogue::Server, enablement::Scope};
 
 /// Longest body. Nobody reads it.
@@ -35,7 +35,7 @@ async fn start_inner(app: &Arc<App>, wanted: &Wanted, request: Request) -> Resul
     let refused = |refusal: Refusal| Problem::from(&refusal).into_response();
     let server = wanted.server(&app.catalogue).map_err(Problem::into_response)?;
     let incoming = Incoming::read(app, request, Sort::Any, MAX_BODY_BYTES).await?;
-    let scope = session(&incoming.headers).map_err(Problem::into_response)?.map(str::to_owned);
+    let narrower = narrower(&incoming.headers).map_err(Problem::into_response)?;
     let id = &server.entry.id;
     let warming = Unverified(WarmUp { server: id.clone() }).identify(incoming.who, &app.operators).map_err(refused)?;
     let principal = *warming.principal();
@@ -43,7 +43,7 @@ async fn start_inner(app: &Arc<App>, wanted: &Wanted, request: Request) -> Resul
     let stored = app.secret_names(&principal, id).await.map_err(refused)?;
     let required: Vec<&str> = server.required_secrets().collect();
     let permitted = warming.permit(&server.entry.name, &required, &stored).map_err(refused)?;
-    let key = Scope::of(&principal, scope.as_deref()).map(|scope| scope.key()).unwrap_or_default();
+    let key = Scope::of(&principal, narrower).map(|scope| scope.key()).unwrap_or_default();
     let secrets = app.secrets(&principal, id).await.map_err(refused)?;
     // What starts takes a place among the calls: it is as much work as one.
     let slot = app.slots.try_acquire().map_err(|_| Problem::busy(1).into_response())?;

@@ -16,7 +16,9 @@ use axum::{
 use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
 
-use super::{attestation, auth, connect, pay, problem::Problem, query::NoQuery, reload, rest, servers, warmth};
+use super::{
+    attestation, auth, catalog, connect, pay, problem::Problem, query::NoQuery, reload, rest, servers, warmth,
+};
 use crate::app::App;
 
 /// Every handler that is described.
@@ -44,6 +46,7 @@ use crate::app::App;
         servers::list,
         servers::one,
         servers::tools,
+        catalog::semantic_search,
         rest::call,
         connect::connect,
         warmth::start,

@@ -5,11 +5,13 @@
 mod callers;
 mod calls;
 mod evidence;
+mod search;
 mod servers;
 
 pub(crate) use callers::*;
 pub(crate) use calls::*;
 pub(crate) use evidence::*;
+pub(crate) use search::*;
 pub(crate) use servers::*;
 
 use serde_json::{Value, json};
