@@ -103,6 +103,7 @@ fn server(n: usize, sequence: &mut Sequence) -> Server {
         name: format!("{}-{}-{n}", sequence.word(), sequence.word()),
         description: sequence.words(20),
         categories: vec![sequence.word().to_owned()],
+        registry: crate::config::PackageRegistry::Npm,
         package: format!("@scope-{}/{}-mcp-{n}", n % 997, sequence.word()),
         version: "1.0.0".to_owned(),
         path: None,
