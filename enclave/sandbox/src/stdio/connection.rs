@@ -6,10 +6,11 @@ use serde_json::value::RawValue;
 use tokio::{sync::mpsc, task::JoinHandle};
 
 use super::{
+    errand::Errand,
     error::SessionError,
     message::{Answer, Message, NoMessage},
     switchboard::{Switchboard, Takes},
-    writer::{self, ASIDES, Aside, Errand, REQUESTS, Request},
+    writer::{self, ASIDES, Aside, REQUESTS, Request},
 };
 use crate::{
     Instance,

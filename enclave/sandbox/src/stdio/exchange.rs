@@ -6,13 +6,8 @@ use std::{sync::Arc, time::Duration};
 use serde_json::value::RawValue;
 
 use super::{
-    error::SessionError,
-    greeting::ServerEra,
-    message::Answer,
-    question::Question,
-    session::Session,
-    switchboard::{Taken, Takes},
-    writer::Errand,
+    errand::Errand, error::SessionError, greeting::ServerEra, message::Answer, question::Question, session::Session,
+    switchboard::Takes,
 };
 
 /// What a server says while it works on a request.
@@ -71,36 +66,5 @@ impl Exchange {
     /// The conversation that it is part of.
     pub fn session(&self) -> &Arc<Session> {
         &self.session
-    }
-}
-
-impl Errand {
-    async fn next(&mut self) -> Result<Event, SessionError> {
-        loop {
-            match self.take() {
-                Taken::Event(event) => return Ok(event),
-                Taken::Failed(error) => return Err(error),
-                Taken::Nothing { heard } => {
-                    // A limit beyond the end of time is none.
-                    let deadline = heard.and_then(|heard| heard.checked_add(self.limit()));
-                    if deadline.is_some_and(|deadline| deadline <= tokio::time::Instant::now()) {
-                        return Err(self.give_up());
-                    }
-                    match deadline {
-                        Some(deadline) => drop(tokio::time::timeout_at(deadline, self.stir()).await),
-                        None => self.stir().await,
-                    }
-                }
-            }
-        }
-    }
-
-    /// Waits for the answer alone.
-    pub(super) async fn answer(&mut self) -> Result<Answer, SessionError> {
-        loop {
-            if let Event::Answer(answer) = self.next().await? {
-                return Ok(answer);
-            }
-        }
     }
 }

@@ -11,11 +11,11 @@ use tokio::time::Instant;
 
 use super::{
     connection::Connection,
+    errand::Errand,
     error::SessionError,
     message::{self, Answer},
     session::Session,
     switchboard::Takes,
-    writer::Errand,
 };
 use crate::{InstalledServer, Instance, InstanceError, LaunchSpec, Sandbox};
 

@@ -4,6 +4,7 @@
 //! is looked at; what a server says is handed on as the bytes it wrote.
 
 mod connection;
+mod errand;
 mod error;
 mod events;
 mod exchange;

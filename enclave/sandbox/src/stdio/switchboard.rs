@@ -69,6 +69,7 @@ pub(super) enum Takes {
 /// A request of ours.
 struct Open {
     takes: Takes,
+    sent: bool,
     events: Events,
     answer: Option<Result<Answer, InstanceError>>,
     /// When the server last said something of it, or got an answer to a question.
@@ -121,22 +122,34 @@ impl Switchboard {
         }
         state.last_id = state.last_id.wrapping_add(1);
         let (id, wake) = (state.last_id, Arc::new(Notify::new()));
-        let open =
-            Open { takes, events: Events::default(), answer: None, heard: Instant::now(), wake: Arc::clone(&wake) };
+        let open = Open {
+            takes,
+            sent: false,
+            events: Events::default(),
+            answer: None,
+            heard: Instant::now(),
+            wake: Arc::clone(&wake),
+        };
         state.open.insert(id, open);
         Ok((id, wake))
     }
 
-    /// Whether an answer to this request is wanted still.
-    pub(super) fn waits(&self, id: u64) -> bool {
-        self.state().open.get(&id).is_some_and(|open| open.answer.is_none())
+    /// Whether an answer to this request is wanted still, so that it is sent now.
+    pub(super) fn dispatch(&self, id: u64) -> bool {
+        match self.state().open.get_mut(&id) {
+            Some(open) => {
+                open.sent = true;
+                true
+            }
+            None => false,
+        }
     }
 
-    /// Nobody waits for this request any longer. Says whether the server still works on it.
+    /// Nobody waits for this request any longer. Says whether the server works on it.
     pub(super) fn close(&self, id: u64) -> bool {
         let closed = self.state().open.remove(&id);
         // Questions in it are dropped here, where the lock is free: that answers them.
-        closed.is_some_and(|open| open.answer.is_none())
+        closed.is_some_and(|open| open.sent && open.answer.is_none())
     }
 
     pub(super) fn take(&self, id: u64) -> Taken {
