@@ -21,7 +21,8 @@ impl PypiIndex {
     /// # Errors
     /// Python or pip is not there, or names no address.
     pub async fn from_pip_config() -> Result<Self, RegistryError> {
-        if let Ok(address) = std::env::var("PIP_INDEX_URL") {
+        // An empty one counts as unset, as everywhere.
+        if let Some(address) = std::env::var("PIP_INDEX_URL").ok().filter(|address| !address.trim().is_empty()) {
             return Self::at(&address);
         }
         let output = tokio::process::Command::new("python3")
