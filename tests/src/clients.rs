@@ -1,7 +1,7 @@
 //! Official clients of others, run once each: what they send is not ours to choose. Needs `scripts/test-parts`.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
@@ -44,6 +44,12 @@ pub fn send_signed(key: &str, method: &str, url: &str, body: &str, headers: &[&s
 /// Holds the OpenAPI document at `url` to the specification's own schema. Gives `{version, valid, errors}`.
 pub fn validate_openapi(url: &str) -> Value {
     node("openapi", "validate.mjs", ("NODE_NO_WARNINGS", "1"), &[url])
+}
+
+/// Holds bodies to schemas of an OpenAPI document. `file` holds `{components, cases: [{place, schema, body}]}`. Gives
+/// `{checked, faults}`.
+pub fn validate_bodies(file: &Path) -> Value {
+    node("openapi", "bodies.mjs", ("NODE_NO_WARNINGS", "1"), &[&file.display().to_string()])
 }
 
 /// Visits a server with an official MCP client: `mcp-ts-new`, `mcp-ts-old`, `mcp-py-new`, `mcp-py-old`. Gives
