@@ -1,6 +1,5 @@
 //! Search by meaning.
 
-use serde_json::json;
 use utoipa::ToSchema;
 
 /// What is looked for.
