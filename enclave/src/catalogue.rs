@@ -513,7 +513,7 @@ mod tests {
             found.into_iter().map(|server| server.entry.name.as_str()).collect::<Vec<_>>()
         };
         assert_eq!(names("", None), ["everything", "@b/file.system"], "all, as the operator put them");
-        assert_eq!(names("every file", None), ["everything", "@b/file.system"]);
+        assert_eq!(names("everything file", None), ["everything", "@b/file.system"]);
         assert!(names("weather", None).is_empty() && names("", Some("weather")).is_empty());
         assert_eq!(names(" ", Some("FILES")), ["everything", "@b/file.system"]);
         let page = catalogue.page("", None, 1, 1);
