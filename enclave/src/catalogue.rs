@@ -6,7 +6,7 @@ use evidence::{
     profile::{j, to_hex},
     tag,
 };
-use gate::{Call, Listed, Listing, Refusal};
+use gate::{Call, Listed, ListedServer, Listing, Refusal};
 
 use crate::{config::ServerEntry, runner::Digests};
 
@@ -147,9 +147,7 @@ impl Catalogue {
 
 impl Listing for Catalogue {
     fn look_up(&self, call: &Call) -> Result<Listed, Refusal> {
-        let server = self
-            .by_id(&call.server)
-            .ok_or_else(|| Refusal::UnknownServer { asked: call.server.to_string(), closest: None })?;
+        let server = self.known(&call.server)?;
         let ready = server.ready()?;
         if ready.tools.iter().any(|tool| tool.name == call.tool) {
             Ok(Listed {
@@ -164,6 +162,21 @@ impl Listing for Catalogue {
                 closest: closest(&call.tool, ready.tools.iter().map(|tool| tool.name.as_str())),
             })
         }
+    }
+
+    fn look_up_server(&self, id: &ServerId) -> Result<ListedServer, Refusal> {
+        let server = self.known(id)?;
+        server.ready()?;
+        Ok(ListedServer {
+            server: server.entry.name.clone(),
+            required_secrets: server.required_secrets().map(str::to_owned).collect(),
+        })
+    }
+}
+
+impl Catalogue {
+    fn known(&self, id: &ServerId) -> Result<&Server, Refusal> {
+        self.by_id(id).ok_or_else(|| Refusal::UnknownServer { asked: id.to_string(), closest: None })
     }
 }
 

@@ -7,13 +7,15 @@ use evidence::ServerId;
 pub enum RunReason {
     /// A funded call asks for it.
     Call,
+    /// A permitted request other than a call asks for it: a resource, a prompt, a completion.
+    Inquiry,
     /// The operator asks what the server offers (its tool list), at install.
     Inspection,
 }
 
 /// Permission to run code of one server. `sandbox` starts nothing without one.
 ///
-/// There is no public field and no `Default`: it is made from a funded call, or from the operator's own order.
+/// There is no public field and no `Default`: it is made from a funded call, from a permitted inquiry, or from the operator's own order.
 #[derive(Debug)]
 pub struct Warrant {
     server: ServerId,
@@ -29,6 +31,11 @@ impl Warrant {
     /// A funded call names the server.
     pub(crate) fn for_call(server: ServerId) -> Self {
         Self { server, reason: RunReason::Call }
+    }
+
+    /// A permitted inquiry names the server.
+    pub(crate) fn for_inquiry(server: ServerId) -> Self {
+        Self { server, reason: RunReason::Inquiry }
     }
 
     /// The server whose code may run.

@@ -83,6 +83,7 @@ impl From<&Refusal> for Problem {
             Refusal::ServerUnavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Refusal::ServerTimeout { .. } => StatusCode::GATEWAY_TIMEOUT,
             Refusal::BadAnswer { .. } => StatusCode::BAD_GATEWAY,
+            Refusal::AsksBack { .. } | Refusal::Withdrawn => StatusCode::CONFLICT,
             Refusal::Busy { .. } => StatusCode::TOO_MANY_REQUESTS,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
