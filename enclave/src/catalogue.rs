@@ -47,6 +47,8 @@ pub(crate) struct Ready {
     pub(crate) launch: sandbox::LaunchSpec,
     /// Its tools, read at install.
     pub(crate) tools: Vec<Tool>,
+    /// All that it offers, as it said itself.
+    pub(crate) inspection: sandbox::Inspection,
     /// What a proof names of it.
     pub(crate) digests: Digests,
 }

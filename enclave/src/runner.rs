@@ -89,7 +89,10 @@ impl Runner {
             let ready = self.ready(entry).await;
             let seconds = started.elapsed().as_secs();
             match &ready {
-                Ok(ready) => tracing::info!(server = %entry.name, tools = ready.tools.len(), seconds, "server ready"),
+                Ok(ready) => {
+                    let (tools, revision) = (ready.tools.len(), ready.inspection.era.version());
+                    tracing::info!(server = %entry.name, tools, revision, seconds, "server ready");
+                }
                 Err(why) => tracing::error!(server = %entry.name, why, seconds, "server unavailable"),
             }
             servers.push(Server { entry: entry.clone(), ready });
@@ -115,15 +118,15 @@ impl Runner {
             .map_err(|error| say(&error, error.fix()))?;
         let launch =
             LaunchSpec { arguments: entry.args.clone(), environment: Vec::new(), writable: entry.scratch_dirs.clone() };
-        let list =
+        let inspection =
             self.sandbox.inspect(&warrant, &installed, &launch).await.map_err(|error| say(&error, error.fix()))?;
-        let tools = tools(&list)?;
+        let tools = inspection.tools.as_deref().map(tools).transpose()?.unwrap_or_default();
         if let Some(unknown) = entry.tool_prices.keys().find(|priced| tools.iter().all(|tool| tool.name != **priced)) {
             return Err(format!("tool_prices names {unknown:?}, which is no tool of this server; correct the name"));
         }
         let digests =
             Digests::of(&installed).ok_or("the record of the installed package holds no digests; reinstall it")?;
-        Ok(Ready { installed, launch, tools, digests })
+        Ok(Ready { installed, launch, tools, inspection, digests })
     }
 
     fn refusal(&self, server: &Server, error: &SessionError) -> Refusal {

@@ -1,12 +1,18 @@
 //! The connection to the container engine, and what it offers.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use bollard::{ClientVersion, Docker};
 
 use crate::{
-    Hardening, Limits, Runtime, SandboxError, container,
+    Hardening, InstalledServer, Limits, Runtime, SandboxError, container,
     error::{engine, is_missing},
+    stdio::Manners,
     sweep::Owner,
 };
 
@@ -24,7 +30,7 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 pub struct Config {
     /// Keeps apart several gateways on one engine: a sweep touches only containers of its own deployment.
     pub deployment: String,
-    /// Where records of installed servers and their tool lists are kept.
+    /// Where records of installed servers and of what they offer are kept.
     pub state_directory: PathBuf,
     /// What runs containers.
     pub runtime: Runtime,
@@ -67,6 +73,8 @@ pub struct Sandbox {
     pub(crate) config: Config,
     pub(crate) owner: Owner,
     info: EngineInfo,
+    /// By image digest, for images whose programs are not greeted in the usual manner.
+    manners: Arc<Mutex<HashMap<String, Manners>>>,
 }
 
 impl Sandbox {
@@ -87,7 +95,7 @@ impl Sandbox {
         let docker = docker.negotiate_version().await.map_err(no_engine)?;
         let info = Self::ask(&docker).await?;
         info.admit(config.runtime)?;
-        Ok(Self { docker, owner: Owner::of_this_process(&config.deployment), config, info })
+        Ok(Self { docker, owner: Owner::of_this_process(&config.deployment), config, info, manners: Arc::default() })
     }
 
     /// Whether the engine answers now.
@@ -113,6 +121,19 @@ impl Sandbox {
     /// What runs containers.
     pub fn runtime(&self) -> Runtime {
         self.config.runtime
+    }
+
+    pub(crate) fn manners(&self, server: &InstalledServer) -> Manners {
+        let known = self.manners.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(server.image_digest()).copied().unwrap_or_default()
+    }
+
+    pub(crate) fn learn_manners(&self, server: &InstalledServer, learnt: Manners) {
+        let mut known = self.manners.lock().unwrap_or_else(PoisonError::into_inner);
+        match learnt {
+            Manners::Usual => known.remove(server.image_digest()),
+            Manners::Old | Manners::Slow => known.insert(server.image_digest().to_owned(), learnt),
+        };
     }
 
     async fn ask(docker: &Docker) -> Result<EngineInfo, SandboxError> {

@@ -7,10 +7,9 @@ use std::{
 
 use evidence::ServerId;
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
-use crate::{Sandbox, SandboxError, error::is_missing};
+use crate::{Inspection, Sandbox, SandboxError, error::is_missing};
 
 /// Label of a server's image: digest over everything it was made of.
 pub(crate) const LABEL_KEY: &str = "io.sealgate.key";
@@ -90,19 +89,24 @@ impl InstalledServer {
 }
 
 impl Sandbox {
-    /// The tool list kept for an image: the result of `tools/list` as the server gave it.
+    /// What was kept of what a server offers, for its image.
     ///
     /// # Errors
     /// The file is there but cannot be read.
-    pub async fn kept_tools(&self, server: &InstalledServer) -> Result<Option<Box<RawValue>>, SandboxError> {
-        let path = self.tools_file(server);
+    pub async fn kept_inspection(&self, server: &InstalledServer) -> Result<Option<Inspection>, SandboxError> {
+        let path = self.inspection_file(server);
         let Some(text) = read(&path).await? else { return Ok(None) };
-        // A damaged file is asked for anew, like a missing one.
+        // A damaged file, or one of another form, is asked for anew, like a missing one.
         Ok(serde_json::from_str(&text).ok())
     }
 
-    pub(crate) async fn keep_tools(&self, server: &InstalledServer, tools: &RawValue) -> Result<(), SandboxError> {
-        write(&self.tools_file(server), tools.get()).await
+    pub(crate) async fn keep_inspection(
+        &self,
+        server: &InstalledServer,
+        inspection: &Inspection,
+    ) -> Result<(), SandboxError> {
+        let text = serde_json::to_string(inspection).unwrap_or_default();
+        write(&self.inspection_file(server), &text).await
     }
 
     /// A record whose image is still there and is still the one of the record.
@@ -123,9 +127,9 @@ impl Sandbox {
         write(&self.record_file(question), &text).await
     }
 
-    fn tools_file(&self, server: &InstalledServer) -> PathBuf {
+    fn inspection_file(&self, server: &InstalledServer) -> PathBuf {
         let name = server.image_digest().trim_start_matches("sha256:");
-        self.config.state_directory.join("tools").join(format!("{name}.json"))
+        self.config.state_directory.join("inspections").join(format!("{name}.json"))
     }
 
     fn record_file(&self, question: &str) -> PathBuf {

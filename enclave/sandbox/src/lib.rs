@@ -36,7 +36,7 @@ pub use lock::{Lock, LockError};
 pub use package::{LocalPackage, NpmPackage, PackageError, PackageSpec};
 pub use pool::{Pool, PoolConfig, PoolKey};
 pub use registry::{Fetched, NpmRegistry, Registry, RegistryError};
-pub use stdio::{Answer, Event, Exchange, Question, Session, SessionError, Unasked};
+pub use stdio::{Answer, Event, Exchange, Inspection, Notice, Question, ServerEra, Session, SessionError, Unasked};
 pub use zeroize::Zeroizing;
 
 /// A variable whose value must not appear anywhere but in the server's own memory.

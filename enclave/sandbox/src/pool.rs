@@ -206,8 +206,7 @@ impl Pool {
         spec: &LaunchSpec,
     ) -> Result<(Arc<Session>, OwnedSemaphorePermit), SessionError> {
         let place = self.place().await?;
-        let instance = self.inner.sandbox.start(warrant, server, spec).await?;
-        Ok((Arc::new(Session::open(instance).await?), place))
+        Ok((Arc::new(Session::start(&self.inner.sandbox, warrant, server, spec).await?), place))
     }
 
     /// A free place, or that of the server which nobody uses for the longest time.

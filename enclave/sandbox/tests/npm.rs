@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use common::{bench, none_left, npm, warrant};
 use sandbox::{
-    Answer, Fetched, InstallError, LaunchSpec, NpmPackage, NpmRegistry, PackageError, Registry, RegistryError, Session,
+    Answer, Fetched, InstallError, LaunchSpec, NpmPackage, NpmRegistry, PackageError, Registry, RegistryError,
+    ServerEra, Session,
 };
 use serde_json::{Value, json, value::RawValue};
 
@@ -78,12 +79,14 @@ async fn echo_of_the_everything_server_and_its_second_install_without_network() 
     let again = bench.sandbox.install(&warrant(), &package, &NoNetworkDouble).await.unwrap();
     assert_eq!(again.image(), server.image());
 
-    let tools = bench.sandbox.inspect(&warrant(), &again, &LaunchSpec::default()).await.unwrap();
-    let listed: Value = serde_json::from_str(tools.get()).unwrap();
+    let offer = bench.sandbox.inspect(&warrant(), &again, &LaunchSpec::default()).await.unwrap();
+    assert_eq!(offer.era, ServerEra::Legacy { version: "2025-11-25" });
+    let list = |list: &Option<Box<RawValue>>| serde_json::from_str::<Value>(list.as_ref().unwrap().get()).unwrap();
+    let listed = list(&offer.tools);
     assert_eq!(listed["tools"].as_array().unwrap().len(), 13);
     assert!(listed["tools"][0].get("execution").is_some(), "a member was lost");
-    let kept = bench.sandbox.kept_tools(&again).await.unwrap().unwrap();
-    assert_eq!(kept.get(), tools.get());
+    let kept = bench.sandbox.kept_inspection(&again).await.unwrap().unwrap();
+    assert_eq!(serde_json::to_string(&kept).unwrap(), serde_json::to_string(&offer).unwrap());
 
     let instance = bench.sandbox.start(&warrant(), &again, &LaunchSpec::default()).await.unwrap();
     let session = Session::open(instance).await.unwrap();

@@ -4,9 +4,16 @@
 use std::{sync::Arc, time::Duration};
 
 use serde_json::value::RawValue;
-use tokio::sync::oneshot;
 
-use super::session::{Answer, Session, SessionError};
+use super::{
+    error::SessionError,
+    greeting::ServerEra,
+    message::Answer,
+    question::Question,
+    session::Session,
+    switchboard::{Taken, Takes},
+    writer::Errand,
+};
 
 /// What a server says while it works on a request.
 #[derive(Debug)]
@@ -21,60 +28,20 @@ pub enum Event {
     Answer(Answer),
 }
 
-/// A request of the server's own: `elicitation/create`, `sampling/createMessage`, `roots/list`. Dropping it answers that
-/// nobody is there to ask.
-#[derive(Debug)]
-pub struct Question {
-    method: String,
-    params: Option<Box<RawValue>>,
-    reply: oneshot::Sender<Reply>,
-}
-
-/// What a client answers to a question: a result or an error object.
-type Reply = Result<Box<RawValue>, Box<RawValue>>;
-
-/// The server no longer waits for the answer.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("the server no longer waits for this answer")]
-pub struct Unasked;
-
-impl Question {
-    pub(crate) fn new(method: String, params: Option<Box<RawValue>>) -> (Self, oneshot::Receiver<Reply>) {
-        let (reply, answer) = oneshot::channel();
-        (Self { method, params, reply }, answer)
-    }
-
-    /// For instance `elicitation/create`.
-    pub fn method(&self) -> &str {
-        &self.method
-    }
-
-    /// Its parameters, as the server wrote them.
-    pub fn params(&self) -> Option<&RawValue> {
-        self.params.as_deref()
-    }
-
-    /// Answers it.
-    ///
-    /// # Errors
-    /// [`Unasked`].
-    pub fn answer(self, reply: Reply) -> Result<(), Unasked> {
-        self.reply.send(reply).map_err(|_| Unasked)
-    }
-}
-
 /// A request under way. Dropping it before its answer tells the server that nobody waits any longer.
 #[derive(Debug)]
 pub struct Exchange {
+    errand: Errand,
+    /// Held: a server with a request under way is not idle.
     session: Arc<Session>,
-    method: String,
-    params: Option<Box<RawValue>>,
-    limit: Duration,
 }
 
 impl Session {
     /// Sends a request. `params` gets the token by which the server may report progress and gives the parameters as they
     /// go out. `limit` is how long the server may be silent; while a question of its own is open, no time passes.
+    ///
+    /// Over stdio nothing relates a question or a log message to a request: they go to the exchange begun last among those
+    /// still open. A modern server asks within its answers, so a request of its own is refused.
     ///
     /// # Errors
     /// [`SessionError::NotSent`].
@@ -84,16 +51,56 @@ impl Session {
         params: impl FnOnce(u64) -> Option<Box<RawValue>>,
         limit: Duration,
     ) -> Result<Exchange, SessionError> {
-        Ok(Exchange { session: Arc::clone(self), method: method.to_owned(), params: params(0), limit })
+        let takes = match self.era() {
+            ServerEra::Legacy { .. } => Takes::EventsAndQuestions,
+            ServerEra::Modern => Takes::Events,
+        };
+        Ok(Exchange { errand: self.connection.errand(method, params, takes, limit)?, session: Arc::clone(self) })
     }
 }
 
 impl Exchange {
-    /// What the server says next.
+    /// What the server says next. May be dropped and called again; nothing is lost.
     ///
     /// # Errors
-    /// The server ended, hung, or printed what is no message.
+    /// The server ended, hung, or printed what is no message. [`SessionError::Answered`] after the answer or an error.
     pub async fn next(&mut self) -> Result<Event, SessionError> {
-        self.session.request(&self.method, self.params.as_deref(), self.limit).await.map(Event::Answer)
+        self.errand.next().await
+    }
+
+    /// The conversation that it is part of.
+    pub fn session(&self) -> &Arc<Session> {
+        &self.session
+    }
+}
+
+impl Errand {
+    async fn next(&mut self) -> Result<Event, SessionError> {
+        loop {
+            match self.take() {
+                Taken::Event(event) => return Ok(event),
+                Taken::Failed(error) => return Err(error),
+                Taken::Nothing { heard } => {
+                    // A limit beyond the end of time is none.
+                    let deadline = heard.and_then(|heard| heard.checked_add(self.limit()));
+                    if deadline.is_some_and(|deadline| deadline <= tokio::time::Instant::now()) {
+                        return Err(self.give_up());
+                    }
+                    match deadline {
+                        Some(deadline) => drop(tokio::time::timeout_at(deadline, self.stir()).await),
+                        None => self.stir().await,
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits for the answer alone.
+    pub(super) async fn answer(&mut self) -> Result<Answer, SessionError> {
+        loop {
+            if let Event::Answer(answer) = self.next().await? {
+                return Ok(answer);
+            }
+        }
     }
 }
