@@ -18,6 +18,7 @@ use crate::{
     enablement::Enablement,
     http,
     listener::{self, Limits},
+    mcp::lobby::Lobby,
     prover::{Kept, Prover},
     runner::Runner,
     till::{Rail, Till},
@@ -56,6 +57,8 @@ pub(crate) struct App {
     pub(crate) catalogue: Catalogue,
     /// What each caller has switched on.
     pub(crate) enablement: Enablement,
+    /// What the MCP endpoints keep between requests.
+    pub(crate) lobby: Arc<Lobby>,
     /// Tool calls that may run at once.
     pub(crate) slots: Semaphore,
     /// Proofs that may be on their way here at once.
@@ -167,6 +170,7 @@ pub(crate) async fn run(config: Config) -> Result<(), Failure> {
         till: Till::new(rail, base),
         fee_payer,
         enablement: Enablement::default(),
+        lobby: Lobby::open().map_err(|error| Failure::new("no randomness", error, "look at the system's log"))?,
         slots: Semaphore::new(config.calls_at_once),
         readings: Semaphore::new(READINGS),
         verifications: Arc::new(Semaphore::new(VERIFICATIONS)),

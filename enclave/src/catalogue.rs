@@ -48,7 +48,7 @@ pub(crate) struct Ready {
     /// Its tools, read at install.
     pub(crate) tools: Vec<Tool>,
     /// All that it offers, as it said itself.
-    pub(crate) inspection: sandbox::Inspection,
+    pub(crate) offers: crate::mcp::offers::Offers,
     /// What a proof names of it.
     pub(crate) digests: Digests,
 }

@@ -24,9 +24,19 @@ pub(crate) enum Said {
     /// Something changed in the server while it worked on the request.
     Notice(Notice),
     /// A legacy server asks its client something and waits.
-    Question(Question),
+    Question {
+        /// The question.
+        question: Question,
+        /// Whether it is asked for a call that costs something and is not paid yet.
+        unpaid: bool,
+    },
     /// A modern server needs answers before it goes on.
-    Input(Input),
+    Input {
+        /// What it needs.
+        input: Input,
+        /// As above.
+        unpaid: bool,
+    },
     /// The end. Nothing comes after it.
     Done(Box<Result<Outcome, Refusal>>),
 }
@@ -98,9 +108,9 @@ impl Speaker {
         }
     }
 
-    /// Whether there is anybody who could be asked.
-    pub(crate) fn is_heard(&self) -> bool {
-        self.said.is_some()
+    /// Whether somebody was there and has left.
+    pub(crate) fn was_left(&self) -> bool {
+        self.said.as_ref().is_some_and(mpsc::Sender::is_closed)
     }
 
     /// Progress. Dropped where nobody keeps up with it.
@@ -128,7 +138,7 @@ impl Speaker {
     /// A question of a legacy server. Where nobody is there it is dropped, and the server hears so.
     pub(crate) async fn question(&self, question: Question) {
         if let Some(said) = &self.said {
-            let _gone = said.send(Said::Question(question)).await;
+            let _gone = said.send(Said::Question { question, unpaid: self.numbers_only }).await;
         }
     }
 
@@ -139,7 +149,8 @@ impl Speaker {
     pub(crate) async fn input(&self, result: Value) -> Result<Value, Gone> {
         let said = self.said.as_ref().ok_or(Gone)?;
         let (reply, answer) = oneshot::channel();
-        said.send(Said::Input(Input { result, reply })).await.map_err(|_| Gone)?;
+        let said_it = Said::Input { input: Input { result, reply }, unpaid: self.numbers_only };
+        said.send(said_it).await.map_err(|_| Gone)?;
         answer.await.map_err(|_| Gone)
     }
 

@@ -7,6 +7,7 @@ use std::{
 
 use evidence::ServerId;
 use gate::Principal;
+use tokio::sync::watch;
 
 /// Most scopes remembered. The one that was used longest ago is forgotten first.
 const MAX_SCOPES: usize = 10_000;
@@ -53,6 +54,7 @@ impl Scope {
 pub(crate) struct Enablement {
     wallets: Mutex<Scopes>,
     strangers: Mutex<Scopes>,
+    changes: watch::Sender<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -69,7 +71,9 @@ impl Enablement {
     /// Switches a server on. Says whether it was off.
     pub(crate) fn enable(&self, scope: &Scope, server: &ServerId) -> bool {
         let mut scopes = self.of(scope).lock().unwrap_or_else(PoisonError::into_inner);
-        scopes.own(scope).insert(server.clone())
+        let was_off = scopes.own(scope).insert(server.clone());
+        self.changes.send_modify(|count| *count = count.wrapping_add(1));
+        was_off
     }
 
     /// Switches these servers on for a principal: those for which it has stored secrets. From then on it is known here,
@@ -87,10 +91,17 @@ impl Enablement {
         })
     }
 
+    /// Told when something was switched on or off, whoever did it.
+    pub(crate) fn changes(&self, _scope: &Scope) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
     /// Switches a server off. Says whether it was on.
     pub(crate) fn disable(&self, scope: &Scope, server: &ServerId) -> bool {
         let mut scopes = self.of(scope).lock().unwrap_or_else(PoisonError::into_inner);
-        scopes.own(scope).remove(server)
+        let was_on = scopes.own(scope).remove(server);
+        self.changes.send_modify(|count| *count = count.wrapping_add(1));
+        was_on
     }
 
     /// The servers that are on, ascending by id.

@@ -38,6 +38,8 @@ pub(crate) struct Errand {
     meta: Vec<(String, Value)>,
     /// What the client can be asked, as it declared it; an object.
     capabilities: Option<Value>,
+    /// What a client that declares nothing may be taken to answer.
+    assumed: Option<Value>,
     info: Option<Value>,
     /// How much of the log the client wants. `None`: a legacy client that said nothing.
     pub(crate) level: Option<Level>,
@@ -73,9 +75,9 @@ impl Errand {
         errand
     }
 
-    /// What the client can be asked, where its requests do not say so.
-    pub(crate) fn with_capabilities(mut self, capabilities: Value) -> Self {
-        self.capabilities.get_or_insert(capabilities);
+    /// What a modern server may ask a client whose requests do not say what it answers.
+    pub(crate) fn assuming(mut self, capabilities: Value) -> Self {
+        self.assumed = Some(capabilities);
         self
     }
 
@@ -110,7 +112,7 @@ impl Errand {
             }
             Spoken::Modern => {
                 meta.push((VERSION_META.to_owned(), MODERN.into()));
-                meta.push((CAPABILITIES.to_owned(), self.capabilities.clone().unwrap_or_else(nothing)));
+                meta.push((CAPABILITIES.to_owned(), self.capabilities.clone().or_else(|| self.assumed.clone()).unwrap_or_else(nothing)));
                 let ours = || {
                     object([("name", "sealgate".into()), ("version", env!("CARGO_PKG_VERSION").into())])
                 };

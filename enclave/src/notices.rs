@@ -2,13 +2,18 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::Duration,
 };
 
-use sandbox::{Notice, PoolKey, Session};
+use evidence::json::Value;
+use sandbox::{Event, Notice, PoolKey, Session};
 use tokio::sync::broadcast;
 
-use crate::mcp::level::Level;
+use crate::{
+    errand::{Errand, Spoken},
+    mcp::level::Level,
+};
 
 /// Notices kept for a listener that is slow. Who misses some is told of every kind once more.
 const KEPT: usize = 64;
@@ -42,7 +47,7 @@ impl NoticeBoard {
     }
 
     /// From now on what this server announces is told here. Once for each container, however often it is called.
-    pub(crate) fn attach(self: &Arc<Self>, key: &PoolKey, session: &Session) {
+    pub(crate) fn attach(self: &Arc<Self>, key: &PoolKey, session: &Arc<Session>) {
         let container = session.container().to_owned();
         {
             let mut boards = self.boards();
@@ -55,6 +60,9 @@ impl NoticeBoard {
             board.container = Some(container.clone());
         }
         let mut notices = session.notices();
+        if crate::runner::spoken(session) == Spoken::Modern {
+            tokio::spawn(follow(Arc::clone(self), key.clone(), Arc::downgrade(session), session.notices()));
+        }
         let (board, key) = (Arc::clone(self), key.clone());
         tokio::spawn(async move {
             loop {
@@ -66,6 +74,11 @@ impl NoticeBoard {
             }
             board.ended(&key, &container);
         });
+    }
+
+    /// Whether anybody listens to this container.
+    fn is_heard(&self, key: &PoolKey) -> bool {
+        self.boards().get(key).is_some_and(|board| board.told.receiver_count() > 0)
     }
 
     fn tell(&self, key: &PoolKey, container: &str, notice: Notice) {
@@ -107,6 +120,49 @@ impl NoticeBoard {
         board.level.replace(level) != Some(level)
     }
 }
+
+/// A modern server announces changes to those alone who listen (MCP 2026-07-28, "Subscriptions"): we do, for as long as one
+/// of our clients does. Meanwhile the container is not idle.
+async fn follow(
+    board: Arc<NoticeBoard>,
+    key: PoolKey,
+    session: Weak<Session>,
+    mut ends: broadcast::Receiver<Notice>,
+) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(LOOK) => {}
+            () = ended(&mut ends) => return,
+        }
+        if !board.is_heard(&key) {
+            continue;
+        }
+        let Some(running) = session.upgrade() else { return };
+        let wanted = LISTS.map(|name| (name.to_owned(), Value::Bool(true))).into();
+        let errand = Errand::new("subscriptions/listen", vec![("notifications".to_owned(), Value::Object(wanted))]);
+        let params = |token| errand.params(Spoken::Modern, &[], token, None);
+        let Ok(mut exchange) = running.begin("subscriptions/listen", params, Duration::MAX) else { return };
+        drop(running);
+        while board.is_heard(&key) {
+            match tokio::time::timeout(LOOK, exchange.next()).await {
+                Err(_) | Ok(Ok(Event::Progress(_) | Event::Message(_) | Event::Question(_))) => {}
+                // It does not serve subscriptions, or has ended.
+                Ok(Ok(Event::Answer(_)) | Err(_)) => return,
+            }
+        }
+    }
+}
+
+/// Ends with the server.
+async fn ended(notices: &mut broadcast::Receiver<Notice>) {
+    while !matches!(notices.recv().await, Err(broadcast::error::RecvError::Closed)) {}
+}
+
+/// How soon a listener is heard of.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// What is listened for.
+const LISTS: [&str; 3] = ["toolsListChanged", "promptsListChanged", "resourcesListChanged"];
 
 /// The list that a notification speaks of.
 fn list_of(method: &str) -> Option<&'static str> {

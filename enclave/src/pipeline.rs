@@ -144,6 +144,22 @@ pub(crate) async fn ask(app: &Arc<App>, asked: Inquired, speaker: &Speaker) -> R
     }
 }
 
+/// `Unverified → Identified → Permitted`, and the server runs: for whoever follows what it announces.
+///
+/// # Errors
+/// [`Refusal`].
+pub(crate) async fn hold(app: &Arc<App>, asked: Inquired) -> Result<Arc<sandbox::Session>, Refusal> {
+    let identified = Unverified(Inquiry { server: asked.server }).identify_inquirer(asked.who, &app.operators)?;
+    let principal = *identified.principal();
+    let scope = Scope::of(&principal, asked.session.as_deref()).ok_or(Refusal::WalletRequired)?;
+    let stored = app.secret_names(&principal, identified.server()).await?;
+    let permitted = identified.permit(&app.catalogue, &stored)?;
+    let server = app.catalogue.by_id(permitted.server()).ok_or(Refusal::Internal { part: "catalogue" })?;
+    let secrets = app.secrets(&principal, permitted.server()).await?;
+    let key = sandbox::PoolKey { server: permitted.server().clone(), principal: scope.key() };
+    app.runner.hold(&permitted, server, server.ready()?, &key, secrets).await
+}
+
 /// `Executed → Proven → Settled → Reply`.
 async fn finish(
     app: Arc<App>,

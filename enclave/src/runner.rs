@@ -2,6 +2,8 @@
 
 mod converse;
 
+pub(crate) use converse::spoken;
+
 use std::{
     collections::HashSet,
     sync::{Arc, Mutex, PoisonError},
@@ -25,6 +27,7 @@ use crate::{
     catalogue::{Catalogue, Ready, Server, Tool},
     config::{Config, ServerEntry},
     enablement::Scope,
+    mcp::offers::Offers,
     notices::NoticeBoard,
 };
 
@@ -90,8 +93,8 @@ impl Runner {
             let seconds = started.elapsed().as_secs();
             match &ready {
                 Ok(ready) => {
-                    let (tools, revision) = (ready.tools.len(), ready.inspection.era.version());
-                    tracing::info!(server = %entry.name, tools, revision, seconds, "server ready");
+                    let (tools, era) = (ready.tools.len(), ready.offers.spoken);
+                    tracing::info!(server = %entry.name, tools, ?era, seconds, "server ready");
                 }
                 Err(why) => tracing::error!(server = %entry.name, why, seconds, "server unavailable"),
             }
@@ -126,7 +129,8 @@ impl Runner {
         }
         let digests =
             Digests::of(&installed).ok_or("the record of the installed package holds no digests; reinstall it")?;
-        Ok(Ready { installed, launch, tools, inspection, digests })
+        let offers = Offers::of(&inspection)?;
+        Ok(Ready { installed, launch, tools, offers, digests })
     }
 
     fn refusal(&self, server: &Server, error: &SessionError) -> Refusal {

@@ -114,6 +114,13 @@ pub enum Refusal {
         /// The server's name.
         server: String,
     },
+    /// Calls that cost something asked their caller too much without ever being paid.
+    UnpaidQuestions {
+        /// How much they may.
+        limit: u32,
+        /// When to come back.
+        retry_after_s: u32,
+    },
     /// Whoever made the call has withdrawn it.
     Withdrawn,
     /// Too many calls at once.
@@ -179,6 +186,7 @@ impl Refusal {
             Self::BadAnswer { .. } => "BAD_ANSWER",
             Self::Unavailable { .. } => "UNAVAILABLE",
             Self::AsksBack { .. } => "INPUT_REQUIRED",
+            Self::UnpaidQuestions { .. } => "UNPAID_QUESTIONS",
             Self::Withdrawn => "WITHDRAWN",
             Self::Busy { .. } => "BUSY",
             Self::Internal { .. } => "INTERNAL",
@@ -199,6 +207,7 @@ impl Refusal {
     pub fn retry_after_s(&self) -> Option<u32> {
         match self {
             Self::Busy { retry_after_s }
+            | Self::UnpaidQuestions { retry_after_s, .. }
             | Self::ChainUnreachable { retry_after_s }
             | Self::SettlementPending { retry_after_s, .. }
             | Self::Unavailable { retry_after_s, .. } => Some(*retry_after_s),
@@ -267,6 +276,9 @@ impl Refusal {
                 "choose-another-wire",
                 "call it over MCP with a client that answers questions (elicitation, sampling, roots)".to_owned(),
             ),
+            Self::UnpaidQuestions { retry_after_s, .. } => {
+                ("retry", format!("finish a call that costs something, or come back after {retry_after_s} s"))
+            }
             Self::Withdrawn => ("retry", "call again if you still want it; nothing was charged".to_owned()),
             Self::Busy { retry_after_s } => ("retry", format!("call again after {retry_after_s} s")),
             Self::Internal { .. } => ("tell-the-operator", "call again later, and tell the operator".to_owned()),
@@ -304,6 +316,9 @@ impl fmt::Display for Refusal {
             Self::Unavailable { part, .. } => write!(f, "the gateway's {part} does not answer at the moment"),
             Self::AsksBack { server } => {
                 write!(f, "server {server:?} asks its caller something before it answers, and nobody here can be asked")
+            }
+            Self::UnpaidQuestions { limit, .. } => {
+                write!(f, "calls that cost something asked {limit} questions and were not paid; nothing was charged")
             }
             Self::Withdrawn => f.write_str("the call was withdrawn by its caller"),
             Self::Busy { .. } => f.write_str("too many calls at once"),

@@ -15,6 +15,7 @@ pub(super) struct RawIdentity {
     operator_wallets: Vec<String>,
     #[serde(default)]
     enforce_operator_signatures: bool,
+    auth: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -71,6 +72,8 @@ impl Environment {
 pub(crate) struct IdentityConfig {
     /// Wallets of operators that must sign each request. Empty unless the rule is on.
     pub(crate) signers: BTreeSet<Wallet>,
+    /// Whether the MCP endpoints are closed to callers who show nothing.
+    pub(crate) auth_required: bool,
 }
 
 /// Where secrets are kept.
@@ -118,7 +121,14 @@ impl IdentityConfig {
                 "set OPERATOR_WALLETS or identity.operator_wallets".to_owned(),
             ));
         }
-        Ok(Self { signers: if enforce { wallets } else { BTreeSet::new() } })
+        let auth_required = match raw.auth.as_deref() {
+            None | Some("optional") => false,
+            Some("required") => true,
+            Some(other) => {
+                return Err((format!("identity.auth = {other:?}"), "choose \"optional\" or \"required\"".to_owned()));
+            }
+        };
+        Ok(Self { signers: if enforce { wallets } else { BTreeSet::new() }, auth_required })
     }
 }
 

@@ -9,6 +9,7 @@ mod mcp;
 mod pay;
 mod problem;
 mod query;
+mod resource_metadata;
 mod rest;
 mod secrets;
 mod who;
@@ -28,15 +29,21 @@ use evidence::json::Value;
 use http_body_util::BodyExt as _;
 
 use crate::{app::App, enablement::MAX_SESSION_BYTES};
-pub(crate) use pay::Presented;
+pub(crate) use pay::{Presented, presented, two_payments};
 use problem::Problem;
 
 /// All routes.
 pub(crate) fn router(app: Arc<App>) -> Router {
     Router::new()
         .route("/health", get(attestation::health).fallback(only_get))
-        .route("/mcp", post(mcp::gateway).fallback(only_post))
-        .route("/mcp/server/{id}", post(mcp::one_server).fallback(only_post))
+        .route("/mcp", post(mcp::gateway).fallback(mcp::only_post))
+        .route("/mcp/server/{id}", post(mcp::one_server).fallback(mcp::only_post))
+        .route("/.well-known/oauth-protected-resource", get(resource_metadata::gateway).fallback(only_get))
+        .route("/.well-known/oauth-protected-resource/mcp", get(resource_metadata::gateway).fallback(only_get))
+        .route(
+            "/.well-known/oauth-protected-resource/mcp/server/{id}",
+            get(resource_metadata::one_server).fallback(only_get),
+        )
         .route("/api/servers", get(rest::servers).fallback(only_get))
         .route("/api/servers/{id}", get(rest::server).fallback(only_get))
         .route("/api/servers/{id}/tools", get(rest::tools).fallback(only_get))

@@ -28,6 +28,8 @@ use super::{
 use crate::{
     app::App,
     catalogue::{REGISTRY, Server},
+    conversation::Speaker,
+    errand::Errand,
     mcp::meta_tools::info,
     pipeline::{self, Asked},
     self_check,
@@ -137,8 +139,9 @@ async fn call_inner(app: &Arc<App>, id: &str, tool: String, request: Request) ->
         who: incoming.who,
         session: session(headers).map_err(Problem::into_response)?.map(str::to_owned),
         payment: pay::presented(headers).map_err(refused)?,
+        errand: Errand::new("tools/call", Vec::new()),
     };
-    let reply = pipeline::serve(app, asked).await.map_err(refused)?;
+    let reply = pipeline::serve(app, asked, &mut Speaker::unheard()).await.map_err(refused)?;
     let mut answer = reply.result.into_value();
     if let Value::Object(members) = &mut answer {
         members.extend(reply.paid.as_ref().map(|paid| ("payment".to_owned(), paid.summary())));

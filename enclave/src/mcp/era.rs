@@ -64,6 +64,11 @@ impl EraError {
         Self::new(400, -32020, format!("header {header} {found}, the body says {wanted:?}: send both alike"))
     }
 
+    /// A version that is not spoken here.
+    pub(crate) fn unsupported(version: &str) -> Self {
+        unsupported(version)
+    }
+
     /// A header that stands twice.
     pub(crate) fn doubled(header: &str) -> Self {
         Self::new(400, -32020, format!("header {header} stands more than once: send it once"))

@@ -94,31 +94,15 @@ pub(crate) fn undeclared(method: &str, params: Option<&Value>, declared: Option<
     }
 }
 
-/// `_meta` member of a legacy server's question in which it may name the key of `inputRequests`. Without it keys are
-/// `elicitation-1`, `sampling-1`, `roots-1`, …
-pub(crate) const KEY_META: &str = "io.sealgate/inputKey";
-
 /// Longest key that a server may choose.
 const MAX_KEY_BYTES: usize = 64;
 
-/// The key that a server chose for its question, if it did.
-pub(crate) fn chosen_key(params: Option<&Value>) -> Option<&str> {
-    let key = params?.member("_meta")?.member(KEY_META)?.as_str()?;
+/// The key in `inputRequests` of a legacy server's question: its id, where that is a word, since a server that gives its
+/// questions words knows them by these. `None`: numbers say nothing, and get a key of ours.
+pub(crate) fn chosen_key(id: &Value) -> Option<&str> {
+    let key = id.as_str()?;
     let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-');
     (!key.is_empty() && key.len() <= MAX_KEY_BYTES && key.bytes().all(fits)).then_some(key)
-}
-
-/// Parameters of a question without the key that its server chose: that is said already.
-pub(crate) fn without_key(params: Value) -> Value {
-    let Value::Object(members) = params else { return params };
-    let members = members.into_iter().filter_map(|(name, value)| match (name.as_str(), value) {
-        ("_meta", Value::Object(meta)) => {
-            let meta: Vec<_> = meta.into_iter().filter(|(name, _)| name != KEY_META).collect();
-            (!meta.is_empty()).then_some((name, Value::Object(meta)))
-        }
-        (_, value) => Some((name, value)),
-    });
-    Value::Object(members.collect())
 }
 
 #[cfg(test)]
@@ -169,14 +153,11 @@ mod tests {
     }
 
     #[test]
-    fn a_server_may_name_the_key_of_its_question() {
-        let named = value(r#"{"message":"?","_meta":{"io.sealgate/inputKey":"user_name"}}"#);
-        assert_eq!(chosen_key(Some(&named)), Some("user_name"));
-        assert_eq!(without_key(named).to_text(), r#"{"message":"?"}"#);
-        for key in [String::new(), "a b".into(), "é".into(), "k".repeat(MAX_KEY_BYTES + 1)] {
-            let params = value(&format!(r#"{{"_meta":{{"io.sealgate/inputKey":"{key}","a":1}}}}"#));
-            assert_eq!(chosen_key(Some(&params)), None, "{key}");
-            assert_eq!(without_key(params).to_text(), r#"{"_meta":{"a":1}}"#);
+    fn a_question_whose_id_is_a_word_has_that_word_as_its_key() {
+        assert_eq!(chosen_key(&"user_name".into()), Some("user_name"));
+        assert_eq!(chosen_key(&"k".repeat(MAX_KEY_BYTES).into()), Some(&*"k".repeat(MAX_KEY_BYTES)));
+        for id in [Value::from(7_u64), "".into(), "a b".into(), "é".into(), "k".repeat(MAX_KEY_BYTES + 1).into()] {
+            assert_eq!(chosen_key(&id), None, "{id:?}");
         }
     }
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    asked::AskedQuestions, level::Level, parked::ParkingLot, request_state::StateSeal, unpaid::UnpaidQuestions,
+    asked::AskedQuestions, level::Level, parked::ParkingLot, request_state::StateSeal, subscription::Listeners, unpaid::UnpaidQuestions,
     withdrawals::Withdrawals,
 };
 
@@ -30,6 +30,8 @@ pub(crate) struct Lobby {
     pub(crate) running: Arc<Withdrawals>,
     /// Questions of calls that are not paid yet.
     pub(crate) unpaid: UnpaidQuestions,
+    /// Who listens for changes.
+    pub(crate) listeners: Arc<Listeners>,
     levels: Mutex<Levels>,
 }
 
@@ -51,6 +53,7 @@ impl Lobby {
             asked: Arc::default(),
             running: Arc::default(),
             unpaid: UnpaidQuestions::default(),
+            listeners: Arc::default(),
             levels: Mutex::default(),
         });
         tokio::spawn(sweep(Arc::downgrade(&lobby)));

@@ -4,7 +4,7 @@ use evidence::json::{self, Limits, Value, object};
 use sandbox::Question;
 use serde_json::value::RawValue;
 
-use super::input_required::{Asking, chosen_key, without_key};
+use super::input_required::{Asking, chosen_key};
 use crate::conversation::Input;
 
 /// Open questions of one request.
@@ -32,8 +32,9 @@ impl Open {
     pub(crate) fn new(question: Question, number: usize) -> Self {
         let params = question.params().and_then(parsed);
         let word = Asking::of(question.method()).map_or("question", Asking::word);
-        let key = chosen_key(params.as_ref()).map_or_else(|| format!("{word}-{}", number + 1), str::to_owned);
-        Self { key, params: params.map(without_key), question, given: None }
+        let id = parsed(question.id()).unwrap_or(Value::Null);
+        let key = chosen_key(&id).map_or_else(|| format!("{word}-{}", number + 1), str::to_owned);
+        Self { key, params, question, given: None }
     }
 
     /// The method.

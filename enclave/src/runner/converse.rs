@@ -4,7 +4,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use evidence::json::{self, Limits, Value};
 use gate::{Funded, PermittedInquiry, Refusal, Reservation, Run, Warrant};
-use sandbox::{Answer, Event, Exchange, LaunchSpec, PoolKey, ServerEra, Session, SessionError, Variable};
+use sandbox::{Answer, Event, Exchange, LaunchSpec, PoolKey, Session, SessionError, Variable, stdio::ServerEra};
 use serde_json::value::RawValue;
 use tokio::sync::broadcast;
 
@@ -97,6 +97,26 @@ impl Runner {
             Ok(other) | Err(other) => return Err(bad(format!("its answer is {}", other.kind()))),
         }
         Ok(Answered { answer, spoken: heard.spoken })
+    }
+
+    /// The running server of a permitted inquiry, started if need be.
+    ///
+    /// # Errors
+    /// As [`Runner::run`].
+    pub(crate) async fn hold(
+        &self,
+        permitted: &PermittedInquiry,
+        server: &Server,
+        ready: &Ready,
+        key: &PoolKey,
+        secrets: Vec<Variable>,
+    ) -> Result<std::sync::Arc<Session>, Refusal> {
+        let mut launch = ready.launch.clone();
+        launch.environment.extend(secrets);
+        let session = self.pool.session(&permitted.warrant(), &key.principal, &ready.installed, &launch).await;
+        let session = session.map_err(|error| self.refusal(server, &error))?;
+        self.notices.attach(key, &session);
+        Ok(session)
     }
 
     /// The running container of this key, if there is one: nothing is started for it.
@@ -197,7 +217,7 @@ impl Runner {
         self.notices.attach(key, &session);
         let spoken = spoken(&session);
         if let (Spoken::Legacy, Some(level)) = (spoken, errand.level)
-            && ready.offers("logging")
+            && ready.offers.has("logging")
             && self.notices.set_level(key, level)
         {
             let params = json::object([("level", level.as_str().into())]).to_text();
@@ -212,7 +232,7 @@ impl Runner {
     }
 
     fn unanswered(&self, server: &Server, speaker: &Speaker) -> Refusal {
-        if speaker.is_heard() {
+        if speaker.was_left() {
             Refusal::Withdrawn
         } else {
             Refusal::AsksBack { server: server.entry.name.clone() }
@@ -289,7 +309,8 @@ fn parsed(raw: &RawValue) -> Result<Value, String> {
     json::parse(raw.get().as_bytes(), &Limits::THEIRS).map_err(|error| error.to_string())
 }
 
-fn spoken(session: &Session) -> Spoken {
+/// The era of a running server.
+pub(crate) fn spoken(session: &Session) -> Spoken {
     match session.era() {
         ServerEra::Modern => Spoken::Modern,
         _ => Spoken::Legacy,
