@@ -49,7 +49,7 @@ fn clients_of_every_legacy_version_initialize_list_and_call() {
         assert_eq!((silent.status, silent.body.len()), (202, 0));
         let listed = client.with("mcp-protocol-version", given).rpc("/mcp/server/everything", "tools/list", json!({}));
         let result = listed.json()["result"].clone();
-        assert_eq!(result["tools"].as_array().unwrap().len(), 13);
+        assert_eq!(result["tools"].as_array().unwrap().len(), 17);
         for modern in ["resultType", "ttlMs", "cacheScope", "_meta"] {
             assert!(result.get(modern).is_none(), "legacy results stay as they were: {modern}");
         }
@@ -101,7 +101,7 @@ fn servers_are_switched_on_for_those_who_switched_them_on_and_for_nobody_else() 
     let said = &enabled["structuredContent"];
     assert_eq!(
         (&said["enabled"], &said["already_enabled"], &said["toolCount"]),
-        (&json!(true), &json!(false), &json!(13))
+        (&json!(true), &json!(false), &json!(17))
     );
     let text: Value = serde_json::from_str(enabled["content"][0]["text"].as_str().unwrap()).unwrap();
     assert_eq!(&text, said, "the text and the structure are the same");
@@ -109,7 +109,7 @@ fn servers_are_switched_on_for_those_who_switched_them_on_and_for_nobody_else() 
     assert_eq!(again["structuredContent"]["already_enabled"], true);
 
     let listed = names(&one);
-    assert_eq!(listed.len(), META_TOOLS.len() + 13);
+    assert_eq!(listed.len(), META_TOOLS.len() + 17);
     assert!(listed.contains(&"everything__echo".to_owned()), "{listed:?}");
     for client in [&two, &gateway.anonymous(), &gateway.member()] {
         assert_eq!(names(client), META_TOOLS);
@@ -215,7 +215,7 @@ fn modern_clients_say_everything_with_every_request_and_hear_what_does_not_fit()
     let of_one = list(&endpoint);
     assert_eq!((&of_one["cacheScope"], &of_one["resultType"]), (&json!("public"), &json!("complete")));
     assert!(of_one["ttlMs"].as_u64().unwrap() > 0);
-    assert_eq!(of_one["tools"].as_array().unwrap().len(), 13);
+    assert_eq!(of_one["tools"].as_array().unwrap().len(), 17);
 
     let called = client.modern(&endpoint, "tools/call", json!({"name": "echo", "arguments": {"message": "new"}}));
     assert_eq!(called.status, 200, "{}", called.json());

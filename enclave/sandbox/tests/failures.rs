@@ -155,7 +155,7 @@ async fn questions_of_the_server_are_answered_and_answers_keep_every_member() {
         r#"interview: async () => { globalThis.heard = []; say({ jsonrpc: '2.0', id: 'p', method: 'ping' }); say({ jsonrpc: '2.0', id: 7, method: 'roots/list' });
             say({ jsonrpc: '2.0', method: 'notifications/message', params: {} }); say({ jsonrpc: '2.0', id: 999, result: 'nobody asked' });
             while (globalThis.heard.length < 2) await sleep(10); return globalThis.heard; },
-          odd: () => { process.stdout.write('{"jsonrpc":"2.0","id":3,"result":{"n":1.0,"big":12345678901234567890123,"z":1,"a":null,"_meta":{"x":[]}},"extra":1}\n'); },"#,
+          odd: (_, id) => { process.stdout.write('{"jsonrpc":"2.0","id":' + id + ',"result":{"n":1.0,"big":12345678901234567890123,"z":1,"a":null,"_meta":{"x":[]}},"extra":1}\n'); },"#,
         "curious",
     )
     .await;

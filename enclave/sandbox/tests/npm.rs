@@ -83,8 +83,15 @@ async fn echo_of_the_everything_server_and_its_second_install_without_network() 
     assert_eq!(offer.era, ServerEra::Legacy { version: "2025-11-25" });
     let list = |list: &Option<Box<RawValue>>| serde_json::from_str::<Value>(list.as_ref().unwrap().get()).unwrap();
     let listed = list(&offer.tools);
-    assert_eq!(listed["tools"].as_array().unwrap().len(), 13);
+    let names: Vec<&str> = listed["tools"].as_array().unwrap().iter().map(|t| t["name"].as_str().unwrap()).collect();
+    // It has tools of its own for clients that can be asked something.
+    assert_eq!(names.len(), 17);
+    assert!(names.contains(&"trigger-elicitation-request") && names.contains(&"get-roots-list"), "{names:?}");
     assert!(listed["tools"][0].get("execution").is_some(), "a member was lost");
+    assert!(!list(&offer.prompts)["prompts"].as_array().unwrap().is_empty());
+    assert!(!list(&offer.resources)["resources"].as_array().unwrap().is_empty());
+    assert!(!list(&offer.resource_templates)["resourceTemplates"].as_array().unwrap().is_empty());
+    assert!(offer.greeting.get().contains("serverInfo"));
     let kept = bench.sandbox.kept_inspection(&again).await.unwrap().unwrap();
     assert_eq!(serde_json::to_string(&kept).unwrap(), serde_json::to_string(&offer).unwrap());
 

@@ -46,7 +46,7 @@ pub(crate) async fn one_server(
 /// of their own; neither is there, and they go on without (MCP 2025-11-25, Streamable HTTP).
 pub(crate) async fn only_post(method: Method, headers: HeaderMap) -> Response {
     let problem = Problem::method("POST");
-    if method == Method::GET && sse::is_accepted(&headers) && headers.contains_key("accept") {
+    if method == Method::GET && sse::is_accepted(&headers) {
         return problem
             .because(
                 "there is no stream to GET: the HTTP+SSE transport of 2024-11-05 is not served, and changes are \

@@ -27,7 +27,7 @@ pub(crate) async fn drive(app: &Arc<App>, mut turn: Turn, listening: Listening) 
         let said = heard.next().await;
         match turn.step(app, said, &mut listening, &mut open).await {
             Step::Messages(messages) if turn.streams => return stream(app, turn, listening, open, messages),
-            Step::Nothing | Step::Messages(_) => {}
+            Step::Nothing | Step::Messages(_) | Step::Aside(_) => {}
             Step::Last(answer) => return answer.into(),
             Step::Withdrawn => break,
         }
@@ -93,6 +93,7 @@ fn stream(
             messages = match turn.step(&app, said, &mut listening, &mut open).await {
                 Step::Nothing => Vec::new(),
                 Step::Messages(messages) => messages,
+                Step::Aside(message) => vec![message],
                 Step::Last(answer) => {
                     let _gone = events.message(&answer.message).await;
                     return;

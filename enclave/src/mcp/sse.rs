@@ -29,14 +29,13 @@ pub(crate) struct Events(mpsc::Sender<Bytes>);
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct ReaderGone;
 
-/// Whether a client takes streams: `Accept` names them.
+/// Whether a client takes streams: `Accept` names them. `*/*` is what programs say that know nothing of MCP.
 pub(crate) fn is_accepted(headers: &HeaderMap) -> bool {
     let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).any(|range| {
         let mut parts = range.split(';').map(str::trim);
         let kind = parts.next().unwrap_or_default();
-        let named = ["text/event-stream", "text/*", "*/*"].iter().any(|known| kind.eq_ignore_ascii_case(known));
-        named && !parts.any(|part| matches!(part.to_ascii_lowercase().as_str(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000"))
+        kind.eq_ignore_ascii_case("text/event-stream") && !parts.any(|part| matches!(part.to_ascii_lowercase().as_str(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000"))
     })
 }
 
@@ -112,10 +111,10 @@ mod tests {
             headers.insert(header::ACCEPT, value.parse().unwrap());
             is_accepted(&headers)
         };
-        for yes in ["application/json, text/event-stream", "TEXT/EVENT-STREAM", "*/*", "text/*;q=0.1"] {
+        for yes in ["application/json, text/event-stream", "TEXT/EVENT-STREAM", "text/event-stream;q=0.1"] {
             assert!(accepted(yes), "{yes}");
         }
-        for no in ["application/json", "text/event-stream;q=0", "text/html", ""] {
+        for no in ["application/json", "text/event-stream;q=0", "text/html", "*/*", ""] {
             assert!(!accepted(no), "{no}");
         }
         assert!(!is_accepted(&HeaderMap::new()), "without Accept the answer is JSON");

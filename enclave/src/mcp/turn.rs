@@ -86,6 +86,9 @@ pub(crate) enum Step {
     Nothing,
     /// Messages for its stream.
     Messages(Vec<Value>),
+    /// A message for its stream, if it has one already: servers announce changes at their start, and a stream of these
+    /// alone would surprise clients that asked for one answer.
+    Aside(Value),
     /// The answer. Nothing comes after it.
     Last(Answer),
     /// The client has withdrawn the request: there is no answer.
@@ -119,7 +122,9 @@ impl Turn {
             Said::Notice(notice) => match self.era {
                 // A modern client hears of changes where it listens for them, and nowhere else.
                 Era::Modern => Step::Nothing,
-                Era::Legacy => Step::Messages(vec![notification(&notice.method, notice.params.as_deref().and_then(parsed))]),
+                Era::Legacy => {
+                    Step::Aside(notification(&notice.method, notice.params.as_deref().and_then(parsed)))
+                }
             },
             Said::Question { question, unpaid } => {
                 if unpaid && !app.lobby.unpaid.count(&self.caller, 1, Instant::now()) {

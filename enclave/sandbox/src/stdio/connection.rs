@@ -3,15 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use serde_json::value::RawValue;
-use tokio::{
-    sync::{broadcast, mpsc},
-    task::JoinHandle,
-};
+use tokio::{sync::mpsc, task::JoinHandle};
 
 use super::{
     error::SessionError,
     message::{Answer, Message, NoMessage},
-    notice::NOTICES,
     switchboard::{Switchboard, Takes},
     writer::{self, ASIDES, Aside, Errand, REQUESTS, Request},
 };
@@ -40,8 +36,7 @@ impl Connection {
         let guard = sender.guard();
         let (requests, waiting) = mpsc::channel(REQUESTS);
         let (asides, first) = mpsc::channel(ASIDES);
-        let (notices, _) = broadcast::channel(NOTICES);
-        let board = Arc::new(Switchboard::new(notices, asides.clone(), receiver.stderr(), receiver.redactor()));
+        let board = Arc::new(Switchboard::new(asides.clone(), receiver.stderr(), receiver.redactor()));
         let writer = tokio::spawn(writer::write(sender, waiting, first, Arc::clone(&board)));
         let reader = tokio::spawn(read(receiver, Arc::clone(&board), Arc::clone(&guard)));
         Self { board, guard, requests, asides, reader, writer }

@@ -12,10 +12,9 @@ use tokio::time::Instant;
 use super::{
     connection::Connection,
     error::SessionError,
-    exchange::Event,
     message::{self, Answer},
     session::Session,
-    switchboard::{Taken, Takes},
+    switchboard::Takes,
     writer::Errand,
 };
 use crate::{InstalledServer, Instance, InstanceError, LaunchSpec, Sandbox};
@@ -27,8 +26,11 @@ const LEGACY: [&str; 4] = ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05
 /// A server gets this long from its start to its greeting.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(60);
 /// So long a server may say nothing to `server/discover` before it is asked to `initialize` too. Nearly all refuse it at
-/// once; this is above the start of a slow one (2.5 s), and what the few that do not answer at all cost once.
-const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+/// once, so they do not wait for this. It is well above the start of a slow one (2.5 s on an idle machine), and the few that
+/// never answer cost it once for each image.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(8);
+/// A server that was asked both answers both at about the same time, in any order.
+const LATE_GRACE: Duration = Duration::from_millis(500);
 /// A server that said nothing to `server/discover` gets this part of its time for `initialize`, then it is started again.
 const SILENT_SHARE: u32 = 3;
 
@@ -76,7 +78,8 @@ impl<'de> Deserialize<'de> for ServerEra {
 }
 
 /// What is known of how the programs of an image want to be greeted.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) enum Manners {
     /// Nothing, or that it answers whatever it is asked.
     #[default]
@@ -187,11 +190,7 @@ async fn greet(connection: &Connection, manners: Manners, limit: Duration) -> Re
         Ok(Err(error)) => Err(error),
         Err(_) => {
             let initialized = initialize(connection, left() / SILENT_SHARE).await;
-            // What it says of the first question, it says before it answers the second.
-            let late = match probe.take() {
-                Taken::Event(Event::Answer(answer)) => Some(discovery(answer)),
-                _ => None,
-            };
+            let late = tokio::time::timeout(LATE_GRACE, probe.answer()).await.ok().and_then(Result::ok).map(discovery);
             match (initialized, late) {
                 (Ok((era, greeting)), Some(Some(_))) => Ok(Greeted::Hastily { era, greeting }),
                 (Ok(greeted), Some(None)) => well(greeted, Manners::Usual),

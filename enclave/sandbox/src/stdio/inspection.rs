@@ -10,7 +10,7 @@ use serde_json::{json, value::RawValue};
 
 use super::{
     error::SessionError,
-    greeting::{HANDSHAKE_TIMEOUT, ServerEra, modern_meta},
+    greeting::{HANDSHAKE_TIMEOUT, Manners, ServerEra, modern_meta},
     message::{self, Answer},
     session::Session,
 };
@@ -38,6 +38,8 @@ pub struct Inspection {
     pub resources: Option<Box<RawValue>>,
     /// `resources/templates/list`; also `None` where a server with resources does not know the method.
     pub resource_templates: Option<Box<RawValue>>,
+    /// How it is greeted at its next start: in the same revision, and without waiting for what never comes.
+    pub(crate) manners: Manners,
 }
 
 impl Sandbox {
@@ -52,12 +54,13 @@ impl Sandbox {
         spec: &LaunchSpec,
     ) -> Result<Inspection, SessionError> {
         if let Some(kept) = self.kept_inspection(server).await? {
+            self.learn_manners(server, kept.manners);
             return Ok(kept);
         }
         let session = Session::start(self, warrant, server, spec).await?;
         let inspection = session.inspect(HANDSHAKE_TIMEOUT).await;
         session.stop().await;
-        let inspection = inspection?;
+        let inspection = Inspection { manners: self.manners(server), ..inspection? };
         self.keep_inspection(server, &inspection).await?;
         Ok(inspection)
     }
@@ -107,6 +110,7 @@ impl Session {
             prompts,
             resources,
             resource_templates: templates,
+            manners: Manners::Usual,
         })
     }
 

@@ -44,7 +44,8 @@ impl Session {
         &self.greeting
     }
 
-    /// What the server says from now on that belongs to no request. Who listens too slowly misses the oldest, and is told.
+    /// What the server says from now on that belongs to no request. Who listens too slowly misses the oldest, and is told;
+    /// when the server ends, the channel is closed.
     pub fn notices(&self) -> broadcast::Receiver<Notice> {
         self.connection.board.listen()
     }

@@ -21,7 +21,7 @@ use super::{
     events::Events,
     exchange::Event,
     message::{self, Answer, Line, Message},
-    notice::{NOTICE_LIMIT, Notice},
+    notice::{NOTICE_LIMIT, NOTICES, Notice},
     question::{Question, Unasked},
     writer::Aside,
 };
@@ -37,7 +37,6 @@ pub(super) const QUESTION_BYTES: usize = 8 << 20;
 /// What is under way between a server and us. Never holds its lock while it waits.
 pub(super) struct Switchboard {
     state: Mutex<State>,
-    notices: broadcast::Sender<Notice>,
     asides: mpsc::Sender<Aside>,
     /// A request ran out of time and nothing was heard since.
     suspect: AtomicBool,
@@ -45,8 +44,9 @@ pub(super) struct Switchboard {
     redactor: Arc<Redactor>,
 }
 
-#[derive(Default)]
 struct State {
+    /// Until the server ends: that ends listening.
+    notices: Option<broadcast::Sender<Notice>>,
     last_id: u64,
     last_question: u64,
     /// Requests of ours by their number, hence in the order in which they were begun.
@@ -69,6 +69,7 @@ pub(super) enum Takes {
 /// A request of ours.
 struct Open {
     takes: Takes,
+    sent: bool,
     events: Events,
     answer: Option<Result<Answer, InstanceError>>,
     /// When the server last said something of it, or got an answer to a question.
@@ -99,13 +100,18 @@ pub(super) enum Taken {
 }
 
 impl Switchboard {
-    pub(super) fn new(
-        notices: broadcast::Sender<Notice>,
-        asides: mpsc::Sender<Aside>,
-        stderr: Stderr,
-        redactor: Arc<Redactor>,
-    ) -> Self {
-        Self { state: Mutex::default(), notices, asides, suspect: AtomicBool::new(false), stderr, redactor }
+    pub(super) fn new(asides: mpsc::Sender<Aside>, stderr: Stderr, redactor: Arc<Redactor>) -> Self {
+        let state = State {
+            notices: Some(broadcast::channel(NOTICES).0),
+            last_id: 0,
+            last_question: 0,
+            open: BTreeMap::new(),
+            asked: BTreeMap::new(),
+            ended: None,
+            garbage: None,
+            garbage_lines: 0,
+        };
+        Self { state: Mutex::new(state), asides, suspect: AtomicBool::new(false), stderr, redactor }
     }
 
     /// A number for a request, and what wakes up who waits for it.
@@ -116,22 +122,34 @@ impl Switchboard {
         }
         state.last_id = state.last_id.wrapping_add(1);
         let (id, wake) = (state.last_id, Arc::new(Notify::new()));
-        let open =
-            Open { takes, events: Events::default(), answer: None, heard: Instant::now(), wake: Arc::clone(&wake) };
+        let open = Open {
+            takes,
+            sent: false,
+            events: Events::default(),
+            answer: None,
+            heard: Instant::now(),
+            wake: Arc::clone(&wake),
+        };
         state.open.insert(id, open);
         Ok((id, wake))
     }
 
-    /// Whether an answer to this request is wanted still.
-    pub(super) fn waits(&self, id: u64) -> bool {
-        self.state().open.get(&id).is_some_and(|open| open.answer.is_none())
+    /// Whether an answer to this request is wanted still, so that it is sent now.
+    pub(super) fn dispatch(&self, id: u64) -> bool {
+        match self.state().open.get_mut(&id) {
+            Some(open) => {
+                open.sent = true;
+                true
+            }
+            None => false,
+        }
     }
 
-    /// Nobody waits for this request any longer. Says whether the server still works on it.
+    /// Nobody waits for this request any longer. Says whether the server works on it.
     pub(super) fn close(&self, id: u64) -> bool {
         let closed = self.state().open.remove(&id);
         // Questions in it are dropped here, where the lock is free: that answers them.
-        closed.is_some_and(|open| open.answer.is_none())
+        closed.is_some_and(|open| open.sent && open.answer.is_none())
     }
 
     pub(super) fn take(&self, id: u64) -> Taken {
@@ -168,13 +186,7 @@ impl Switchboard {
                 ("notifications/message", Some(params)) => self.logged(params),
                 ("notifications/cancelled", Some(params)) => self.withdrawn(params),
                 ("notifications/progress" | "notifications/message" | "notifications/cancelled", None) => {}
-                (_, params) => {
-                    if params.is_none_or(|params| params.get().len() <= NOTICE_LIMIT) {
-                        // Nobody need listen.
-                        let _ =
-                            self.notices.send(Notice { method: method.into(), params: params.map(RawValue::to_owned) });
-                    }
-                }
+                (_, params) => self.noticed(&method, params),
             },
         }
     }
@@ -263,6 +275,16 @@ impl Switchboard {
         }
     }
 
+    fn noticed(&self, method: &str, params: Option<&RawValue>) {
+        if params.is_some_and(|params| params.get().len() > NOTICE_LIMIT) {
+            return;
+        }
+        if let Some(notices) = &self.state().notices {
+            // Nobody need listen.
+            let _ = notices.send(Notice { method: method.to_owned(), params: params.map(RawValue::to_owned) });
+        }
+    }
+
     /// The server no longer wants an answer to its question.
     fn withdrawn(&self, params: &RawValue) {
         #[derive(Deserialize)]
@@ -301,6 +323,7 @@ impl Switchboard {
             open.wake.notify_one();
         }
         state.asked.clear();
+        state.notices = None;
         state.ended.get_or_insert(error);
     }
 
@@ -331,7 +354,9 @@ impl Switchboard {
     }
 
     pub(super) fn listen(&self) -> broadcast::Receiver<Notice> {
-        self.notices.subscribe()
+        // After the end there is nothing to hear: a channel without a sender says so.
+        let subscribe = |notices: &broadcast::Sender<Notice>| notices.subscribe();
+        self.state().notices.as_ref().map_or_else(|| broadcast::channel(1).1, subscribe)
     }
 
     pub(super) fn stderr(&self) -> &Stderr {

@@ -52,7 +52,7 @@ pub(super) async fn write(
                 None => return,
             },
             request = requests.recv() => match request {
-                Some(Request { id, line }) if board.waits(id) => line,
+                Some(Request { id, line }) if board.dispatch(id) => line,
                 // Whoever sent it waits no longer, so the server need not hear of it at all.
                 Some(_) => continue,
                 None => return,
@@ -136,8 +136,8 @@ impl Errand {
     }
 
     fn withdraw(&mut self) {
-        let was_open = self.board.close(self.id);
-        if was_open && self.may_cancel && self.unsent.take().is_none() {
+        let works = self.board.close(self.id);
+        if works && self.may_cancel {
             let params = json!({"requestId": self.id, "reason": "the caller no longer waits"});
             let params = message::raw(params.to_string());
             self.board.say(message::request(None, "notifications/cancelled", Some(&params)));

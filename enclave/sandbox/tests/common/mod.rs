@@ -14,6 +14,13 @@ pub(crate) struct Bench {
     pub(crate) state: tempfile::TempDir,
 }
 
+impl Bench {
+    /// Another sandbox of the same deployment with the same records, as after a restart.
+    pub(crate) async fn restarted(&self) -> Sandbox {
+        connect(self.sandbox.deployment().to_owned(), self.state.path().into(), Limits::default()).await
+    }
+}
+
 pub(crate) async fn bench() -> Bench {
     bench_with(Limits::default()).await
 }
@@ -39,9 +46,12 @@ pub(crate) fn runtime() -> Runtime {
 
 async fn make(deployment: String, limits: Limits) -> Bench {
     let state = tempfile::tempdir().unwrap();
-    let config = Config { deployment, state_directory: state.path().into(), runtime: runtime(), limits };
-    match Sandbox::connect(config).await {
-        Ok(sandbox) => Bench { sandbox, state },
+    Bench { sandbox: connect(deployment, state.path().into(), limits).await, state }
+}
+
+async fn connect(deployment: String, state_directory: std::path::PathBuf, limits: Limits) -> Sandbox {
+    match Sandbox::connect(Config { deployment, state_directory, runtime: runtime(), limits }).await {
+        Ok(sandbox) => sandbox,
         Err(error) => panic!("{error}\n  fix: {}", error.fix()),
     }
 }
@@ -65,7 +75,8 @@ pub(crate) async fn program(sandbox: &Sandbox, name: &str, text: &str) -> Instal
     }
 }
 
-/// A server in a few lines: answers `initialize`, `ping` and whatever `methods` (JavaScript object members) add.
+/// A server in a few lines: answers `initialize`, `ping`, and whatever `methods` (JavaScript object members) add, which get
+/// the parameters and the id. `lines` holds all that it was told, `ask` asks its client and gives the line of the answer.
 pub(crate) fn server_text(methods: &str) -> String {
     format!(
         r#"import {{ createInterface }} from 'node:readline';
@@ -74,18 +85,23 @@ import os from 'node:os';
 import {{ spawn, spawnSync }} from 'node:child_process';
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 const say = (message) => process.stdout.write(JSON.stringify(message) + '\n');
+const tell = (method, params) => say({{ jsonrpc: '2.0', method: 'notifications/' + method, params }});
+const lines = [], asked = new Map();
+const ask = (method, params, id) => new Promise((done) => {{ asked.set(JSON.stringify(id), done); say({{ jsonrpc: '2.0', id, method, params }}); }});
 const methods = {{
   initialize: () => ({{ protocolVersion: '2025-11-25', capabilities: {{}}, serverInfo: {{ name: 'fixture', version: '1' }} }}),
   ping: () => ({{}}),
   echo: (params) => params,
+  lines: () => lines,
   {methods}
 }};
 createInterface({{ input: process.stdin }}).on('line', async (line) => {{
+  lines.push(line);
   const {{ id, method, params }} = JSON.parse(line);
-  if (id === undefined || method === undefined) {{ globalThis.heard?.push(line); return; }}
+  if (id === undefined || method === undefined) {{ globalThis.heard?.push(line); return asked.get(JSON.stringify(id))?.(line); }}
   if (!methods[method]) return say({{ jsonrpc: '2.0', id, error: {{ code: -32601, message: 'no such method' }} }});
   try {{
-    const result = await methods[method](params);
+    const result = await methods[method](params, id);
     if (result !== undefined) say({{ jsonrpc: '2.0', id, result }});
   }} catch (error) {{ say({{ jsonrpc: '2.0', id, error: {{ code: -32000, message: String(error) }} }}); }}
 }});
