@@ -112,10 +112,11 @@ impl Errand {
             }
             Spoken::Modern => {
                 meta.push((VERSION_META.to_owned(), MODERN.into()));
-                meta.push((CAPABILITIES.to_owned(), self.capabilities.clone().or_else(|| self.assumed.clone()).unwrap_or_else(nothing)));
-                let ours = || {
-                    object([("name", "sealgate".into()), ("version", env!("CARGO_PKG_VERSION").into())])
-                };
+                meta.push((
+                    CAPABILITIES.to_owned(),
+                    self.capabilities.clone().or_else(|| self.assumed.clone()).unwrap_or_else(nothing),
+                ));
+                let ours = || object([("name", "sealgate".into()), ("version", env!("CARGO_PKG_VERSION").into())]);
                 meta.push((INFO.to_owned(), self.info.clone().unwrap_or_else(ours)));
                 meta.extend(self.level.map(|level| (LOG_LEVEL.to_owned(), level.as_str().into())));
             }

@@ -123,12 +123,7 @@ impl NoticeBoard {
 
 /// A modern server announces changes to those alone who listen (MCP 2026-07-28, "Subscriptions"): we do, for as long as one
 /// of our clients does. Meanwhile the container is not idle.
-async fn follow(
-    board: Arc<NoticeBoard>,
-    key: PoolKey,
-    session: Weak<Session>,
-    mut ends: broadcast::Receiver<Notice>,
-) {
+async fn follow(board: Arc<NoticeBoard>, key: PoolKey, session: Weak<Session>, mut ends: broadcast::Receiver<Notice>) {
     loop {
         tokio::select! {
             () = tokio::time::sleep(LOOK) => {}

@@ -16,8 +16,8 @@ use evidence::{
 };
 use gate::{Principal, Refusal, Warrant};
 use sandbox::{
-    Config as SandboxConfig, InstalledServer, LaunchSpec, NpmPackage, NpmRegistry, PackageSpec, Pool,
-    PoolConfig, PoolKey, Sandbox, SessionError,
+    Config as SandboxConfig, InstalledServer, LaunchSpec, NpmPackage, NpmRegistry, PackageSpec, Pool, PoolConfig,
+    PoolKey, Sandbox, SessionError,
 };
 use serde_json::value::RawValue;
 use tokio::task::JoinSet;

@@ -18,6 +18,11 @@ fn resources_prompts_and_completions_of_a_server_are_served_in_both_eras() {
     let templates = items(&caller, &endpoint, "resources/templates/list", "resourceTemplates");
     let prompts = items(&caller, &endpoint, "prompts/list", "prompts");
     assert!(!resources.is_empty() && templates.len() == 2 && prompts.len() == 4, "{resources:?}");
+    for list in ["tools/list", "prompts/list", "resources/list", "resources/templates/list"] {
+        let listed = caller.modern(&endpoint, list, json!({})).json()["result"].clone();
+        assert_eq!((&listed["cacheScope"], &listed["resultType"]), (&json!("public"), &json!("complete")), "{list}");
+        assert_eq!(caller.rpc(&endpoint, list, json!({"cursor": "2"})).json()["error"]["code"], -32602, "{list}");
+    }
     assert!(gateway.containers().is_empty(), "a list wakes no container");
 
     let found = caller.modern(&endpoint, "server/discover", json!({})).json()["result"]["capabilities"].clone();
@@ -34,12 +39,17 @@ fn resources_prompts_and_completions_of_a_server_are_served_in_both_eras() {
     assert!(old.get("ttlMs").is_none() && old.get("resultType").is_none() && old.get("_meta").is_none(), "{old}");
     let new = caller.modern(&endpoint, "resources/read", json!({"uri": uri})).json()["result"].clone();
     assert_eq!(new["contents"], old["contents"]);
-    assert_eq!((&new["resultType"], &new["ttlMs"], &new["cacheScope"]), (&json!("complete"), &json!(0), &json!("private")));
-    for list in ["tools/list", "prompts/list", "resources/list", "resources/templates/list"] {
-        let listed = caller.modern(&endpoint, list, json!({})).json()["result"].clone();
-        assert_eq!((&listed["cacheScope"], &listed["resultType"]), (&json!("public"), &json!("complete")), "{list}");
-    }
-    let got = caller.modern(&endpoint, "prompts/get", json!({"name": "args-prompt", "arguments": {"city": "Ulm"}})).json();
+    assert_eq!(
+        (&new["resultType"], &new["ttlMs"], &new["cacheScope"]),
+        (&json!("complete"), &json!(0), &json!("private"))
+    );
+    // Its container runs now and has announced that its tools changed, as this server does at every start.
+    let live = caller.modern(&endpoint, "tools/list", json!({})).json()["result"].clone();
+    assert_eq!((&live["cacheScope"], &live["ttlMs"]), (&json!("private"), &json!(0)), "{live}");
+    let kept = gateway.anonymous().modern(&endpoint, "tools/list", json!({})).json()["result"].clone();
+    assert_eq!((&kept["cacheScope"], &kept["tools"]), (&json!("public"), &live["tools"]), "the same for who has none");
+    let got =
+        caller.modern(&endpoint, "prompts/get", json!({"name": "args-prompt", "arguments": {"city": "Ulm"}})).json();
     assert!(got["result"]["messages"].to_string().contains("Ulm"), "{got}");
     let reference = json!({"type": "ref/prompt", "name": "completable-prompt"});
     let asked = json!({"ref": reference, "argument": {"name": "department", "value": "E"}});
@@ -67,7 +77,8 @@ fn resources_prompts_and_completions_of_a_server_are_served_in_both_eras() {
 
 #[test]
 fn on_the_gateways_own_endpoint_prompts_have_prefixes_and_resources_are_found_by_their_address() {
-    let second = EVERYTHING.replace("name = \"everything\"", "name = \"again\"\nid = \"0193e3a2-6b5c-5f7d-9c1e-2a4b6c8d0e1f\"");
+    let second =
+        EVERYTHING.replace("name = \"everything\"", "name = \"again\"\nid = \"0193e3a2-6b5c-5f7d-9c1e-2a4b6c8d0e1f\"");
     let gateway = Gateway::with(&Settings { more: format!("{EVERYTHING}{second}"), ..Settings::default() });
     let caller = gateway.caller();
     let enable = |name: &str| caller.call("/mcp", "gateway__enable_server", json!({"server_name": name}));
@@ -153,7 +164,9 @@ fn where_callers_must_show_who_they_are_the_401_says_where_to_begin() {
     let challenge = bad.header("www-authenticate").unwrap().to_owned();
     assert_eq!(bad.status, 401);
     assert!(challenge.contains("error=\"invalid_token\""), "{challenge}");
-    assert!(challenge.contains(&format!("resource_metadata=\"{}/.well-known/oauth-protected-resource/mcp\"", open.base())));
+    assert!(
+        challenge.contains(&format!("resource_metadata=\"{}/.well-known/oauth-protected-resource/mcp\"", open.base()))
+    );
     assert_eq!(open.anonymous().rpc("/mcp", "tools/list", json!({})).status, 200, "others need show nothing");
 
     let gateway = Gateway::with(&Settings::everything_with("[identity]\nauth = \"required\""));

@@ -113,9 +113,10 @@ fn a_question_of_a_legacy_server_becomes_a_round_trip_for_a_modern_client() {
     refused(call(&caller, again(&next, &good)), "used");
 
     // What a client did not say that it answers is not asked, and the request ends.
-    for (tool, required) in
-        [("trigger-sampling-request", json!({"sampling": {}})), ("trigger-elicitation-request", json!({"elicitation": {}}))]
-    {
+    for (tool, required) in [
+        ("trigger-sampling-request", json!({"sampling": {}})),
+        ("trigger-elicitation-request", json!({"elicitation": {}})),
+    ] {
         let params = json!({"name": tool, "arguments": {"prompt": "p"}});
         let answer = caller.modern_as(&endpoint, "tools/call", params, json!({}));
         let said = answer.json();
@@ -191,7 +192,8 @@ fn requests_end_when_their_clients_say_so() {
     // A legacy client withdraws by notification: its own requests, by their ids.
     let cancel = |client: &Client, id: &str| {
         let params = json!({"requestId": id});
-        let answer = client.post(&endpoint, &json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params}));
+        let answer =
+            client.post(&endpoint, &json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params}));
         assert_eq!(answer.status, 202);
     };
     thread::sleep(Duration::from_secs(3));

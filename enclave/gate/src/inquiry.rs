@@ -124,9 +124,7 @@ mod tests {
 
     fn asked(last: char) -> IdentifiedInquiry {
         let server = format!("0193e3a2-6b5c-5f7d-9c1e-2a4b6c8d0e1{last}").parse().unwrap();
-        Unverified(Inquiry { server })
-            .identify_inquirer(Authentication::NOBODY, &OperatorRule::default())
-            .unwrap()
+        Unverified(Inquiry { server }).identify_inquirer(Authentication::NOBODY, &OperatorRule::default()).unwrap()
     }
 
     #[test]

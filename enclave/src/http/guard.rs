@@ -47,7 +47,8 @@ pub(crate) async fn guard(State(app): State<Arc<App>>, request: Request, next: N
         }
     }
     // Headers that a tool wants arguments repeated in have names of the tool's (MCP 2026-07-28).
-    let wanted = if preflight { text(header::ACCESS_CONTROL_REQUEST_HEADERS).unwrap_or_default() } else { String::new() };
+    let wanted =
+        if preflight { text(header::ACCESS_CONTROL_REQUEST_HEADERS).unwrap_or_default() } else { String::new() };
     let mut response = if preflight { StatusCode::NO_CONTENT.into_response() } else { next.run(request).await };
     if let Some(origin) = origin.and_then(|origin| HeaderValue::from_str(&origin).ok()) {
         let headers = response.headers_mut();

@@ -150,11 +150,7 @@ async fn one(asker: &Asker<'_>, headers: McpHeaders<'_>, message: Message) -> Op
 }
 
 /// The answers to a batch, in the order of its messages.
-async fn many(
-    asker: &Asker<'_>,
-    headers: McpHeaders<'_>,
-    messages: Vec<Result<Message, MessageError>>,
-) -> Response {
+async fn many(asker: &Asker<'_>, headers: McpHeaders<'_>, messages: Vec<Result<Message, MessageError>>) -> Response {
     let mut answers = Vec::new();
     for message in messages {
         let outgoing = match message {

@@ -15,8 +15,8 @@ use super::{
     drive,
     era::Era,
     level::Level,
-    meta_tools,
     message::{Notification, Request},
+    meta_tools,
     offers::{List, Offers},
     param_headers, subscription,
     turn::{Encoding, Turn},
@@ -219,9 +219,7 @@ impl Asker<'_> {
     fn turn(&self, era: Era, request: &Request, name: &str, arguments: &Value, encoding: Encoding) -> Turn {
         let level = match era {
             Era::Legacy => self.app.lobby.level(&self.caller()),
-            Era::Modern => {
-                request.meta("io.modelcontextprotocol/logLevel").and_then(Value::as_str).and_then(Level::of)
-            }
+            Era::Modern => request.meta("io.modelcontextprotocol/logLevel").and_then(Value::as_str).and_then(Level::of),
         };
         Turn {
             era,
@@ -250,7 +248,8 @@ impl Asker<'_> {
         match &turn.responses {
             None | Some(Value::Object(_)) => {}
             Some(other) => {
-                let text = format!("inputResponses is an object, found {}: answer by the keys of inputRequests", other.kind());
+                let text =
+                    format!("inputResponses is an object, found {}: answer by the keys of inputRequests", other.kind());
                 return wrong(&text);
             }
         }

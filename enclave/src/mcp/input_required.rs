@@ -77,9 +77,8 @@ pub(crate) fn undeclared(method: &str, params: Option<&Value>, declared: Option<
                 return lacks.then(|| object([("elicitation", object([("url", empty())]))]));
             }
             // An empty object has always meant forms; one that names modes means those alone.
-            let forms = has(&["elicitation"]).is_some_and(|found| {
-                found.member("form").is_some() || found.member("url").is_none()
-            });
+            let forms = has(&["elicitation"])
+                .is_some_and(|found| found.member("form").is_some() || found.member("url").is_none());
             (!forms).then(|| object([("elicitation", empty())]))
         }
         Asking::Sampling => {
@@ -143,7 +142,11 @@ mod tests {
         for (asking, good, bad) in [
             (Asking::Elicitation, r#"{"action":"accept","content":{"a":1}}"#, r#"{"action":"yes"}"#),
             (Asking::Elicitation, r#"{"action":"decline"}"#, r#"{"action":"accept","content":[]}"#),
-            (Asking::Sampling, r#"{"role":"assistant","content":{"type":"text","text":"a"}}"#, r#"{"role":"assistant"}"#),
+            (
+                Asking::Sampling,
+                r#"{"role":"assistant","content":{"type":"text","text":"a"}}"#,
+                r#"{"role":"assistant"}"#,
+            ),
             (Asking::Roots, r#"{"roots":[]}"#, r#"{"roots":{}}"#),
         ] {
             assert_eq!(asking.fits(&value(good)), Ok(()));

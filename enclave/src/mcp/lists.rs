@@ -134,7 +134,11 @@ impl Asker<'_> {
                 Ok(server) => server,
                 Err(text) => return wrong(&text),
             },
-            _ => return wrong("params.ref is {\"type\":\"ref/prompt\",\"name\":…} or {\"type\":\"ref/resource\",\"uri\":…}"),
+            _ => {
+                return wrong(
+                    "params.ref is {\"type\":\"ref/prompt\",\"name\":…} or {\"type\":\"ref/resource\",\"uri\":…}",
+                );
+            }
         };
         self.inquire(era, request, server.entry.id.clone(), None, false).await
     }
@@ -154,9 +158,8 @@ impl Asker<'_> {
     fn server_of(&self, uri: &str) -> Result<&Server, String> {
         let enabled = self.enabled();
         let having = |list: List, fits: &dyn Fn(&Value) -> bool| -> Vec<&Server> {
-            let has = |server: &&Server| {
-                server.ready.as_ref().is_ok_and(|ready| ready.offers.items(list).iter().any(fits))
-            };
+            let has =
+                |server: &&Server| server.ready.as_ref().is_ok_and(|ready| ready.offers.items(list).iter().any(fits));
             enabled.iter().copied().filter(has).collect()
         };
         let text = |item: &Value, name: &str| item.member(name).and_then(Value::as_str).map(str::to_owned);

@@ -7,8 +7,8 @@ use std::{
 };
 
 use super::{
-    asked::AskedQuestions, level::Level, parked::ParkingLot, request_state::StateSeal, subscription::Listeners, unpaid::UnpaidQuestions,
-    withdrawals::Withdrawals,
+    asked::AskedQuestions, level::Level, parked::ParkingLot, request_state::StateSeal, subscription::Listeners,
+    unpaid::UnpaidQuestions, withdrawals::Withdrawals,
 };
 
 /// Callers whose log level is remembered; the one that said it longest ago is forgotten first.

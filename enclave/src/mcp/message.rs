@@ -207,9 +207,13 @@ mod tests {
     #[test]
     fn a_batch_holds_so_many_messages_and_no_more() {
         let of = |n: usize| format!("[{}]", vec![r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#; n].join(","));
-        assert!(matches!(Body::read(of(MAX_BATCH).as_bytes()), Ok(Body::Many(messages)) if messages.len() == MAX_BATCH));
+        assert!(
+            matches!(Body::read(of(MAX_BATCH).as_bytes()), Ok(Body::Many(messages)) if messages.len() == MAX_BATCH)
+        );
         for (body, said) in [(of(MAX_BATCH + 1), "more than 32"), ("[]".to_owned(), "empty")] {
-            assert!(matches!(Body::read(body.as_bytes()), Err(MessageError::Shape { what, .. }) if what.contains(said)));
+            assert!(
+                matches!(Body::read(body.as_bytes()), Err(MessageError::Shape { what, .. }) if what.contains(said))
+            );
         }
         let Ok(Body::Many(mixed)) = Body::read(br#"[1,{"jsonrpc":"2.0","id":1,"method":"ping"}]"#) else { panic!() };
         assert!(mixed[0].is_err() && mixed[1].is_ok(), "what is no message does not spoil the others");

@@ -93,9 +93,8 @@ impl Offers {
         let read = |what: &str, raw: &RawValue| {
             json::parse(raw.get().as_bytes(), &Limits::THEIRS).map_err(|error| format!("its {what}: {error}"))
         };
-        let list = |list: List, raw: &Option<Box<RawValue>>| {
-            raw.as_deref().map(|raw| read(list.method(), raw)).transpose()
-        };
+        let list =
+            |list: List, raw: &Option<Box<RawValue>>| raw.as_deref().map(|raw| read(list.method(), raw)).transpose();
         let greeting = read("greeting", &inspection.greeting)?;
         Ok(Self {
             spoken: match inspection.era {

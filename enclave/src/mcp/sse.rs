@@ -35,7 +35,8 @@ pub(crate) fn is_accepted(headers: &HeaderMap) -> bool {
     values.flat_map(|value| value.split(',')).any(|range| {
         let mut parts = range.split(';').map(str::trim);
         let kind = parts.next().unwrap_or_default();
-        kind.eq_ignore_ascii_case("text/event-stream") && !parts.any(|part| matches!(part.to_ascii_lowercase().as_str(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000"))
+        kind.eq_ignore_ascii_case("text/event-stream")
+            && !parts.any(|part| matches!(part.to_ascii_lowercase().as_str(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000"))
     })
 }
 

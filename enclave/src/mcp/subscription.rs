@@ -101,7 +101,10 @@ impl Filter {
         let uris = match wanted.member("resourceSubscriptions") {
             None => Vec::new(),
             Some(Value::Array(uris)) if uris.len() > MAX_RESOURCES => {
-                return Err(format!("resourceSubscriptions names {} resources, the limit is {MAX_RESOURCES}", uris.len()));
+                return Err(format!(
+                    "resourceSubscriptions names {} resources, the limit is {MAX_RESOURCES}",
+                    uris.len()
+                ));
             }
             Some(Value::Array(uris)) => uris
                 .iter()
@@ -300,9 +303,10 @@ impl Stream {
                 .collect();
             for list in [List::Tools, List::Prompts, List::Resources] {
                 let method = format!("notifications/{}/list_changed", list.capability());
-                let concerned = changed.iter().filter_map(|id| self.app.catalogue.by_id(id)).any(|server| {
-                    server.ready.as_ref().is_ok_and(|ready| ready.offers.has(list.capability()))
-                });
+                let concerned = changed
+                    .iter()
+                    .filter_map(|id| self.app.catalogue.by_id(id))
+                    .any(|server| server.ready.as_ref().is_ok_and(|ready| ready.offers.has(list.capability())));
                 if concerned && self.filter.lets_through(&method, None) && !self.tell(&method, None).await {
                     return;
                 }
@@ -413,7 +417,8 @@ mod tests {
         assert!(wanted.lets_through("notifications/tools/list_changed", None));
         assert!(!wanted.lets_through("notifications/prompts/list_changed", None));
         assert!(!wanted.lets_through("notifications/message", None));
-        let updated = |uri: &str| wanted.lets_through("notifications/resources/updated", Some(&object([("uri", uri.into())])));
+        let updated =
+            |uri: &str| wanted.lets_through("notifications/resources/updated", Some(&object([("uri", uri.into())])));
         assert!(updated("test://a") && updated("test://a/b") && !updated("test://ab") && !updated("test://b"));
         assert_eq!(wanted.to_value().to_text(), r#"{"toolsListChanged":true,"resourceSubscriptions":["test://a"]}"#);
     }

@@ -20,9 +20,9 @@ use super::{
 };
 use crate::{
     app::App,
+    boot,
     conversation::{Input, Listening, Outcome, Said},
     errand::Spoken,
-    boot,
 };
 
 /// How long a server may take to ask more, before its client is asked all of it at once.
@@ -122,9 +122,7 @@ impl Turn {
             Said::Notice(notice) => match self.era {
                 // A modern client hears of changes where it listens for them, and nowhere else.
                 Era::Modern => Step::Nothing,
-                Era::Legacy => {
-                    Step::Aside(notification(&notice.method, notice.params.as_deref().and_then(parsed)))
-                }
+                Era::Legacy => Step::Aside(notification(&notice.method, notice.params.as_deref().and_then(parsed))),
             },
             Said::Question { question, unpaid } => {
                 if unpaid && !app.lobby.unpaid.count(&self.caller, 1, Instant::now()) {

@@ -38,7 +38,10 @@ impl Runner {
     ///
     /// # Errors
     /// The server cannot be reached, does not answer in time, or answers with something unusable.
-    #[expect(clippy::too_many_arguments, reason = "the call, its server, whose container, its secrets, and who listens")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the call, its server, whose container, its secrets, and who listens"
+    )]
     pub(crate) async fn run<R: Reservation>(
         &self,
         funded: &Funded<R>,
@@ -232,11 +235,7 @@ impl Runner {
     }
 
     fn unanswered(&self, server: &Server, speaker: &Speaker) -> Refusal {
-        if speaker.was_left() {
-            Refusal::Withdrawn
-        } else {
-            Refusal::AsksBack { server: server.entry.name.clone() }
-        }
+        if speaker.was_left() { Refusal::Withdrawn } else { Refusal::AsksBack { server: server.entry.name.clone() } }
     }
 }
 
