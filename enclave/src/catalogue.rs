@@ -1,17 +1,31 @@
 //! The servers this gateway offers, and how a caller's words find one of them.
 
+use std::{collections::HashMap, fmt};
+
 use evidence::{
     Digest, ServerId, UsdcAmount, hash,
     json::{JsonError, Value, object},
     profile::{j, to_hex},
+    proof::RegistryDigest,
     tag,
 };
 use gate::{Call, Listed, ListedServer, Listing, Refusal};
 
-use crate::{config::ServerEntry, runner::Digests};
+mod closest;
+mod lookup;
+#[cfg(test)]
+mod measurement;
+mod naming;
 
-/// Where packages come from.
-pub(crate) const REGISTRY: &str = "npm";
+pub(crate) use self::naming::slug;
+use self::{closest::closest, lookup::Lookup, naming::BETWEEN};
+use crate::{config::ServerEntry, mcp::meta_tools, runner::Digests};
+
+/// Where packages of the operator's own folders come from.
+const LOCAL: &str = "local";
+
+/// What a server's status can be.
+pub(crate) const STATUSES: [&str; 2] = ["ready", "unavailable"];
 
 /// One tool as its server lists it.
 #[derive(Clone, Debug)]
@@ -30,16 +44,27 @@ impl Tool {
 }
 
 /// One server of the catalogue.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Server {
     /// As it is configured.
     pub(crate) entry: ServerEntry,
     /// What is needed to run it, or why it cannot run.
     pub(crate) ready: Result<Ready, String>,
+    shown: Shown,
+}
+
+/// How a server stands in lists of the gateway, made once by its catalogue.
+#[derive(Clone, Debug, Default)]
+struct Shown {
+    prefix: String,
+    /// Its tools under their names on `/mcp`, in its own order.
+    tools: Vec<Value>,
+    /// Positions of its tools, by their own names and by those on `/mcp` without the prefix.
+    by_name: HashMap<String, usize>,
 }
 
 /// What is needed to run a server.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Ready {
     /// What `sandbox` installed.
     pub(crate) installed: sandbox::InstalledServer,
@@ -53,24 +78,66 @@ pub(crate) struct Ready {
     pub(crate) digests: Digests,
 }
 
-/// All of them.
+/// All of them, with what is asked of them all the time: made once, replaced as a whole, never changed.
 #[derive(Debug)]
 pub(crate) struct Catalogue {
     servers: Vec<Server>,
     digest: Digest,
     /// What a call costs where its server says nothing else.
     price: UsdcAmount,
+    lookup: Lookup,
+    index: search::Index,
+    meta_tools: Vec<Value>,
+}
+
+/// Why there is no catalogue.
+#[derive(Debug)]
+pub(crate) enum CatalogueError {
+    /// A name in it does not fit the profile of our documents.
+    Profile(JsonError),
+    /// It could not be made searchable.
+    Index(search::IndexError),
+}
+
+impl fmt::Display for CatalogueError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Profile(error) => error.fmt(f),
+            Self::Index(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for CatalogueError {}
+
+/// A part of what a search found.
+#[derive(Debug, Default)]
+pub(crate) struct Page<'a> {
+    /// How many it found in all.
+    pub(crate) total: usize,
+    /// The part that was asked for, best first.
+    pub(crate) servers: Vec<&'a Server>,
 }
 
 impl Catalogue {
-    /// Puts the catalogue together and takes its digest.
+    /// Puts the catalogue together: its digest, its names, its index.
     ///
     /// # Errors
-    /// A name in it does not fit the profile of our documents.
-    pub(crate) fn new(servers: Vec<Server>, price: UsdcAmount) -> Result<Self, JsonError> {
-        let parts = servers.iter().map(|server| j(&server.commitment())).collect::<Result<Vec<_>, _>>()?;
+    /// [`CatalogueError`].
+    pub(crate) fn new(mut servers: Vec<Server>, price: UsdcAmount) -> Result<Self, CatalogueError> {
+        let parts = servers.iter().map(|server| j(&server.commitment())).collect::<Result<Vec<_>, _>>();
+        let parts = parts.map_err(CatalogueError::Profile)?;
         let parts: Vec<&[u8]> = parts.iter().map(AsRef::as_ref).collect();
-        Ok(Self { digest: hash(tag::CATALOGUE, &parts), servers, price })
+        let digest = hash(tag::CATALOGUE, &parts);
+        let names: Vec<_> = servers.iter().map(|server| (server.entry.name.as_str(), &server.entry.id)).collect();
+        let prefixes = naming::prefixes(&names);
+        for (server, prefix) in servers.iter_mut().zip(prefixes) {
+            server.shown = Shown::of(prefix, server.tools());
+        }
+        let documents: Vec<search::Document> = servers.iter().map(Server::document).collect();
+        let index = search::Index::build(&documents).map_err(CatalogueError::Index)?;
+        let (lookup, meta_tools) = (Lookup::of(&servers), meta_tools::definitions::of(&servers));
+        Ok(Self { servers, digest, price, lookup, index, meta_tools })
     }
 
     /// What a call of this tool costs.
@@ -89,41 +156,63 @@ impl Catalogue {
         &self.servers
     }
 
+    /// Definitions of the gateway's own tools.
+    pub(crate) fn meta_tools(&self) -> &[Value] {
+        &self.meta_tools
+    }
+
     /// The server with this id.
     pub(crate) fn by_id(&self, id: &ServerId) -> Option<&Server> {
-        self.servers.iter().find(|server| server.entry.id == *id)
+        self.servers.get(self.lookup.by_id(id.as_str())?)
     }
 
-    /// The server that a caller means: by id, then name, slug, package name; upper and lower case alike.
+    /// The server that a caller means: by id, then name, what stands before its tools, slug, package name; upper and lower
+    /// case alike.
     ///
     /// # Errors
-    /// [`Refusal::UnknownServer`] with the closest name.
+    /// [`Refusal::UnknownServer`] with the closest name, [`Refusal::AmbiguousServer`] with those that are meant.
     pub(crate) fn find(&self, asked: &str) -> Result<&Server, Refusal> {
-        let lower = asked.to_lowercase();
-        let by = |name: &dyn Fn(&Server) -> String| self.servers.iter().find(|s| name(s).to_lowercase() == lower);
-        by(&|s| s.entry.id.to_string())
-            .or_else(|| by(&|s| s.entry.name.clone()))
-            .or_else(|| by(&|s| s.prefix()))
-            .or_else(|| by(&|s| s.entry.package.clone()))
-            .ok_or_else(|| Refusal::UnknownServer {
-                asked: asked.chars().take(128).collect(),
-                closest: closest(&lower, self.servers.iter().map(|s| s.entry.name.as_str())),
-            })
+        let at = self.lookup.find(&self.servers, asked)?;
+        self.servers.get(at).ok_or(Refusal::Internal { part: "catalogue" })
     }
 
-    /// Servers whose words hold every word of the query, best first. An empty query finds all.
+    /// All servers that a query finds, best first. An empty one finds all, in the order of the configuration.
     pub(crate) fn search(&self, query: &str, category: Option<&str>) -> Vec<&Server> {
-        let words: Vec<String> = query.to_lowercase().split_whitespace().map(str::to_owned).collect();
-        let mut found: Vec<(usize, &Server)> = self
-            .servers
-            .iter()
-            .filter(|server| {
-                category.is_none_or(|c| server.entry.categories.iter().any(|own| own.eq_ignore_ascii_case(c)))
-            })
-            .filter_map(|server| Some((server.score(&words)?, server)))
-            .collect();
-        found.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
-        found.into_iter().map(|(_, server)| server).collect()
+        self.page(query, category, self.servers.len(), 0).servers
+    }
+
+    /// A part of what a query finds.
+    pub(crate) fn page(&self, query: &str, category: Option<&str>, limit: usize, offset: usize) -> Page<'_> {
+        let found = self.ranked(query, category, limit, offset);
+        let servers = found.hits.iter().filter_map(|hit| self.servers.get(hit.position)).collect();
+        Page { total: found.total, servers }
+    }
+
+    /// The same by positions, with scores.
+    pub(crate) fn ranked(&self, text: &str, category: Option<&str>, limit: usize, offset: usize) -> search::Found {
+        if text.trim().is_empty() {
+            return self.unranked(category, limit, offset);
+        }
+        let found = self.index.search(search::Query { text, category, limit, offset });
+        found.unwrap_or_else(|error| {
+            // No query is the reason, and a caller could do nothing about it.
+            tracing::error!(%error, "a search failed");
+            search::Found::default()
+        })
+    }
+
+    /// Nothing is looked for: all there are, as the operator put them.
+    fn unranked(&self, category: Option<&str>, limit: usize, offset: usize) -> search::Found {
+        let filed = |server: &&Server| category.is_none_or(|category| server.is_filed_under(category));
+        let all = self.servers.iter().enumerate().filter(|(_, server)| filed(server));
+        let positions: Vec<usize> = all.map(|(position, _)| position).collect();
+        let hit = |position: &usize| search::Hit { position: *position, score: 0.0 };
+        search::Found { total: positions.len(), hits: positions.iter().skip(offset).take(limit).map(hit).collect() }
+    }
+
+    /// What an embedder gets of each server, in their order.
+    pub(crate) fn texts(&self) -> Vec<String> {
+        self.servers.iter().map(|server| server.document().text()).collect()
     }
 
     /// The server and tool that a prefixed name `<prefix>__<tool>` means.
@@ -131,19 +220,40 @@ impl Catalogue {
     /// # Errors
     /// Unknown server or tool, with the closest name.
     pub(crate) fn find_prefixed(&self, name: &str) -> Result<(&Server, String), Refusal> {
-        let Some((prefix, tool)) = name.split_once("__") else {
+        let Some((prefix, tool)) = name.split_once(BETWEEN) else {
             return Err(Refusal::UnknownTool {
                 server: "gateway".to_owned(),
                 asked: name.chars().take(128).collect(),
-                closest: closest(name, crate::mcp::meta_tools::NAMES.iter().copied()),
+                closest: closest(name, meta_tools::NAMES.iter().copied()),
             });
         };
-        let server = self.servers.iter().find(|server| server.prefix() == prefix);
+        let server = self.lookup.by_prefix(prefix).and_then(|at| self.servers.get(at));
         let server = server.ok_or_else(|| Refusal::UnknownServer {
             asked: prefix.chars().take(128).collect(),
-            closest: closest(prefix, self.servers.iter().map(|s| s.entry.name.as_str())),
+            closest: closest(prefix, self.servers.iter().map(Server::prefix)),
         })?;
-        Ok((server, tool.to_owned()))
+        Ok((server, server.tool_named(tool)))
+    }
+}
+
+impl Shown {
+    fn of(prefix: String, tools: &[Tool]) -> Self {
+        let names: Vec<&str> = tools.iter().map(|tool| tool.name.as_str()).collect();
+        let short = naming::tools(&prefix, &names);
+        let shown = tools.iter().zip(&short).map(|(tool, short)| {
+            let mut definition = tool.definition.clone();
+            if let Value::Object(members) = &mut definition {
+                for (_, value) in members.iter_mut().filter(|(name, _)| name == "name") {
+                    *value = format!("{prefix}{BETWEEN}{short}").into();
+                }
+            }
+            definition
+        });
+        let shown = shown.collect();
+        // Own names last: they win over short ones.
+        let own = names.iter().map(|name| (*name).to_owned());
+        let by_name = short.iter().cloned().enumerate().chain(own.enumerate()).map(|(at, name)| (name, at)).collect();
+        Self { prefix, tools: shown, by_name }
     }
 }
 
@@ -183,6 +293,11 @@ impl Catalogue {
 }
 
 impl Server {
+    /// A server that stands in no catalogue yet.
+    pub(crate) fn new(entry: ServerEntry, ready: Result<Ready, String>) -> Self {
+        Self { entry, ready, shown: Shown::default() }
+    }
+
     /// What is needed to run it.
     ///
     /// # Errors
@@ -198,9 +313,62 @@ impl Server {
         self.ready.as_ref().map_or(&[], |ready| &ready.tools)
     }
 
-    /// The slug in front of its tools' names.
-    pub(crate) fn prefix(&self) -> String {
-        slug(&self.entry.name)
+    /// What stands before its tools' names, and before no other server's.
+    pub(crate) fn prefix(&self) -> &str {
+        &self.shown.prefix
+    }
+
+    /// Its tools as the gateway's own endpoint lists them.
+    pub(crate) fn listed(&self) -> &[Value] {
+        &self.shown.tools
+    }
+
+    /// The tool's own name, given that one or the one on `/mcp` without the prefix; what it is asked for where there is
+    /// none.
+    pub(crate) fn tool_named(&self, asked: &str) -> String {
+        let tool = self.shown.by_name.get(asked).and_then(|at| self.tools().get(*at));
+        tool.map_or_else(|| asked.to_owned(), |tool| tool.name.clone())
+    }
+
+    /// Whether this is one of its categories, upper and lower case alike.
+    pub(crate) fn is_filed_under(&self, category: &str) -> bool {
+        let category = category.trim().to_lowercase();
+        self.entry.categories.iter().any(|own| own.to_lowercase() == category)
+    }
+
+    /// What is searched of it.
+    fn document(&self) -> search::Document {
+        let text = |tool: &Tool| tool.definition.member("description").and_then(Value::as_str).map(str::to_owned);
+        search::Document {
+            id: self.entry.id.to_string(),
+            name: self.entry.name.clone(),
+            title: self.entry.name.clone(),
+            slug: slug(&self.entry.name),
+            package: self.entry.package.clone(),
+            description: self.entry.description.clone(),
+            categories: self.entry.categories.clone(),
+            tools: self
+                .tools()
+                .iter()
+                .map(|tool| search::ToolText { name: tool.name.clone(), description: text(tool).unwrap_or_default() })
+                .collect(),
+        }
+    }
+
+    /// Where its package comes from, as lists show it.
+    pub(crate) fn registry_type(&self) -> &'static str {
+        if self.entry.path.is_some() { LOCAL } else { self.entry.registry.as_str() }
+    }
+
+    /// How it is run, as lists show it.
+    pub(crate) fn deployment_type(&self) -> &'static str {
+        "local_tool"
+    }
+
+    /// Whether it can run, as lists show it: one of [`STATUSES`].
+    pub(crate) fn status(&self) -> &'static str {
+        let [ready, unavailable] = STATUSES;
+        if self.ready.is_ok() { ready } else { unavailable }
     }
 
     /// `name@version` of its package.
@@ -218,8 +386,8 @@ impl Server {
             ("description", self.entry.description.as_str().into()),
             ("version", self.entry.version.as_str().into()),
             ("package", self.entry.package.as_str().into()),
-            ("registryType", REGISTRY.into()),
-            ("deploymentType", "local_tool".into()),
+            ("registryType", self.registry_type().into()),
+            ("deploymentType", self.deployment_type().into()),
             ("transportType", "stdio".into()),
             ("toolsCount", (self.tools().len() as u64).into()),
             ("categories", Value::Array(self.entry.categories.iter().map(|c| c.as_str().into()).collect())),
@@ -243,7 +411,7 @@ impl Server {
             ),
             ("gatewayCompatible", self.ready.is_ok().into()),
             ("canRun", self.ready.is_ok().into()),
-            ("status", if self.ready.is_ok() { "ready".into() } else { "unavailable".into() }),
+            ("status", self.status().into()),
         ];
         let mut members: Vec<_> = members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         if let Err(why) = &self.ready {
@@ -284,58 +452,12 @@ impl Server {
         object([
             ("id", self.entry.id.as_str().into()),
             ("package", self.package_at_version().into()),
-            ("registryDigest", hex(digests.as_ref().and_then(|d| d.registry.as_ref()).map(|d| &d[..]))),
+            ("registryDigest", hex(digests.as_ref().and_then(|d| d.registry.as_ref()).map(RegistryDigest::as_bytes))),
             ("lockDigest", hex(digests.as_ref().and_then(|d| d.lock.as_ref()).map(|d| &d[..]))),
             ("imageDigest", hex(digests.as_ref().map(|d| &d.image[..]))),
             ("tools", Value::Array(self.tools().iter().map(|tool| tool.name.as_str().into()).collect())),
         ])
     }
-
-    fn score(&self, words: &[String]) -> Option<usize> {
-        let (name, package) = (self.entry.name.to_lowercase(), self.entry.package.to_lowercase());
-        let description = self.entry.description.to_lowercase();
-        words.iter().try_fold(0, |score, word| {
-            let hit = [
-                (name == *word, 100),
-                (name.contains(word.as_str()), 50),
-                (package.contains(word.as_str()), 30),
-                (self.entry.categories.iter().any(|c| c.to_lowercase().contains(word.as_str())), 20),
-                (self.tools().iter().any(|tool| tool.name.to_lowercase().contains(word.as_str())), 10),
-                (description.contains(word.as_str()), 5),
-            ];
-            let best = hit.iter().filter(|(hit, _)| *hit).map(|(_, points)| points).max()?;
-            Some(score + best)
-        })
-    }
-}
-
-/// A server's name as tools carry it: lower case, a leading `@` dropped, `/ . _` and blanks turned to `-`.
-pub(crate) fn slug(name: &str) -> String {
-    let lower = name.to_lowercase();
-    let bare = lower.strip_prefix('@').unwrap_or(&lower);
-    bare.chars().map(|c| if matches!(c, '/' | '.' | '_') || c.is_whitespace() { '-' } else { c }).collect()
-}
-
-/// The name closest to what was asked, if it is close enough to be a slip.
-fn closest<'a>(asked: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
-    let asked: Vec<char> = asked.to_lowercase().chars().take(64).collect();
-    let near = names.map(|name| (distance(&asked, &name.to_lowercase().chars().take(64).collect::<Vec<_>>()), name));
-    let (distance, name) = near.min()?;
-    (distance <= 2 + asked.len() / 4).then(|| name.to_owned())
-}
-
-/// Levenshtein distance.
-fn distance(a: &[char], b: &[char]) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.iter().enumerate() {
-        let mut next = vec![i + 1];
-        for ((substitute, delete), y) in row.iter().zip(row.iter().skip(1)).zip(b) {
-            let insert = next.last().copied().unwrap_or_default();
-            next.push((substitute + usize::from(x != y)).min(delete + 1).min(insert + 1));
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -348,8 +470,10 @@ mod tests {
             name: name.into(),
             description: "reads and writes files".into(),
             categories: vec!["files".into()],
+            registry: crate::config::PackageRegistry::Npm,
             package: package.into(),
             version: "1.0.0".into(),
+            path: None,
             bin: None,
             args: Vec::new(),
             scratch_dirs: Vec::new(),
@@ -357,7 +481,7 @@ mod tests {
             tool_prices: std::collections::BTreeMap::new(),
             secrets: Vec::new(),
         };
-        Server { entry, ready: Err("not installed".into()) }
+        Server::new(entry, Err("not installed".into()))
     }
 
     fn catalogue() -> Catalogue {
@@ -395,11 +519,66 @@ mod tests {
     }
 
     #[test]
-    fn every_word_of_a_query_must_hit() {
+    fn a_search_finds_the_best_first_and_says_how_many_there_are() {
         let catalogue = catalogue();
-        assert_eq!(catalogue.search("", None).len(), 2);
-        assert_eq!(catalogue.search("files EVERY", None).len(), 1);
-        assert_eq!(catalogue.search("files nothing", None).len(), 0);
-        assert_eq!(catalogue.search("", Some("weather")).len(), 0);
+        let names = |query: &str, category| {
+            let found = catalogue.search(query, category);
+            found.into_iter().map(|server| server.entry.name.as_str()).collect::<Vec<_>>()
+        };
+        assert_eq!(names("", None), ["everything", "@b/file.system"], "all, as the operator put them");
+        assert_eq!(names("every file", None), ["everything", "@b/file.system"]);
+        assert!(names("weather", None).is_empty() && names("", Some("weather")).is_empty());
+        assert_eq!(names(" ", Some("FILES")), ["everything", "@b/file.system"]);
+        let page = catalogue.page("", None, 1, 1);
+        assert_eq!((page.total, page.servers.len(), page.servers[0].entry.name.as_str()), (2, 1, "@b/file.system"));
+        let page = catalogue.page("reads", Some("FILES"), 1, 1);
+        assert_eq!((page.total, page.servers.len(), page.servers[0].entry.name.as_str()), (2, 1, "everything"));
+    }
+
+    #[test]
+    fn a_word_that_means_several_servers_is_no_guess() {
+        let catalogue = Catalogue::new(
+            vec![server("a.fs", "@one/fs"), server("@a/fs", "@two/fs"), server("b", "@two/fs")],
+            UsdcAmount::default(),
+        )
+        .unwrap();
+        let prefixes: Vec<&str> = catalogue.servers().iter().map(Server::prefix).collect();
+        for asked in ["a-fs", "@two/fs"] {
+            let refusal = catalogue.find(asked).unwrap_err();
+            assert_eq!(refusal.code(), "AMBIGUOUS_SERVER", "{asked}");
+            assert!(refusal.remedy().text.contains(prefixes[1]), "{}", refusal.remedy().text);
+        }
+        for (at, asked) in [(0, "a.fs"), (1, "@A/fs"), (0, prefixes[0]), (1, prefixes[1]), (0, "@one/fs")] {
+            assert_eq!(catalogue.find(asked).unwrap().prefix(), prefixes[at], "{asked}");
+        }
+        assert!(catalogue.find_prefixed("a-fs__read").is_err(), "nor before a tool");
+        assert_eq!(catalogue.find_prefixed(&format!("{}__read", prefixes[1])).unwrap().0.prefix(), prefixes[1]);
+    }
+
+    #[test]
+    fn names_of_tools_fit_and_lead_back_to_their_tools() {
+        let name = "a-server-whose-name-is-as-long-as-names-may-be";
+        let long: Vec<String> =
+            (0..50).map(|n| format!("a_tool.whose-name-says-everything-that-it-does__{n}")).collect();
+        let tools: Vec<Tool> = long
+            .iter()
+            .map(String::as_str)
+            .chain(["echo", "with__two"])
+            .map(|name| Tool {
+                name: name.to_owned(),
+                definition: object([("title", "T".into()), ("name", name.into()), ("x", Value::Null)]),
+            })
+            .collect();
+        let shown = Shown::of(naming::prefixes(&[(name, &server(name, "p").entry.id)]).remove(0), &tools);
+        for (tool, listed) in tools.iter().zip(&shown.tools) {
+            let listed_name = listed.member("name").and_then(Value::as_str).unwrap();
+            assert!(listed_name.len() <= naming::MAX_NAME, "{listed_name}");
+            let (prefix, rest) = listed_name.split_once("__").unwrap();
+            assert_eq!(prefix, shown.prefix);
+            assert_eq!(tools[shown.by_name[rest]].name, tool.name, "{listed_name}");
+            assert_eq!(tools[shown.by_name[&tool.name]].name, tool.name);
+            let members: Vec<&str> = listed.as_object().unwrap().iter().map(|(name, _)| name.as_str()).collect();
+            assert_eq!(members, ["title", "name", "x"], "the rest is as the server wrote it");
+        }
     }
 }

@@ -3,13 +3,13 @@
 use std::{
     collections::HashMap,
     net::IpAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
     time::{Duration, Instant},
 };
 
 use evidence::{
     Digest,
-    bundle::{Bundle, CarriedQuote, CarriedReport, CarriedState, EndorsedReport, Fresh, VekKind},
+    bundle::{Bundle, CarriedQuote, CarriedReport, EndorsedReport, Fresh, VekKind},
     merkle,
     release::SignedRelease,
     report_data::{MAX_BATCH, Nonce, Purpose, report_data, report_data_without_nonce},
@@ -18,7 +18,10 @@ use evidence::{
 use platform::{Evidence, EvidenceSource, LiveEvidence, keys::ProofKey};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::hardware::QuotingTpm;
+use crate::{
+    hardware::QuotingTpm,
+    states::{ChainFault, StateChain},
+};
 
 /// Most callers waiting at once; more are told to come back.
 const MAX_WAITING: usize = 2 * MAX_BATCH;
@@ -26,16 +29,14 @@ const MAX_WAITING: usize = 2 * MAX_BATCH;
 /// Most nonces of one client that wait at once, so that one client does not fill every batch.
 const MAX_WAITING_OF_ONE: usize = 64;
 
-/// What is fixed for this boot.
+/// What is fixed for this boot, and the chain of states that grows from it.
 pub(crate) struct Attested {
     /// `J(core)`.
     pub(crate) core_bytes: Vec<u8>,
     /// C.
     pub(crate) core: Digest,
     /// States 0 to n.
-    pub(crate) states: Vec<CarriedState>,
-    /// S_n.
-    pub(crate) state_head: Digest,
+    pub(crate) states: RwLock<StateChain>,
     /// The boot report and its certificates.
     pub(crate) boot: Evidence,
     /// The quote of the boot.
@@ -73,6 +74,8 @@ struct Ask {
 
 /// What answers a nonce.
 pub(crate) struct Answer {
+    /// States 0 to n as they were when it was asked for: the last is the one that report and quote name.
+    pub(crate) states: StateChain,
     /// As the bundle carries it.
     pub(crate) fresh: Fresh,
     /// The report it came from; `None` where the quote alone answers.
@@ -91,7 +94,10 @@ pub(crate) struct Pace {
 impl Attested {
     /// The bundle of this boot, with the answer to a nonce if there is one.
     pub(crate) fn bundle(&self, answer: Option<Answer>) -> Bundle {
-        let (fresh, report) = answer.map_or((None, None), |answer| (Some(answer.fresh), answer.report));
+        let (states, fresh, report) = match answer {
+            Some(answer) => (answer.states, Some(answer.fresh), answer.report),
+            None => (self.states(), None, None),
+        };
         // Lists go out of date while a gateway runs: a fresh report brings those of now.
         let crls = report.map(|report| report.crls).filter(|crls| !crls.is_empty());
         let crls = crls.as_ref().unwrap_or(&self.boot.crls);
@@ -103,7 +109,7 @@ impl Attested {
             intermediate: self.boot.intermediate.as_bytes().to_vec(),
             root: self.boot.root.as_bytes().to_vec(),
             crls: crls.iter().map(|crl| crl.as_bytes().to_vec()).collect(),
-            boot: self.carry(&self.boot, &report_data_without_nonce(&self.core, &self.first_state_head())),
+            boot: self.carry(&self.boot, &report_data_without_nonce(&self.core, &states.first_head())),
             fresh,
             quote: self.quote.clone(),
             event_log: self.event_log.clone(),
@@ -112,12 +118,27 @@ impl Attested {
             release: self.release.clone(),
             provenance: self.provenance.clone(),
             core: self.core_bytes.clone(),
-            states: self.states.clone(),
+            states: states.into_carried(),
         }
     }
 
-    fn first_state_head(&self) -> Digest {
-        self.states.first().map_or(self.state_head, |first| evidence::state::state_digest(&self.core, &first.bytes))
+    /// The states so far.
+    pub(crate) fn states(&self) -> StateChain {
+        self.states.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// S_n.
+    pub(crate) fn head(&self) -> Digest {
+        self.states.read().unwrap_or_else(PoisonError::into_inner).head()
+    }
+
+    /// Signs the next state, which names this catalogue and these prices, and answers with its digest. From here on
+    /// bundles carry it. What they name already needs no new state.
+    ///
+    /// # Errors
+    /// [`ChainFault`]; nothing has changed then.
+    pub(crate) fn advance(&self, catalogue: Digest, prices: Option<Digest>) -> Result<Digest, ChainFault> {
+        self.states.write().unwrap_or_else(PoisonError::into_inner).advance(catalogue, prices, &self.proof_key)
     }
 
     fn carry(&self, evidence: &Evidence, rd: &[u8; 64]) -> CarriedReport {
@@ -253,7 +274,8 @@ async fn serve(attested: Arc<Attested>, machine: Machine, pace: Pace, mut asks: 
         last = Some(Instant::now());
         let leaves: Vec<Digest> = batch.iter().map(|ask| ask.nonce.leaf(Purpose::Client)).collect();
         let count = u32::try_from(leaves.len()).unwrap_or(u32::MAX);
-        let rd = report_data(&merkle::root(&leaves), count, &attested.core, &attested.state_head);
+        let states = attested.states();
+        let rd = report_data(&merkle::root(&leaves), count, &attested.core, &states.head());
         let asked = machine.clone();
         let found = tokio::task::spawn_blocking(move || asked.ask(&rd)).await.unwrap_or_else(|error| {
             tracing::error!(%error, "the evidence source panicked");
@@ -261,6 +283,7 @@ async fn serve(attested: Arc<Attested>, machine: Machine, pace: Pace, mut asks: 
         });
         for (index, ask) in batch.into_iter().enumerate() {
             let answer = found.as_ref().ok_or(DeskError::Device).map(|(report, quote)| Answer {
+                states: states.clone(),
                 fresh: Fresh {
                     report: report.as_ref().map(|report| EndorsedReport {
                         report: report.report.clone(),

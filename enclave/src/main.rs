@@ -23,9 +23,12 @@ mod pipeline;
 mod provenance;
 mod prover;
 mod release;
+mod reload;
 mod runner;
 mod self_check;
+mod semantic;
 mod served_script;
+mod states;
 mod till;
 mod tls;
 mod vault;
@@ -105,7 +108,7 @@ fn main() -> ExitCode {
         .with_ansi(std::io::stderr().is_terminal())
         .init();
     let outcome = match arguments.command {
-        Command::Serve { config } => read(&config).and_then(run),
+        Command::Serve { config } => read(&config).and_then(|read| run(read, config)),
         Command::Keys { command: KeysCommand::Init { config } } => {
             read(&config).and_then(|config| boot::init_keys(&config))
         }
@@ -131,10 +134,10 @@ fn read(file: &Path) -> Result<Config, boot::Failure> {
     Config::read(file, environment).map_err(boot::Failure::from)
 }
 
-fn run(config: Config) -> Result<(), boot::Failure> {
+fn run(config: Config, file: PathBuf) -> Result<(), boot::Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| boot::Failure::new("the async runtime could not be made", error, "free memory and threads"))?;
-    runtime.block_on(app::run(config))
+    runtime.block_on(app::run(config, file))
 }

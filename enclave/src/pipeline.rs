@@ -8,7 +8,7 @@ use gate::{Authentication, Call, Executed, Inquiry, Permitted, Principal, Refusa
 use crate::{
     app::App,
     conversation::Speaker,
-    enablement::Scope,
+    enablement::{Narrower, Scope},
     errand::{Errand, Spoken},
     http::Presented,
     till::{Held, Paid, Purchase, StoredReply, Taken},
@@ -21,8 +21,8 @@ pub(crate) struct Asked {
     pub(crate) call: Call,
     /// Who makes it.
     pub(crate) who: Authentication,
-    /// `X-MCP-Session`.
-    pub(crate) session: Option<String>,
+    /// `X-MCP-Session`, `X-Runtime-Scope-Id`.
+    pub(crate) session: Narrower,
     /// What pays for it.
     pub(crate) payment: Presented,
     /// What goes to the server with it.
@@ -36,8 +36,8 @@ pub(crate) struct Inquired {
     pub(crate) server: ServerId,
     /// Who asks.
     pub(crate) who: Authentication,
-    /// `X-MCP-Session`.
-    pub(crate) session: Option<String>,
+    /// `X-MCP-Session`, `X-Runtime-Scope-Id`.
+    pub(crate) session: Narrower,
     /// Method and parameters.
     pub(crate) errand: Errand,
 }
@@ -72,7 +72,7 @@ pub(crate) struct Reply {
 pub(crate) async fn serve(app: &Arc<App>, asked: Asked, speaker: &mut Speaker) -> Result<Reply, Refusal> {
     let identified = Unverified(asked.call).identify(asked.who, &app.operators)?;
     let principal = *identified.principal();
-    let scope = Scope::of(&principal, asked.session.as_deref());
+    let scope = Scope::of(&principal, &asked.session);
     let stored = app.secret_names(&principal, &identified.call().server).await?;
     let permitted = identified.permit(&app.catalogue, &stored)?;
     let purchase = purchase(app, &permitted, scope.as_ref())?;
@@ -127,7 +127,7 @@ pub(crate) async fn serve(app: &Arc<App>, asked: Asked, speaker: &mut Speaker) -
 pub(crate) async fn ask(app: &Arc<App>, asked: Inquired, speaker: &Speaker) -> Result<Answered, Refusal> {
     let identified = Unverified(Inquiry { server: asked.server }).identify_inquirer(asked.who, &app.operators)?;
     let principal = *identified.principal();
-    let scope = Scope::of(&principal, asked.session.as_deref());
+    let scope = Scope::of(&principal, &asked.session);
     let stored = app.secret_names(&principal, identified.server()).await?;
     let permitted = identified.permit(&app.catalogue, &stored)?;
     let Ok(_slot) = app.slots.try_acquire() else { return Err(Refusal::Busy { retry_after_s: 1 }) };
@@ -151,7 +151,7 @@ pub(crate) async fn ask(app: &Arc<App>, asked: Inquired, speaker: &Speaker) -> R
 pub(crate) async fn hold(app: &Arc<App>, asked: Inquired) -> Result<Arc<sandbox::Session>, Refusal> {
     let identified = Unverified(Inquiry { server: asked.server }).identify_inquirer(asked.who, &app.operators)?;
     let principal = *identified.principal();
-    let scope = Scope::of(&principal, asked.session.as_deref()).ok_or(Refusal::WalletRequired)?;
+    let scope = Scope::of(&principal, &asked.session).ok_or(Refusal::WalletRequired)?;
     let stored = app.secret_names(&principal, identified.server()).await?;
     let permitted = identified.permit(&app.catalogue, &stored)?;
     let server = app.catalogue.by_id(permitted.server()).ok_or(Refusal::Internal { part: "catalogue" })?;
@@ -171,7 +171,7 @@ async fn finish(
     let proof = server
         .ok_or(Refusal::Internal { part: "catalogue" })
         .and_then(|server| server.ready())
-        .and_then(|ready| app.prover.prove(&executed, ready));
+        .and_then(|ready| app.prover.prove(app.state, &executed, ready));
     let envelope = match proof {
         Ok(envelope) => envelope,
         Err(refusal) => {
@@ -213,7 +213,11 @@ fn purchase(app: &App, permitted: &Permitted, scope: Option<&Scope>) -> Result<P
 
 impl App {
     /// Names of the secrets that a caller has stored for a server.
-    async fn secret_names(&self, principal: &Principal, server: &evidence::ServerId) -> Result<Vec<String>, Refusal> {
+    pub(crate) async fn secret_names(
+        &self,
+        principal: &Principal,
+        server: &evidence::ServerId,
+    ) -> Result<Vec<String>, Refusal> {
         match principal.wallet() {
             None => Ok(Vec::new()),
             Some(wallet) => self.vault.names(wallet, server).await.map_err(|error| error.refusal()),
@@ -221,7 +225,7 @@ impl App {
     }
 
     /// The secrets themselves, for the server's environment alone.
-    async fn secrets(
+    pub(crate) async fn secrets(
         &self,
         principal: &Principal,
         server: &evidence::ServerId,

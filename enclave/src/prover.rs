@@ -27,8 +27,6 @@ const MAX_KEPT: usize = 10_000;
 pub(crate) struct Prover {
     /// C.
     pub(crate) core: Digest,
-    /// S_n.
-    pub(crate) state: Digest,
     /// Instance of the core.
     pub(crate) instance: [u8; 32],
     /// Where we run.
@@ -89,11 +87,16 @@ impl Kept {
 }
 
 impl Prover {
-    /// The proof of an executed call, with what opens it.
+    /// The proof of an executed call, with what opens it. `state` is the one whose catalogue the call was permitted by.
     ///
     /// # Errors
     /// No randomness, or a name that does not fit the profile.
-    pub(crate) fn prove<R: Reservation>(&self, executed: &Executed<R>, ready: &Ready) -> Result<Envelope, Refusal> {
+    pub(crate) fn prove<R: Reservation>(
+        &self,
+        state: Digest,
+        executed: &Executed<R>,
+        ready: &Ready,
+    ) -> Result<Envelope, Refusal> {
         let internal = || Refusal::Internal { part: "prover" };
         let (mut id, mut random) = ([0; 32], [0; 32]);
         getrandom::fill(&mut id).and_then(|()| getrandom::fill(&mut random)).map_err(|_| internal())?;
@@ -103,7 +106,7 @@ impl Prover {
         let body = ProofBody {
             id,
             core: self.core,
-            state: self.state,
+            state,
             epoch: self.epoch,
             gateway: GatewayClaim {
                 code_hash: self.build.code_hash,

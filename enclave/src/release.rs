@@ -10,7 +10,7 @@ use evidence::{
     release::{GATEWAY, MAX_FILE_BYTES, ReleaseManifest, SignedRelease},
 };
 
-use crate::{boot::Failure, build::Build};
+use crate::{boot::Failure, build::Build, served_script};
 
 /// A manifest that names this program.
 pub(crate) struct OwnRelease {
@@ -35,6 +35,11 @@ enum Refusal {
         listed: [u8; 20],
         own: [u8; 20],
     },
+    /// Whoever compares the served script with the release would find another one.
+    OtherScript {
+        listed: Digest,
+        own: Digest,
+    },
 }
 
 impl fmt::Display for Refusal {
@@ -51,6 +56,10 @@ impl fmt::Display for Refusal {
                 let (listed, own) = (hex::encode(listed), hex::encode(own));
                 write!(f, "release.gitCommit is {listed}, this program is of {own}")
             }
+            Self::OtherScript { listed, own } => {
+                let (listed, own) = (hex::encode(listed), hex::encode(own));
+                write!(f, "release.script is {listed}, this program serves {own}")
+            }
         }
     }
 }
@@ -61,7 +70,7 @@ impl Refusal {
             Self::Unreadable(_) => "name a readable file with release.manifest, or leave the section out",
             Self::Malformed(_) => "take the file as `measured-boot release` wrote it",
             Self::Unsigned(_) => "have every release key sign it: measured-boot release sign",
-            Self::OtherCode { .. } | Self::OtherCommit { .. } => {
+            Self::OtherCode { .. } | Self::OtherCommit { .. } | Self::OtherScript { .. } => {
                 "run the program of that release, or name the manifest of this one: every verifier would refuse it"
             }
         }
@@ -91,6 +100,10 @@ impl OwnRelease {
         {
             return Err(Refusal::OtherCommit { listed: manifest.git_commit, own });
         }
+        let own = served_script::program_digest();
+        if manifest.script != own {
+            return Err(Refusal::OtherScript { listed: manifest.script, own });
+        }
         Ok(Self { file, name: manifest.name })
     }
 }
@@ -118,6 +131,10 @@ mod tests {
     }
 
     fn file(signatures: usize) -> Vec<u8> {
+        file_with(served_script::program_digest(), signatures)
+    }
+
+    fn file_with(script: Digest, signatures: usize) -> Vec<u8> {
         let pairs = [2, 3].map(|byte| SigningKey::from_bytes(&[byte; 32]));
         let public = |pair: &SigningKey| Ed25519Public::new(pair.verifying_key().to_bytes()).unwrap();
         let manifest = ReleaseManifest {
@@ -131,7 +148,7 @@ mod tests {
             paravisors: vec![],
             registers: vec![],
             policy: None,
-            script: [0x5c; 32],
+            script,
             provenance: vec![],
             release_keys: pairs.iter().map(public).collect(),
         };
@@ -159,6 +176,7 @@ mod tests {
             (file(1), &own, "not signed by "),
             (file(2), &build([0xc1; 32], [0x91; 20]), "release.binaries: enclave has SHA-256 c0c0"),
             (file(2), &build([0xc0; 32], [0x92; 20]), "release.gitCommit is 9191"),
+            (file_with([0x5c; 32], 2), &own, "release.script is 5c5c"),
             (b"{}".to_vec(), &own, "file.release: this member is missing"),
             (vec![b' '; MAX_FILE_BYTES + 1], &own, "release.json"),
         ] {

@@ -13,11 +13,12 @@ use std::{
 use evidence::{
     Digest, ServerId,
     json::{self, Limits, Value, object},
+    proof::RegistryDigest,
 };
-use gate::{Principal, Refusal, Warrant};
+use gate::{Principal, Refusal, Warmable, Warrant};
 use sandbox::{
-    Config as SandboxConfig, InstalledServer, LaunchSpec, NpmPackage, NpmRegistry, PackageSpec, Pool, PoolConfig,
-    PoolKey, Sandbox, SessionError,
+    Config as SandboxConfig, InstalledServer, LaunchSpec, LocalPackage, NpmPackage, NpmRegistry, PackageError,
+    PackageSpec, Pool, PoolConfig, PoolKey, PypiIndex, PypiPackage, RegistryError, Sandbox, SessionError, Variable,
 };
 use serde_json::value::RawValue;
 use tokio::task::JoinSet;
@@ -25,7 +26,7 @@ use tokio::task::JoinSet;
 use crate::{
     boot::Failure,
     catalogue::{Catalogue, Ready, Server, Tool},
-    config::{Config, ServerEntry},
+    config::{Config, PackageRegistry, ServerEntry},
     enablement::Scope,
     mcp::offers::Offers,
     notices::NoticeBoard,
@@ -88,17 +89,7 @@ impl Runner {
     pub(crate) async fn install(&self, config: &Config) -> Result<Catalogue, Failure> {
         let mut servers = Vec::with_capacity(config.servers.len());
         for entry in &config.servers {
-            let started = Instant::now();
-            let ready = self.ready(entry).await;
-            let seconds = started.elapsed().as_secs();
-            match &ready {
-                Ok(ready) => {
-                    let (tools, era) = (ready.tools.len(), ready.offers.spoken);
-                    tracing::info!(server = %entry.name, tools, ?era, seconds, "server ready");
-                }
-                Err(why) => tracing::error!(server = %entry.name, why, seconds, "server unavailable"),
-            }
-            servers.push(Server { entry: entry.clone(), ready });
+            servers.push(self.install_one(entry).await);
         }
         let price = config.payments.as_ref().map(|payments| payments.price).unwrap_or_default();
         Catalogue::new(servers, price).map_err(|error| {
@@ -106,19 +97,45 @@ impl Runner {
         })
     }
 
+    /// One server, installed if it is not there yet; unavailable with the reason if that cannot be.
+    pub(crate) async fn install_one(&self, entry: &ServerEntry) -> Server {
+        let started = Instant::now();
+        let ready = self.ready(entry).await;
+        let seconds = started.elapsed().as_secs();
+        match &ready {
+            Ok(ready) => {
+                let (tools, era) = (ready.tools.len(), ready.offers.spoken);
+                tracing::info!(server = %entry.name, tools, ?era, seconds, "server ready");
+            }
+            Err(why) => tracing::error!(server = %entry.name, why, seconds, "server unavailable"),
+        }
+        Server::new(entry.clone(), ready)
+    }
+
     async fn ready(&self, entry: &ServerEntry) -> Result<Ready, String> {
-        let say = |error: &dyn std::fmt::Display, fix: String| format!("{error}; {fix}");
-        let package = NpmPackage::new(&entry.package, &entry.version, entry.bin.as_deref())
-            .map_err(|error| say(&error, "correct the [[server]] entry".to_owned()))?;
-        let registry = NpmRegistry::from_npm_config()
-            .await
-            .map_err(|error| say(&error, "see `npm config get registry`".to_owned()))?;
         let warrant = Warrant::for_inspection(entry.id.clone());
-        let installed = self
-            .sandbox
-            .install(&warrant, &PackageSpec::Npm(package), &registry)
-            .await
-            .map_err(|error| say(&error, error.fix()))?;
+        let (name, version, bin) = (&entry.package, &entry.version, entry.bin.as_deref());
+        let installed = match (&entry.path, entry.registry) {
+            (Some(path), _) => {
+                let (path, bin) = (path.clone(), entry.bin.clone());
+                let read = tokio::task::spawn_blocking(move || LocalPackage::read(&path, bin.as_deref())).await;
+                let files = read
+                    .map_err(|error| say(&error, "report this: reading a folder failed inside"))?
+                    .map_err(|error| say(&error, error.fix()))?;
+                self.sandbox.install_files(&warrant, &files).await
+            }
+            (None, PackageRegistry::Npm) => {
+                let package = PackageSpec::Npm(NpmPackage::new(name, version, bin).map_err(wrong_name)?);
+                let registry = NpmRegistry::from_npm_config().await.map_err(wrong_registry)?;
+                self.sandbox.install(&warrant, &package, &registry).await
+            }
+            (None, PackageRegistry::Pypi) => {
+                let package = PackageSpec::Pypi(PypiPackage::new(name, version, bin).map_err(wrong_name)?);
+                let index = PypiIndex::from_pip_config().await.map_err(wrong_registry)?;
+                self.sandbox.install(&warrant, &package, &index).await
+            }
+        }
+        .map_err(|error| say(&error, error.fix()))?;
         let launch =
             LaunchSpec { arguments: entry.args.clone(), environment: Vec::new(), writable: entry.scratch_dirs.clone() };
         let inspection =
@@ -133,7 +150,8 @@ impl Runner {
         Ok(Ready { installed, launch, tools, offers, digests })
     }
 
-    fn refusal(&self, server: &Server, error: &SessionError) -> Refusal {
+    /// Why a call or a start came to nothing.
+    pub(crate) fn refusal(&self, server: &Server, error: &SessionError) -> Refusal {
         // What a server prints may be what a caller sent: it goes to its caller alone.
         tracing::warn!(server = %server.entry.name, kind = kind(error), "a call failed");
         let name = server.entry.name.clone();
@@ -190,10 +208,49 @@ impl Runner {
         self.call_timeout
     }
 
-    /// Ends the containers of a server that belong to a caller, in all its sessions: their secrets are not current.
-    pub(crate) async fn end_of(&self, server: &ServerId, principal: &Principal) {
+    /// Ends the containers of a server that belong to a caller, in all its sessions. Says how many ran.
+    pub(crate) async fn end_of(&self, server: &ServerId, principal: &Principal) -> usize {
         let prefix = Scope::keys_of(principal);
-        self.pool.end_where(|key| key.server == *server && key.principal.starts_with(&prefix)).await;
+        self.pool.end_where(|key| key.server == *server && key.principal.starts_with(&prefix)).await
+    }
+
+    /// Takes the containers of these servers out of use, whoever they belong to: who calls next gets another. Each ends
+    /// once the calls that are in it have ended, and after the time of one call at most. Says how many there were.
+    pub(crate) async fn retire(&self, servers: &[ServerId]) -> usize {
+        let retired = self.pool.retire_where(|key| servers.contains(&key.server)).await;
+        let count = retired.len();
+        let mut endings = self.endings.lock().unwrap_or_else(PoisonError::into_inner);
+        while endings.try_join_next().is_some() {}
+        for one in retired {
+            endings.spawn(one.end(self.call_timeout));
+        }
+        count
+    }
+
+    /// How many containers of a server run for a caller, in all its sessions.
+    pub(crate) async fn running_of(&self, server: &ServerId, principal: &Principal) -> usize {
+        let prefix = Scope::keys_of(principal);
+        self.pool.running_where(|key| key.server == *server && key.principal.starts_with(&prefix)).await
+    }
+
+    /// Sees to it that the container of `key` runs, as a call would start it. Says whether it ran already.
+    ///
+    /// # Errors
+    /// It cannot be started, or all places are taken.
+    pub(crate) async fn warm(
+        &self,
+        permitted: &Warmable,
+        ready: &Ready,
+        key: &str,
+        secrets: Vec<Variable>,
+    ) -> Result<bool, SessionError> {
+        let warrant = permitted.warrant();
+        let own = |found: &PoolKey| found.server == *warrant.server() && found.principal == key;
+        let was_running = self.pool.running_where(own).await > 0;
+        let mut launch = ready.launch.clone();
+        launch.environment.extend(secrets);
+        self.pool.session(&warrant, key, &ready.installed, &launch).await?;
+        Ok(was_running)
     }
 
     /// Containers that run now.
@@ -207,6 +264,19 @@ impl Runner {
         let endings = std::mem::take(&mut *self.endings.lock().unwrap_or_else(PoisonError::into_inner));
         endings.join_all().await;
     }
+}
+
+/// What is wrong and how to fix it, in one line.
+fn say(error: &dyn std::fmt::Display, fix: impl AsRef<str>) -> String {
+    format!("{error}; {}", fix.as_ref())
+}
+
+fn wrong_name(error: PackageError) -> String {
+    say(&error, error.fix())
+}
+
+fn wrong_registry(error: RegistryError) -> String {
+    say(&error, error.fix())
 }
 
 /// A word for the log.
@@ -248,15 +318,20 @@ impl Drop for Stranger {
         let (pool, key) = (self.pool.clone(), self.key.clone());
         let mut endings = self.endings.lock().unwrap_or_else(PoisonError::into_inner);
         while endings.try_join_next().is_some() {}
-        endings.spawn_on(async move { pool.end(&key).await }, &runtime);
+        endings.spawn_on(
+            async move {
+                pool.end(&key).await;
+            },
+            &runtime,
+        );
     }
 }
 
 /// What a proof names of an installed server.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Digests {
-    /// SHA-512 of the published package.
-    pub(crate) registry: Option<[u8; 64]>,
+    /// Of the published package.
+    pub(crate) registry: Option<RegistryDigest>,
     /// SHA-256 of the canonical lock.
     pub(crate) lock: Option<Digest>,
     /// Id of the image.
@@ -270,7 +345,7 @@ impl Digests {
         }
         // A digest that is there must be one: `?` inside, `None` only where there is none.
         let registry = match installed.registry_digest() {
-            Some(text) => Some(bytes(text)?),
+            Some(text) => Some(RegistryDigest::of(&hex::decode(text).ok()?)?),
             None => None,
         };
         let lock = match installed.lock_digest() {

@@ -2,7 +2,10 @@
 //! as the here-document that the program's last line opens (docs/WIRE.md, "The served script").
 
 use base64::Engine as _;
-use evidence::json::{Value, object};
+use evidence::{
+    Digest,
+    json::{Value, object},
+};
 use sha2::{Digest as _, Sha256};
 
 /// The program part.
@@ -10,6 +13,11 @@ const PROGRAM: &str = include_str!("../../scripts/verify-bundle");
 
 /// The line that ends the here-document.
 const END: &str = "SEALGATE_BUNDLE_BASE64\n";
+
+/// SHA-256 of the program part, which a release lists.
+pub(crate) fn program_digest() -> Digest {
+    Sha256::digest(PROGRAM).into()
+}
 
 /// `{script, sha256, command}` for a bundle's bytes.
 pub(crate) fn offline_verification(bundle: &[u8]) -> Value {
@@ -21,7 +29,7 @@ pub(crate) fn offline_verification(bundle: &[u8]) -> Value {
         script.push('\n');
     }
     script.push_str(END);
-    let sha256 = hex::encode(Sha256::digest(PROGRAM));
+    let sha256 = hex::encode(program_digest());
     let command = format!(
         "jq -r .offlineVerification.script bundle.json > verify.sh && \
          sed \"/<<'SEALGATE_BUNDLE_BASE64'\\$/q\" verify.sh | sha256sum | grep -q '^{sha256} ' && bash verify.sh"

@@ -172,9 +172,9 @@ impl Till {
         let (id, tool) = (server.entry.id.as_str(), call.tool.as_str());
         let name = principal.name();
         let arguments = canon(&call.arguments);
-        let session = scope.and_then(Scope::session).unwrap_or_default();
+        let session = scope.map(Scope::part).unwrap_or_default();
         let challenge = call.challenge.as_ref().map(|challenge| hex::encode(challenge.as_bytes())).unwrap_or_default();
-        let parts = [id, tool, &arguments, name.as_deref().unwrap_or_default(), session, &challenge];
+        let parts = [id, tool, &arguments, name.as_deref().unwrap_or_default(), &session, &challenge];
         Purchase(payments::Purchase {
             resource: format!("{}/api/servers/{id}/tools/{}", self.base, encoded(tool)),
             also: vec![

@@ -83,8 +83,9 @@ impl Desk {
         desk.put_json(
             "digest.json",
             &json!({
-                "launchDigest": hex::encode([0x1d; 48]), "vmmType": "QEMU", "vcpus": 2, "vcpuSignature": "0xa10f00",
-                "guestFeatures": {"bits": "0x1", "names": ["SNPActive"]},
+                "mode": "snp", "launchDigest": hex::encode([0x1d; 48]), "vmmType": "QEMU", "vcpus": 2,
+                "vcpuSignature": "0xa10f00", "guestFeatures": {"bits": "0x1", "names": ["SNPActive"]},
+                "kernelHashes": {"kernel": "00", "initrd": "00", "commandLine": "00"},
             }),
         );
         desk.put_json("pcrs.json", &pcrs());
@@ -263,7 +264,8 @@ fn a_description_that_does_not_make_a_release_is_refused_by_what_is_wrong_with_i
             2,
             "launch_digest[0]: file, or values, not both",
         ),
-        ("file = \"digest.json\"", "file = \"pcrs.json\"", 2, "pcrs.json: launchDigest: want 96"),
+        ("file = \"digest.json\"", "file = \"pcrs.json\"", 2, "pcrs.json: mode: want snp"),
+        ("[[launch_digest]]\nfile", "[[svsm_digest]]\nfile", 2, "digest.json: mode: want snp:svsm"),
         ("pcrs = \"pcrs.json\"", "pcrs = \"digest.json\"", 2, "digest.json: bank: want sha256"),
         ("boot = \"paravisor\"", "boot = \"launch\"", 2, "registers.boot: want one of"),
         ("min_guest_svn = 12", "min_guest_svn = 4294967296", 2, "min_guest_svn"),
@@ -299,6 +301,36 @@ fn a_description_that_does_not_make_a_release_is_refused_by_what_is_wrong_with_i
     assert_eq!(shown["release"]["registers"][0]["pcrs"].as_array().unwrap().len(), 8, "with 8 and 9");
     // Signatures in a file that is there are not thrown away.
     desk.refuses(&["create", "release.toml", "--out", "release.json"], 1, "release.json: ");
+}
+
+#[test]
+fn a_prediction_that_names_no_kernel_or_is_of_another_machine_is_no_launch_digest() {
+    let desk = Desk::new();
+    let good: Value = serde_json::from_slice(&fs::read(desk.dir().join("digest.json")).unwrap()).unwrap();
+    for (member, value, words) in [
+        ("kernelHashes", Value::Null, "kernelHashes: want those of kernel, initrd and command line"),
+        ("mode", json!("snp:svsm"), "mode: want snp; this one is for svsm_digest"),
+        ("mode", json!("snp:ovmf-hash"), "mode: want snp"),
+        ("mode", Value::Null, "mode: want snp"),
+        ("launchDigest", json!("00"), "launchDigest: want 96"),
+        ("launchDigest", json!("1D".repeat(47)), "launchDigest: want 96"),
+    ] {
+        let mut other = good.clone();
+        other[member] = value;
+        desk.put_json("digest.json", &other);
+        desk.refuses(&["create", "release.toml", "--out", "release.json"], 2, words);
+    }
+    desk.put_json("digest.json", &good);
+    // One measurement for machines with two and with four vCPUs: one of them is copied from the other.
+    let twice = format!("measurement = \"{}\"\nplatform = \"gce\"", hex::encode([0x1d; 48]));
+    desk.describe(&format!("measurement = \"{}\"\nplatform = \"gce\"", "2d".repeat(48)), &twice);
+    desk.refuses(&["create", "release.toml", "--out", "release.json"], 2, "stands for two machines");
+    // Two names of one kind of vCPU are one row.
+    desk.describe(
+        "[[paravisor]]",
+        "[[launch_digest]]\nfile = \"digest.json\"\nvcpu_type = \"EPYC-Genoa\"\n\n[[paravisor]]",
+    );
+    desk.create();
 }
 
 #[test]

@@ -41,11 +41,48 @@ pub fn send_signed(key: &str, method: &str, url: &str, body: &str, headers: &[&s
     node("erc8128", "send.mjs", ("SIGNER_KEY", key), &[&[method, url, body], headers].concat())
 }
 
-fn node(client: &str, script: &str, key: (&str, &str), arguments: &[&str]) -> Value {
+/// Holds the OpenAPI document at `url` to the specification's own schema. Gives `{version, valid, errors}`.
+pub fn validate_openapi(url: &str) -> Value {
+    node("openapi", "validate.mjs", ("NODE_NO_WARNINGS", "1"), &[url])
+}
+
+/// Visits a server with an official MCP client: `mcp-ts-new`, `mcp-ts-old`, `mcp-py-new`, `mcp-py-old`. Gives
+/// `{protocol, tools, text, resource, prompt, progress, elicited}`, and `changed` from the new ones: what the heads of
+/// `tests/clients/*/visit.*` say.
+pub fn visit(client: &str, url: &str, headers: &[&str]) -> Value {
+    let arguments = [&[url], headers].concat();
+    if !client.starts_with("mcp-py") {
+        return node(client, "visit.mjs", ("NO_COLOR", "1"), &arguments);
+    }
+    let folder = installed(client);
+    let mut command = Command::new("timeout");
+    command.arg(SECONDS).arg(folder.join("bin/python")).arg(folder.join("visit.py")).args(arguments);
+    said(command)
+}
+
+/// Runs the MCP Inspector on the command line, with these words beside the address and the headers. Gives the result
+/// that it prints.
+///
+/// # Panics
+/// It fails, or prints no JSON.
+pub fn inspect(url: &str, headers: &[&str], words: &[&str]) -> Value {
+    let home = tempfile::tempdir().expect("a folder for what it remembers");
+    let mut command = Command::new("timeout");
+    command.arg(SECONDS).arg(repository().join("target/parts/node22/bin/node"));
+    command.arg(installed("mcp-inspector").join("node_modules/.bin/mcp-inspector"));
+    command.args(["--cli", url, "--transport", "http", "--connect-timeout", "60000"]).args(words);
+    command.args(headers.iter().flat_map(|header| ["--header", header])).env("HOME", home.path());
+    let output = command.stdin(Stdio::null()).output().expect("timeout (coreutils) runs");
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{words:?}: {printed}{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_str(&printed).unwrap_or_else(|error| panic!("{words:?}: {error}: {printed}"))
+}
+
+fn node(client: &str, script: &str, variable: (&str, &str), arguments: &[&str]) -> Value {
     let mut command = Command::new("timeout");
     // The script is a link from the folder that has its packages.
     command.args([SECONDS, "node", "--preserve-symlinks-main"]).arg(installed(client).join(script));
-    command.args(arguments).env(key.0, key.1);
+    command.args(arguments).env(variable.0, variable.1);
     said(command)
 }
 

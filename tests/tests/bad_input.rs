@@ -255,6 +255,7 @@ fn rest_answers_with_problem_details() {
         ("POST", "/api/servers/everything/tools/echo", "", 400, "BAD_JSON"),
         ("GET", "/api/servers?nothing=1", "", 400, "BAD_QUERY"),
         ("GET", "/api/servers?limit=-1", "", 400, "BAD_QUERY"),
+        ("GET", "/api/servers?limit=0", "", 400, "BAD_QUERY"),
         ("GET", "/api/servers?limit=5001", "", 400, "BAD_QUERY"),
         ("GET", "/api/servers?limit=", "", 400, "BAD_QUERY"),
         ("GET", "/api/servers?offset=99999999999999999999999", "", 400, "BAD_QUERY"),

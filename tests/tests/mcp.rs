@@ -10,8 +10,10 @@
 use sealgate_tests::{Answer, Client, EVERYTHING, FILESYSTEM, Gateway, Settings};
 use serde_json::{Value, json};
 
-const META_TOOLS: [&str; 5] = [
+const META_TOOLS: [&str; 7] = [
     "gateway__search_servers",
+    "gateway__semantic_search",
+    "gateway__call_tool",
     "gateway__enable_server",
     "gateway__disable_server",
     "gateway__list_enabled",
@@ -172,10 +174,9 @@ fn servers_are_switched_on_for_those_who_switched_them_on_and_for_nobody_else() 
         ("limit=1", 2, 1),
         ("offset=1", 2, 1),
         ("offset=9", 2, 0),
-        ("limit=0", 2, 0),
         ("limit=5000", 2, 2),
         ("q=echo", 1, 1),
-        ("search=files", 1, 1),
+        ("search=directories", 1, 1),
         ("registry=pypi", 0, 0),
         ("deploymentType=remote", 0, 0),
         ("gatewayCompatible=true", 2, 2),

@@ -176,6 +176,11 @@ fn each_server_and_tool_has_its_price_and_meta_tools_have_none() {
     let refused = client.with("x-payment", &cheap).post(&path("priced", "get-sum"), &sum);
     assert_eq!((refused.status, &refused.json()["error"]), (402, &json!("invalid_payment_requirements")));
 
+    // Called through the gateway's own tool it costs the same.
+    let through = json!({"server_name": "priced", "tool": "get-sum", "arguments": sum});
+    let asked = client.call("/mcp", "gateway__call_tool", through);
+    assert_eq!(asked["structuredContent"]["accepts"][0]["amount"], "900", "{asked}");
+
     // What costs nothing takes no payment, also where one is offered, and its proof claims none.
     let before = (paying.balance(&payer), paying.received());
     let payment = header(&paying.payment(&payer));

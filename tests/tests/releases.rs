@@ -88,6 +88,8 @@ fn a_gateway_carries_its_release_and_keys_decide_what_it_is_worth() {
         let is_row = |line: &&str| line.split_whitespace().nth(1) == Some("release");
         let row = judged.said.lines().find(is_row).unwrap_or_default();
         assert!(row.trim_start().starts_with("pass") && row.contains("1.0.0"), "{}", judged.said);
+        let script = judged.said.lines().find(|line| line.split_whitespace().nth(1) == Some("release-script"));
+        assert!(script.unwrap_or_default().trim_start().starts_with("pass"), "{}", judged.said);
         // It is the release, and no hardware has measured that: a machine of software is in no list.
         assert_eq!(judged.code, 5, "{}", judged.said);
         assert!(judged.said.contains("software stands in for the hardware: no release does"), "{}", judged.said);
@@ -100,6 +102,24 @@ fn a_gateway_carries_its_release_and_keys_decide_what_it_is_worth() {
     let script = script.unwrap();
     let said = String::from_utf8_lossy(&script.stdout);
     assert!(script.status.success() && said.contains("the bundle carries a release manifest"), "{said}");
+}
+
+#[test]
+fn a_manifest_that_lists_another_script_stops_the_start() {
+    let folder = described();
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let (file, description) = (at("release.json"), at("release.toml"));
+    let text = fs::read_to_string(&description).unwrap();
+    let own = format!("script = {:?}", repository().join("scripts/verify-bundle"));
+    fs::write(&description, text.replacen(&own, "script = \"release.toml\"", 1)).unwrap();
+    release(&["create", &description, "--out", &file]);
+    for person in ["alice.pem", "bob.pem"] {
+        release(&["sign", &file, "--key", &at(person)]);
+    }
+    let mut gateway = Gateway::prepared(&settings(Path::new(&file)));
+    assert!(run("enclave", &["keys", "init", "--config", &gateway.config()]).status.success());
+    let log = gateway.serve().expect_err("it serves a manifest with another script");
+    assert!(log.contains("release.script is ") && log.contains("fix: "), "{log}");
 }
 
 #[test]

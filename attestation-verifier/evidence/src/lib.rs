@@ -19,6 +19,7 @@ pub mod provenance;
 mod public_key;
 pub mod release;
 pub mod report_data;
+pub mod served_script;
 pub mod settlement;
 pub mod state;
 pub mod tag;

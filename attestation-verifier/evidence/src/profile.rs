@@ -306,6 +306,13 @@ pub fn hex_of<const N: usize>(value: &Value) -> Option<[u8; N]> {
     hex::decode(text).ok()?.try_into().ok()
 }
 
+/// A name that is fit for a terminal, a file and a table: 1 to 64 of `A-Z a-z 0-9 . _ + -`.
+pub(crate) fn plain(value: &Value) -> Option<String> {
+    let letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'+' | b'-');
+    let text = value.as_str().filter(|text| text.bytes().all(letter))?;
+    (1..=64).contains(&text.len()).then(|| text.to_owned())
+}
+
 /// An integer of the profile.
 pub(crate) fn integer(value: &Value) -> Option<u64> {
     match value {

@@ -36,14 +36,39 @@ pub struct ServerClaim {
     pub id: ServerId,
     /// Package and exact version: `name@version`.
     pub package: String,
-    /// SHA-512 of the package file, as its registry publishes it.
-    pub registry_digest: Option<[u8; 64]>,
+    /// Of the package file, as its registry publishes it.
+    pub registry_digest: Option<RegistryDigest>,
     /// SHA-256 of the lock of all its dependencies.
     pub lock_digest: Option<Digest>,
     /// Id of the container image: SHA-256.
     pub image_digest: Digest,
     /// `runc`, `runsc`
     pub runtime: String,
+}
+
+/// Digest of a package's file, by the algorithm of its registry. The length tells which it is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum RegistryDigest {
+    /// SHA-512 of a tarball: npm.
+    Sha512([u8; 64]),
+    /// SHA-256 of a wheel: PyPI.
+    Sha256(Digest),
+}
+
+impl RegistryDigest {
+    /// From 64 or 32 bytes.
+    pub fn of(bytes: &[u8]) -> Option<Self> {
+        let sha256 = || bytes.try_into().ok().map(Self::Sha256);
+        bytes.try_into().ok().map(Self::Sha512).or_else(sha256)
+    }
+
+    /// 64 or 32 bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Sha512(bytes) => bytes,
+            Self::Sha256(bytes) => bytes,
+        }
+    }
 }
 
 /// What was run, and when.
@@ -170,7 +195,10 @@ impl ProofBody {
                         object([(
                             "integrity",
                             object([
-                                ("registryDigest", server.registry_digest.as_ref().map_or(Value::Null, |d| to_hex(d))),
+                                (
+                                    "registryDigest",
+                                    server.registry_digest.as_ref().map_or(Value::Null, |d| to_hex(d.as_bytes())),
+                                ),
                                 ("lockDigest", digest(&server.lock_digest)),
                             ]),
                         )]),
@@ -278,7 +306,7 @@ impl Proof {
             server: ServerClaim {
                 id: id.parse().map_err(|error: crate::NameError| server.wrong("id", error.to_string()))?,
                 package: server.string("package")?.to_owned(),
-                registry_digest: integrity.hex_or_null("registryDigest")?,
+                registry_digest: registry_digest(&mut integrity)?,
                 lock_digest: integrity.hex_or_null("lockDigest")?,
                 image_digest: server.hex("imageDigest")?,
                 runtime: server.string("runtime")?.to_owned(),
@@ -317,6 +345,14 @@ impl Proof {
         }
         Ok(read)
     }
+}
+
+/// 128 digits: SHA-512; 64 digits: SHA-256.
+fn registry_digest(integrity: &mut Members<'_>) -> Result<Option<RegistryDigest>, ShapeError> {
+    let Some(value) = integrity.nullable("registryDigest")? else { return Ok(None) };
+    let digest = hex_of(value).map(RegistryDigest::Sha512).or_else(|| hex_of(value).map(RegistryDigest::Sha256));
+    let want = "want 128 (SHA-512) or 64 (SHA-256) lower-case hexadecimal digits, or null";
+    digest.map(Some).ok_or_else(|| integrity.wrong("registryDigest", want.to_owned()))
 }
 
 fn environment(execution: &mut Members<'_>) -> Result<Vec<String>, ShapeError> {
@@ -425,5 +461,32 @@ impl Envelope {
         // `inclusion` is not built yet: a gateway of this version never writes it, and a verifier cannot judge it.
         envelope.finish()?;
         Ok(Self { proof, opening, settlement })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json::{Limits, parse};
+
+    #[test]
+    fn a_registry_digest_is_of_64_or_32_bytes_in_lower_case_or_null() {
+        let read = |text: &str| {
+            let value = parse(format!("{{\"registryDigest\":{text}}}").as_bytes(), &Limits::OURS).unwrap();
+            registry_digest(&mut Members::of(&value, "integrity").unwrap())
+        };
+        let hexadecimal = |digits: usize| format!("\"{}\"", "5".repeat(digits));
+        assert_eq!(read(&hexadecimal(128)), Ok(Some(RegistryDigest::Sha512([0x55; 64]))));
+        assert_eq!(read(&hexadecimal(64)), Ok(Some(RegistryDigest::Sha256([0x55; 32]))));
+        assert_eq!(read("null"), Ok(None));
+        for bad in [hexadecimal(0), hexadecimal(63), hexadecimal(66), hexadecimal(96), hexadecimal(130), "5".to_owned()]
+        {
+            assert!(read(&bad).is_err(), "accepted {bad}");
+        }
+        assert!(read(&hexadecimal(64).replace('5', "A")).is_err());
+        for digest in [RegistryDigest::Sha512([7; 64]), RegistryDigest::Sha256([7; 32])] {
+            assert_eq!(RegistryDigest::of(digest.as_bytes()), Some(digest));
+        }
+        assert_eq!(RegistryDigest::of(&[7; 48]), None);
     }
 }

@@ -8,7 +8,7 @@ use crate::{
     dsse::LIMITS,
     frame::Digest,
     json::{self, JsonError, Value, object},
-    profile::{hex_of, to_hex},
+    profile::{hex_of, plain, to_hex},
 };
 
 /// `payloadType` of the envelope.
@@ -25,6 +25,8 @@ pub const BUILDER: &str = "tag:sealgate.io,2026:builder/release-build/v1";
 pub const SBOM: &str = "sbom.cdx.json";
 /// Most programs of one statement.
 pub const MAX_SUBJECTS: usize = 16;
+/// Letters of a text: a URI, a version, a time.
+pub const MAX_TEXT: usize = 512;
 /// Where the compiler's source is.
 const RUST_SOURCE: &str = "git+https://github.com/rust-lang/rust";
 
@@ -62,7 +64,7 @@ pub struct Statement {
 /// A program by its name and bytes.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Subject {
-    /// `enclave`
+    /// `enclave`; 1 to 64 of `A-Z a-z 0-9 . _ + -`.
     pub name: String,
     /// SHA-256 of the file. `None` as elsewhere.
     pub sha256: Option<Digest>,
@@ -198,7 +200,7 @@ impl Statement {
 /// The statement, or the path of what is missing.
 fn read(found: &Value) -> Result<Statement, String> {
     const BUILD: &str = "predicate.buildDefinition";
-    let word = |path: &str| at(found, path).and_then(Value::as_str).map(str::to_owned).ok_or_else(|| path.to_owned());
+    let word = |path: &str| at(found, path).and_then(printable).ok_or_else(|| path.to_owned());
     let array = |path: &str| at(found, path).and_then(Value::as_array).ok_or_else(|| path.to_owned());
     let external = |name: &str| format!("{BUILD}.externalParameters.{name}");
     let internal = |name: &str| format!("{BUILD}.internalParameters.{name}");
@@ -208,24 +210,23 @@ fn read(found: &Value) -> Result<Statement, String> {
     }
     let mut subjects: Vec<Subject> = Vec::with_capacity(listed.len());
     for (n, item) in listed.iter().enumerate() {
-        let name = item.member("name").and_then(Value::as_str).filter(|name| {
-            // Two digests under one name would be whichever one a reader looks at.
-            !name.is_empty() && subjects.iter().all(|other| other.name != **name)
-        });
+        // Two digests under one name, or under two that look alike, would be whichever one a reader looks at.
+        let name = item.member("name").and_then(plain);
+        let name = name.filter(|name| subjects.iter().all(|other| other.name != *name));
         let digest = at(item, "digest.sha256").and_then(hex_of);
         let (Some(name), Some(digest)) = (name, digest) else { return Err(format!("subject[{n}]")) };
-        subjects.push(Subject { name: name.to_owned(), sha256: Some(digest) });
+        subjects.push(Subject { name, sha256: Some(digest) });
     }
     let keys: Option<Vec<_>> = array(&external("releasePublicKeys"))?.iter().map(hex_of).collect();
     let system = at(found, &internal("system")).and_then(Value::as_object).ok_or_else(|| internal("system"))?;
     let system: Option<Vec<_>> =
-        system.iter().map(|(name, version)| Some((name.clone(), version.as_str()?.to_owned()))).collect();
+        system.iter().map(|(name, version)| Some((plain(&name.as_str().into())?, printable(version)?))).collect();
     let dependencies = array(&format!("{BUILD}.resolvedDependencies"))?;
     let digest = |n: usize, name: &str| dependencies.get(n).and_then(|item| at(item, "digest")?.member(name));
     let dependency = |n: usize| format!("{BUILD}.resolvedDependencies[{n}]");
     let rust = dependencies.get(2).and_then(|item| {
         let release = item.member("uri")?.as_str()?.strip_prefix(RUST_SOURCE)?.strip_prefix('@')?;
-        Some((release.to_owned(), digest(2, "gitCommit").and_then(hex_of)?))
+        Some((plain(&release.into())?, digest(2, "gitCommit").and_then(hex_of)?))
     });
     let sbom_sha256 = match at(found, "predicate.runDetails.byproducts").and_then(Value::as_array) {
         None => None,
@@ -240,7 +241,10 @@ fn read(found: &Value) -> Result<Statement, String> {
         subjects,
         git_commit: Some(at(found, &commit).and_then(hex_of).ok_or(commit)?),
         source_sha256: Some(at(found, &source).and_then(hex_of).ok_or(source)?),
-        repository: word(&external("repository")).ok(),
+        repository: match at(found, &external("repository")) {
+            None => None,
+            Some(_) => Some(word(&external("repository"))?),
+        },
         release_keys: keys.ok_or_else(|| external("releasePublicKeys"))?,
         profile: Some(word(&internal("profile"))?),
         target: Some(word(&internal("target"))?),
@@ -251,6 +255,13 @@ fn read(found: &Value) -> Result<Statement, String> {
         builder: word("predicate.runDetails.builder.id")?,
         time: Some(word("predicate.runDetails.metadata.startedOn")?),
     })
+}
+
+/// A text for people: 1 to [`MAX_TEXT`] characters of ASCII that can be seen, and spaces. What moves a cursor, runs from
+/// right to left or looks like another letter is in none.
+fn printable(value: &Value) -> Option<String> {
+    let text = value.as_str().filter(|text| text.bytes().all(|byte| matches!(byte, b' '..=b'~')))?;
+    (1..=MAX_TEXT).contains(&text.len()).then(|| text.to_owned())
 }
 
 fn at<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
@@ -409,6 +420,30 @@ mod tests {
             ("[]".to_owned(), "statement.subject"),
             (String::new(), "no JSON"),
         ] {
+            assert!(refused(&text).contains(said), "{said}: {}", refused(&text));
+        }
+    }
+
+    #[test]
+    fn names_and_texts_that_a_reader_could_take_for_others_are_refused() {
+        let good = statement().to_value().to_text();
+        // The first letter is Cyrillic, a space, something that turns the direction, a folder, a control character.
+        for name in ["\u{435}nclave", "enclave ", "enclave\u{202e}", "bin/enclave", "enclave\\u0000", ""] {
+            let said = refused(&good.replacen("\"bridge\"", &format!("\"{name}\""), 1));
+            assert!(said.contains("subject[1]"), "{name:?}: {said}");
+        }
+        let long = |count| good.replacen(BUILDER, &"b".repeat(count), 1);
+        assert!(Statement::from_payload(long(MAX_TEXT).as_bytes()).is_ok());
+        for (text, said) in [
+            (long(MAX_TEXT + 1), "builder.id"),
+            (good.replacen(BUILDER, "", 1), "builder.id"),
+            (good.replacen(BUILDER, "\\u001b[2J", 1), "builder.id"),
+            (good.replacen("https://code.example", "https://code.ex\u{430}mple", 2), "repository"),
+            (good.replacen("cc (Debian", "cc\\n(Debian", 1), "internalParameters.system"),
+            (good.replacen("\"cc\":", "\"c c\":", 1), "internalParameters.system"),
+            (good.replacen("rust@1.95.0", "rust@1.95.0\\u0007", 1), "resolvedDependencies[2]"),
+        ] {
+            assert_ne!(text, good);
             assert!(refused(&text).contains(said), "{said}: {}", refused(&text));
         }
     }

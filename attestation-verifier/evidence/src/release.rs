@@ -6,7 +6,7 @@ use crate::{
     frame::{Digest, t},
     json::{self, JsonError, Limits, Value, object},
     names::UnixSeconds,
-    profile::{Members, ShapeError, hex_of, integer, j, j_within, parse_carried, to_base64, to_hex},
+    profile::{Members, ShapeError, hex_of, integer, j, j_within, parse_carried, plain, to_base64, to_hex},
     public_key::Ed25519Public,
     tag,
 };
@@ -27,8 +27,6 @@ pub const MAX_PROVENANCE: usize = 16;
 pub const MAX_KEYS: usize = 8;
 /// vCPUs of one machine.
 pub const MAX_VCPUS: u64 = 768;
-/// Letters of a name.
-const MAX_NAME: usize = 64;
 /// What a name is, for people.
 const NAME: &str = "1 to 64 of A-Z a-z 0-9 . _ + -";
 
@@ -57,7 +55,8 @@ pub struct ReleaseManifest {
     pub binaries: Vec<Binary>,
     /// MEASUREMENT of machines that boot it directly; ascending by measurement.
     pub launch_digests: Vec<LaunchDigest>,
-    /// MEASUREMENT of the service modules (SVSM) it may run below; ascending by measurement.
+    /// MEASUREMENT of the service modules (SVSM) it may run below, none of [`launch_digests`](Self::launch_digests);
+    /// ascending by measurement.
     pub svsm_digests: Vec<LaunchDigest>,
     /// Paravisors it may run below; ascending.
     pub paravisors: Vec<ParavisorRow>,
@@ -200,6 +199,13 @@ impl ReleaseManifest {
             provenance: digests(&mut release, "provenance", MAX_PROVENANCE)?,
             release_keys: keys(&mut release)?,
         };
+        let launched = |of: &LaunchDigest| read.launch_digests.iter().any(|other| other.measurement == of.measurement);
+        if read.svsm_digests.iter().any(launched) {
+            // Whatever runs below that service module could then say that it was booted directly.
+            let wanted =
+                "want none that stands in launchDigests: a guest below a service module is not booted directly";
+            return Err(release.wrong("svsmDigests", wanted).into());
+        }
         if read.code_hash().is_none() {
             return Err(release.wrong("binaries", format!("want the program {GATEWAY} among them")).into());
         }
@@ -395,12 +401,6 @@ fn name(members: &mut Members<'_>, member: &str) -> Result<String, ShapeError> {
     plain(members.value(member)?).ok_or_else(|| members.wrong(member, format!("want {NAME}")))
 }
 
-fn plain(value: &Value) -> Option<String> {
-    let letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'+' | b'-');
-    let text = value.as_str().filter(|text| text.bytes().all(letter))?;
-    (1..=MAX_NAME).contains(&text.len()).then(|| text.to_owned())
-}
-
 fn digests(members: &mut Members<'_>, name: &str, most: usize) -> Result<Vec<Digest>, ShapeError> {
     let read: Option<Vec<Digest>> = members.array(name)?.iter().map(hex_of).collect();
     read.filter(|digests| digests.len() <= most && digests.is_sorted_by(|a, b| a < b)).ok_or_else(|| {
@@ -510,6 +510,7 @@ mod tests {
             (r#""type":"#, r#""typf":"x","type":"#, "release.typf"),
             (r#""created":1795219200,"#, "", "release.created"),
             (r#""name":"1.0.0""#, r#""name":"1.0 0""#, "release.name"),
+            (r#""name":"1.0.0""#, "\"name\":\"1.0.\u{43e}\"", "release.name"),
             (r#""name":"1.0.0""#, r#""name":"""#, "release.name"),
             (r#""name":"1.0.0""#, &format!(r#""name":"{}""#, "a".repeat(65)), "release.name"),
             (r#""program":"enclave""#, r#""program":"enclawe""#, "release.binaries"),
@@ -557,8 +558,12 @@ mod tests {
                     .map(|program| Binary { program, sha256: [0; 32] })
                     .collect();
             }),
-            ("launchDigests", MAX_LAUNCH_DIGESTS, |of, n| of.launch_digests = (0..n as u64).map(digest).collect()),
-            ("svsmDigests", MAX_LAUNCH_DIGESTS, |of, n| of.svsm_digests = (0..n as u64).map(digest).collect()),
+            ("launchDigests", MAX_LAUNCH_DIGESTS, |of, n| {
+                of.launch_digests = (1000..1000 + n as u64).map(digest).collect()
+            }),
+            ("svsmDigests", MAX_LAUNCH_DIGESTS, |of, n| {
+                of.svsm_digests = (2000..2000 + n as u64).map(digest).collect()
+            }),
             ("paravisors", MAX_PARAVISORS, |of, n| {
                 let row = of.paravisors[0];
                 of.paravisors = (0..n).map(|n| ParavisorRow { family_id: [n as u8; 16], ..row }).collect();

@@ -17,6 +17,7 @@ use crate::{
     gateway::{
         code::{Identity, check_code},
         guest::Guest,
+        listed::Listed,
         manifest::check_releases,
         provenance::check_carried,
         vtpm::{Bound, Parts, Vtpm},
@@ -218,7 +219,8 @@ impl<C: Crypto> Judge<'_, C> {
         let fresh = self.check_nonce(&booted, &mut checks, &mut verdict);
         let quotes: Vec<_> = booted.registers.iter().chain(&fresh).map(listed).collect();
         let identity = Identity { core, guest: booted.guest.as_ref(), quotes: &quotes, vtpm_holds: booted.holds };
-        check_code(&identity, &releases, self.policy, &mut verdict, &mut checks);
+        let measured = check_code(&identity, &releases, self.policy, &mut verdict, &mut checks);
+        Listed::of(&measured, &releases).check(self.question.bundle, self.bundle, &self.found.states, &mut checks);
         let (provenance, keys) = (self.bundle.provenance.as_deref(), self.question.releases.keys);
         check_carried(provenance, &core.claims, keys, self.crypto, &mut checks);
         checks.note(

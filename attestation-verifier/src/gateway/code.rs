@@ -42,19 +42,20 @@ enum Finding<'r> {
     Known { releases: Vec<&'r Release>, grade: Grade, why: &'static str },
 }
 
-/// Adds the row `code`, and sets the grade.
-pub(crate) fn check_code(
+/// Adds the row `code`, and sets the grade. Gives the releases that were measured, of several those that the core does
+/// not tell apart.
+pub(crate) fn check_code<'r>(
     identity: &Identity<'_>,
-    releases: &[Release],
+    releases: &'r [Release],
     policy: &Policy,
     verdict: &mut Verdict,
     checks: &mut Checks,
-) {
+) -> Vec<&'r Release> {
     name_witnesses(identity, verdict);
     let finding = find(identity, releases, verdict.trust);
-    let grade = match finding {
-        Finding::Known { grade, .. } => grade,
-        _ => Grade::None,
+    let (grade, measured) = match &finding {
+        Finding::Known { grade, releases, .. } => (*grade, releases.clone()),
+        _ => (Grade::None, Vec::new()),
     };
     verdict.grade = grade;
     if grade > Grade::None {
@@ -97,6 +98,7 @@ pub(crate) fn check_code(
             }
         }
     }
+    measured
 }
 
 /// A claim that is not checked: taken as it is, or in the way.
@@ -221,6 +223,9 @@ mod tests {
             svsm_digests: vec![[0; 48]],
             paravisors: vec![Paravisor { id_key: [0; 48], family_id: [0; 16], image_id: [0; 16], min_guest_svn: 0 }],
             registers: BootKind::ALL.map(registers).to_vec(),
+            policy: None,
+            script: None,
+            provenance: vec![],
         }
     }
 
@@ -260,7 +265,7 @@ mod tests {
             let identity =
                 Identity { core: &self.core, guest: self.guest.as_ref(), quotes: &self.quotes, vtpm_holds: self.holds };
             let policy = Policy { code: self.wanted, ..Policy::strict() };
-            check_code(&identity, &self.releases, &policy, &mut verdict, &mut checks);
+            let _found = check_code(&identity, &self.releases, &policy, &mut verdict, &mut checks);
             verdict.checks = checks.into_inner();
             verdict
         }

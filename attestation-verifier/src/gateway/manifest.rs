@@ -3,12 +3,12 @@
 use std::fmt;
 
 use evidence::{
-    Ed25519Public,
+    Ed25519Public, UnixSeconds,
     core::{Core, DocumentError},
     release::{ReleaseManifest, SignedRelease, release_message},
 };
 
-use crate::{Class, Crypto, Release, Unverified, Verified, appraisal::Checks};
+use crate::{Class, Crypto, Release, Unverified, Verified, appraisal::Checks, clock};
 
 /// What a bundle's code is looked up in. All of it is the verifier's choice, nothing the gateway's.
 #[derive(Clone, Copy, Debug, Default)]
@@ -175,18 +175,26 @@ pub(crate) fn check_releases(
     }
     let named = manifests.iter().map(|(_, manifest)| {
         let commit = hex::encode(manifest.git_commit);
-        format!("{} (commit {})", manifest.name, commit.get(..12).unwrap_or_default())
+        format!("{} ({}, commit {})", manifest.name, day(manifest.created), commit.get(..12).unwrap_or_default())
     });
     let named = named.collect::<Vec<_>>().join(", ");
     let keys = releases.keys.len();
     let signed = if keys == 1 { "the one key".to_owned() } else { format!("all {keys} keys") };
     let aside = match (releases.manifests, carried) {
-        ([], _) => "; carried by the bundle",
+        ([], _) => {
+            "; carried by the bundle, and any older one of these keys would count too: --release names those that may run"
+        }
         (_, Some(_)) => "; the one that the bundle carries is not looked at",
         _ => "",
     };
     checks.pass("release", Class::Chain, format!("{named}, signed by {signed} that you named{aside}"));
     known.into_iter().chain(manifests.iter().map(|(_, manifest)| Release::of(manifest))).collect()
+}
+
+/// `2026-02-02`: a release is as old as its commit.
+fn day(time: UnixSeconds) -> String {
+    let text = clock::text(time);
+    text.split_once('T').map_or(text.clone(), |(day, _)| day.to_owned())
 }
 
 type Named = (String, Verified<ReleaseManifest>);

@@ -3,6 +3,7 @@
 mod bundle;
 mod code;
 mod guest;
+mod listed;
 mod manifest;
 mod nonce;
 mod payment;

@@ -68,6 +68,12 @@ pub struct Release {
     pub paravisors: Vec<Paravisor>,
     /// Registers of machines that run it, one set for each way to boot it (Secure Boot on or off, each cloud).
     pub registers: Vec<RegisterSet>,
+    /// What states have to name as their policy. `None`: nothing is known of it.
+    pub policy: Option<Digest>,
+    /// SHA-256 of the program part of the script that it serves. `None`: nothing is known of it.
+    pub script: Option<Digest>,
+    /// SHA-256 of its provenance files. Empty: nothing is known of them.
+    pub provenance: Vec<Digest>,
 }
 
 /// A family of paravisors by one signer.
@@ -166,6 +172,9 @@ impl Release {
             svsm_digests: measurements(&manifest.svsm_digests),
             paravisors: manifest.paravisors.iter().map(Paravisor::of).collect(),
             registers: manifest.registers.iter().filter_map(RegisterSet::of).collect(),
+            policy: manifest.policy,
+            script: Some(manifest.script),
+            provenance: manifest.provenance.clone(),
         }
     }
 
@@ -311,6 +320,9 @@ mod tests {
                 RegisterSet { grub: Some([[8; 32], [9; 32]]), ..set("grub", BootKind::Host, 4) },
                 set("host", BootKind::Host, 4),
             ],
+            policy: None,
+            script: None,
+            provenance: vec![],
         }
     }
 

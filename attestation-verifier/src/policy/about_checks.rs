@@ -71,6 +71,13 @@ const CHECKS: &[(&str, &str)] = &[
     ("nonce", "Whether the evidence answers your question and no older one."),
     ("release", "Whether every release key that you named signed the list of what a release measures."),
     ("code", "On whose word you believe which program runs."),
+    ("release-policy", "Whether the policy that the gateway's state names is the one of the release."),
+    (
+        "release-script",
+        "Whether the script that came with the bundle is the one of the release, and about this bundle.",
+    ),
+    ("release-provenance", "Whether the carried statement about the build is one that the release lists."),
+    ("provenance", "Whether every release key that you named signed what the code was built from."),
     ("log", "Whether a public log shows that this boot was the only one."),
     ("proof", "Whether the gateway's key signed this proof."),
     ("challenge", "Whether the call carried your challenge."),

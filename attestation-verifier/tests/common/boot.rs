@@ -19,7 +19,7 @@ use evidence::{
     json::{Limits, Value, parse},
     merkle,
     payment::{Authorization, PaymentClaim},
-    proof::{Envelope, Execution, GatewayClaim, Opening, Proof, ProofBody, ServerClaim, proof_message},
+    proof::{Envelope, Execution, GatewayClaim, Opening, Proof, ProofBody, RegistryDigest, ServerClaim, proof_message},
     report_data::{Nonce, Purpose, report_data, report_data_without_nonce},
     request_hash, response_hash,
     state::{State, evidence_message, state_digest, state_message},
@@ -119,6 +119,21 @@ impl Boot {
         Self { core, core_bytes, c, states: vec![first, second], heads: vec![s_0, s_1] }
     }
 
+    /// The same with these policies in its two states.
+    pub(crate) fn under(core: Core, policies: [Option<Digest>; 2]) -> Self {
+        let core_bytes = core.to_bytes().unwrap();
+        let c = core_digest(&core_bytes);
+        let named = |seq, prev, policy| {
+            let named = State { policy, ..State::from_bytes(&state(c, seq, prev)).unwrap() };
+            named.to_bytes().unwrap()
+        };
+        let first = named(0, c, policies[0]);
+        let s_0 = state_digest(&c, &first);
+        let second = named(1, s_0, policies[1]);
+        let s_1 = state_digest(&c, &second);
+        Self { core, core_bytes, c, states: vec![first, second], heads: vec![s_0, s_1] }
+    }
+
     pub(crate) fn boot_rd(&self) -> [u8; 64] {
         report_data_without_nonce(&self.c, &self.heads[0])
     }
@@ -196,7 +211,7 @@ impl Boot {
             server: ServerClaim {
                 id: server(),
                 package: "@modelcontextprotocol/server-everything@2026.8.31".to_owned(),
-                registry_digest: Some([0x51; 64]),
+                registry_digest: Some(RegistryDigest::Sha512([0x51; 64])),
                 lock_digest: Some([0x10; 32]),
                 image_digest: [0x13; 32],
                 runtime: "runc".to_owned(),

@@ -32,6 +32,8 @@ pub(crate) struct Quoted {
 /// What its paravisor is.
 pub(crate) const ID_KEY: [u8; 48] = [0x1d; 48];
 pub(crate) const GUEST_SVN: u32 = 12;
+/// What its SVSM measures, which is never what a direct boot does.
+pub(crate) const SVSM_DIGEST: [u8; 48] = [0x53; 48];
 
 impl Quoted {
     /// On a host that runs the vTPM.
@@ -95,6 +97,9 @@ impl Quoted {
     fn report(&self, data: [u8; 64], rd: &[u8; 64], change: impl FnOnce(&mut ReportRequest)) -> CarriedReport {
         let mut carried = self.boot.report(data, |request| {
             request.id_key_digest = ID_KEY;
+            if self.boot.core.boot == "svsm" {
+                request.measurement = SVSM_DIGEST;
+            }
             (request.family_id, request.image_id, request.guest_svn) = ([4; 16], [5; 16], GUEST_SVN);
             change(request);
         });
@@ -152,7 +157,7 @@ impl Quoted {
             code_hash: [0xc0; 32],
             git_commit: [0x91; 20],
             launch_digests: vec![[0; 48]],
-            svsm_digests: vec![[0; 48]],
+            svsm_digests: vec![SVSM_DIGEST],
             paravisors: vec![Paravisor {
                 id_key: ID_KEY,
                 family_id: [4; 16],
@@ -160,6 +165,9 @@ impl Quoted {
                 min_guest_svn: GUEST_SVN,
             }],
             registers: [BootKind::Svsm, BootKind::Paravisor, BootKind::Host].map(registers).to_vec(),
+            policy: None,
+            script: None,
+            provenance: vec![],
         }
     }
 }

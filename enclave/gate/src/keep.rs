@@ -155,6 +155,40 @@ pub trait VaultRows: Send + Sync {
     fn delete(&self, wallet: [u8; 32], entries: Vec<[u8; 32]>) -> impl Future<Output = Result<u64, StoreError>> + Send;
 }
 
+/// What one scope of an owner has switched on.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SwitchRow {
+    /// Pseudonym of the owner.
+    pub owner: [u8; 32],
+    /// Pseudonym of the scope. The owner's widest scope is the one whose pseudonym is the owner's.
+    pub scope: [u8; 32],
+    /// From 1, one more at each write.
+    pub version: u64,
+    /// After this the row may be forgotten.
+    pub keep_until: UnixSeconds,
+    /// Opaque to the store; sealed at rest.
+    pub body: Vec<u8>,
+}
+
+/// What became of a row of switches.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Kept {
+    /// It is on disk.
+    Written,
+    /// The stored version is another, and nothing was written.
+    Stale,
+}
+
+/// Rows of switches: which servers each owner has on. Convenience, not money: where there is no room for one owner's
+/// scopes, the one that it changed longest ago makes room, and never its widest.
+pub trait Switches: Send + Sync {
+    /// All rows of an owner.
+    fn of_owner(&self, owner: [u8; 32]) -> impl Future<Output = Result<Vec<SwitchRow>, StoreError>> + Send;
+
+    /// Writes the successor (`version`) of what is stored. Rows whose time is past make room first.
+    fn keep(&self, row: SwitchRow, now: UnixSeconds) -> impl Future<Output = Result<Kept, StoreError>> + Send;
+}
+
 /// How far a payment has come.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum JournalStage {

@@ -10,6 +10,7 @@ pub mod ledger;
 mod offer;
 mod refusal;
 mod stage;
+mod warming;
 mod warrant;
 
 pub use call::{Call, Challenge, ChallengeError, MAX_ARGUMENT_BYTES};
@@ -18,4 +19,5 @@ pub use inquiry::{IdentifiedInquiry, Inquiry, PermittedInquiry};
 pub use offer::{Free, Listed, ListedServer, Listing, Price, Receipt, Reservation};
 pub use refusal::{PaymentProblem, Refusal, Remedy};
 pub use stage::{Executed, Funded, Identified, Permitted, Proven, Run, Settled, Settling, Unverified};
+pub use warming::{WarmUp, Warmable, Warming};
 pub use warrant::{RunReason, Warrant};

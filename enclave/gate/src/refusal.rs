@@ -60,6 +60,13 @@ pub enum Refusal {
         /// The closest name there is.
         closest: Option<String>,
     },
+    /// Several servers share this name, slug or package name.
+    AmbiguousServer {
+        /// What was asked for.
+        asked: String,
+        /// What stands before the tools of each, which is its own alone.
+        candidates: Vec<String>,
+    },
     /// The server has no tool of this name.
     UnknownTool {
         /// The server's name.
@@ -178,6 +185,7 @@ impl Refusal {
             Self::SettlementPending { .. } => "SETTLEMENT_PENDING",
             Self::ChainUnreachable { .. } => "CHAIN_UNREACHABLE",
             Self::UnknownServer { .. } => "UNKNOWN_SERVER",
+            Self::AmbiguousServer { .. } => "AMBIGUOUS_SERVER",
             Self::UnknownTool { .. } => "UNKNOWN_TOOL",
             Self::ArgumentsNotAnObject { .. } => "ARGUMENTS_NOT_AN_OBJECT",
             Self::ArgumentsTooLong { .. } => "ARGUMENTS_TOO_LONG",
@@ -247,6 +255,9 @@ impl Refusal {
                     |name| format!("did you mean {name:?}? GET /api/servers lists all"),
                 ),
             ),
+            Self::AmbiguousServer { candidates, .. } => {
+                ("choose-another-name", format!("name one of them by its id, or as {}", candidates.join(" or ")))
+            }
             Self::UnknownTool { closest, .. } => (
                 "choose-another-name",
                 closest.as_ref().map_or_else(
@@ -303,6 +314,7 @@ impl fmt::Display for Refusal {
             }
             Self::ChainUnreachable { .. } => f.write_str("the chain is unreachable"),
             Self::UnknownServer { asked, .. } => write!(f, "server {asked:?} not found"),
+            Self::AmbiguousServer { asked, .. } => write!(f, "several servers are called {asked:?}"),
             Self::UnknownTool { server, asked, .. } => write!(f, "tool {asked:?} of server {server:?} not found"),
             Self::ArgumentsNotAnObject { found } => write!(f, "the arguments must be a JSON object, found {found}"),
             Self::ArgumentsTooLong { bytes, limit } => {

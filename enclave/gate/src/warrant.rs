@@ -9,13 +9,16 @@ pub enum RunReason {
     Call,
     /// A permitted request other than a call asks for it: a resource, a prompt, a completion.
     Inquiry,
+    /// A wallet wants the server to run before it calls it.
+    Warming,
     /// The operator asks what the server offers (its tool list), at install.
     Inspection,
 }
 
 /// Permission to run code of one server. `sandbox` starts nothing without one.
 ///
-/// There is no public field and no `Default`: it is made from a funded call, from a permitted inquiry, or from the operator's own order.
+/// There is no public field and no `Default`: it is made from a funded call, from a permitted inquiry, from a wallet's
+/// permitted wish, or from the operator's own order.
 #[derive(Debug)]
 pub struct Warrant {
     server: ServerId,
@@ -36,6 +39,11 @@ impl Warrant {
     /// A permitted inquiry names the server.
     pub(crate) fn for_inquiry(server: ServerId) -> Self {
         Self { server, reason: RunReason::Inquiry }
+    }
+
+    /// A wallet that may call the server wants it to run.
+    pub(crate) fn for_warming(server: ServerId) -> Self {
+        Self { server, reason: RunReason::Warming }
     }
 
     /// The server whose code may run.

@@ -20,7 +20,11 @@ use crate::{
 const RUNNER_NODE: &str = "sealgate/runner-node:1";
 /// Image that resolves npm packages.
 const INSTALLER_NODE: &str = "sealgate/installer-node:1";
-/// Label of both: the launch message their bridge understands.
+/// Image that servers from PyPI run on.
+const RUNNER_PYTHON: &str = "sealgate/runner-python:1";
+/// Image that resolves packages of PyPI and compiles them.
+const INSTALLER_PYTHON: &str = "sealgate/installer-python:1";
+/// Label of all: the launch message their bridge understands.
 const LABEL_PROTOCOL: &str = "io.sealgate.bridge-protocol";
 /// An engine that needs longer for one request is taken for dead.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
@@ -159,6 +163,16 @@ impl Sandbox {
     /// Id and layers of the image that resolves packages.
     pub(crate) async fn installer(&self) -> Result<BaseImage, SandboxError> {
         self.base_image(INSTALLER_NODE).await
+    }
+
+    /// Id and layers of the image that servers from PyPI run on.
+    pub(crate) async fn python_runner(&self) -> Result<BaseImage, SandboxError> {
+        self.base_image(RUNNER_PYTHON).await
+    }
+
+    /// Id and layers of the image that resolves packages of PyPI.
+    pub(crate) async fn python_installer_image(&self) -> Result<BaseImage, SandboxError> {
+        self.base_image(INSTALLER_PYTHON).await
     }
 
     async fn base_image(&self, tag: &str) -> Result<BaseImage, SandboxError> {

@@ -21,12 +21,13 @@ use tokio::task::JoinSet;
 
 use crate::{
     InstalledServer, LaunchSpec, Limits, LocalPackage, Lock, LockError, NpmPackage, PackageError, PackageSpec,
-    Registry, RegistryError, Sandbox, SandboxError, ServerImage,
+    PypiError, Registry, RegistryError, Sandbox, SandboxError, ServerImage,
     engine::{BaseImage, Config},
     installed::LABEL_KEY,
     instance::InstanceError,
     layer::{Files, HOME, Layer, LayerError},
     lock::{LockEntry, integrity_text, sha512_of},
+    manifest::Manifest,
     package::is_name,
     registry::{Fetched, SHORT_DOCUMENT, document_path, tarball_path},
 };
@@ -36,14 +37,14 @@ const INSTALLER: [&str; 2] = ["/usr/bin/node", "/usr/lib/sealgate/installer.mjs"
 /// What runs a server.
 const NODE: &str = "/usr/bin/node";
 /// A resolution that takes longer is given up.
-const RESOLVE_TIMEOUT: Duration = Duration::from_secs(300);
+pub(crate) const RESOLVE_TIMEOUT: Duration = Duration::from_secs(300);
 /// npm keeps all documents it reads in memory.
-const RESOLVE_LIMITS: Limits =
+pub(crate) const RESOLVE_LIMITS: Limits =
     Limits { memory: 2 << 30, milli_cpus: 2000, processes: 64, temporary: 512 << 20, files: 4096 };
 /// Documents one resolution may ask for.
-const QUESTIONS_LIMIT: usize = 10_000;
-/// Tarballs fetched at a time.
-const PARALLEL: usize = 8;
+pub(crate) const QUESTIONS_LIMIT: usize = 10_000;
+/// Files fetched at a time.
+pub(crate) const PARALLEL: usize = 8;
 
 /// Why a package was not installed. [`InstallError::fix`] says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +65,9 @@ pub enum InstallError {
     /// The files do not make a layer.
     #[error(transparent)]
     Layer(#[from] LayerError),
+    /// A package of PyPI.
+    #[error(transparent)]
+    Pypi(#[from] PypiError),
     /// npm found no set of packages.
     #[error("npm could not resolve {package}: {told}")]
     Resolve {
@@ -125,11 +129,13 @@ impl InstallError {
     pub fn fix(&self) -> String {
         match self {
             Self::Sandbox(error) => error.fix(),
-            Self::Package(_) => "name one package at one exact version".into(),
-            Self::Registry(_) => "see `npm config get registry` and, behind a proxy with its own certificate, SSL_CERT_FILE".into(),
+            Self::Package(error) => error.fix().into(),
+            Self::Registry(error) => error.fix(),
+            Self::Pypi(error) => error.fix(),
             Self::Lock(_) | Self::Layer(_) => "this package cannot be installed here; choose another version of it".into(),
             Self::Resolve { .. } => "see that this version exists: npm view NAME versions".into(),
-            Self::Status { .. } | Self::Document { .. } => "see that this version exists and that the registry offers sha512 digests".into(),
+            Self::Status { .. } => "see that this version exists and that the registry is there".into(),
+            Self::Document { .. } => "see that this version exists and that the registry offers sha512 digests".into(),
             Self::LockDigest { .. } | Self::TarballDigest { .. } => {
                 "do not use this package: what arrived is not what was published. Try once more; if it stays, tell the registry".into()
             }
@@ -149,10 +155,10 @@ impl Sandbox {
         package: &PackageSpec,
         registry: &R,
     ) -> Result<InstalledServer, InstallError> {
-        let runner = self.runner().await?;
         let image = match package {
-            PackageSpec::Npm(npm) => self.install_npm(&runner, npm, warrant, registry).await?,
-            PackageSpec::Local(local) => self.install_local(&runner, local).await?,
+            PackageSpec::Npm(npm) => self.install_npm(&self.runner().await?, npm, warrant, registry).await?,
+            PackageSpec::Pypi(pypi) => self.install_pypi(pypi, warrant, registry).await?,
+            PackageSpec::Local(local) => self.install_local(&self.runner().await?, local).await?,
         };
         Ok(InstalledServer::new(warrant.server().clone(), image))
     }
@@ -177,7 +183,8 @@ impl Sandbox {
             files.insert(path, contents.clone());
         }
         let command = vec![NODE.to_owned(), format!("/{HOME}/{}", local.entry)];
-        self.finish(runner, &local.name, &local.version, &files, command, None, None).await
+        let record = Record { package: &local.name, version: &local.version, registry_digest: None, lock: None };
+        self.finish(runner, record, &files, command).await
     }
 
     async fn install_npm<R: Registry + Clone>(
@@ -198,28 +205,31 @@ impl Sandbox {
         let files = fetch_all(&lock, &documents, npm, &published, registry).await?;
         let fetched = start.elapsed();
         let command = command_of(npm, &files)?;
-        let digest = Some(hex::encode(published));
-        let image = self.finish(runner, npm.name(), npm.version(), &files, command, digest, Some(&lock)).await?;
+        let record = Record {
+            package: npm.name(),
+            version: npm.version(),
+            registry_digest: Some(hex::encode(published)),
+            lock: Some(lock.canonical()),
+        };
+        let image = self.finish(runner, record, &files, command).await?;
         self.keep_image(&question, &image).await?;
         let (name, packages, built) = (name_of(npm), lock.entries().len(), start.elapsed());
         tracing::info!(package = %name, packages, ?resolved, ?fetched, ?built, "installed");
         Ok(image)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "two callers, and each argument is another part of the record")]
-    async fn finish(
+    /// Makes the image of what was unpacked.
+    pub(crate) async fn finish(
         &self,
         runner: &BaseImage,
-        package: &str,
-        version: &str,
+        record: Record<'_>,
         files: &Files,
         command: Vec<String>,
-        registry_digest: Option<String>,
-        lock: Option<&Lock>,
     ) -> Result<ServerImage, InstallError> {
+        let Record { package, version, registry_digest, lock } = record;
         let layer: Layer =
             files.layer().map_err(|source| LayerError::Tarball { package: package.to_owned(), source })?;
-        let lock_digest = lock.map(Lock::digest);
+        let lock_digest = lock.map(|lock| hex::encode(Sha256::digest(lock)));
         let key = digest_of(&[&runner.id, package, version, lock_digest.as_deref().unwrap_or("-"), &layer.digest]);
         let labels = BTreeMap::from([
             (LABEL_KEY, key.clone()),
@@ -231,7 +241,7 @@ impl Sandbox {
         ]);
         let tag = format!("sealgate/server:{}", key.get(..32).unwrap_or(&key));
         let image_digest = self.build(runner, &layer, &tag, &labels).await?;
-        let lock = lock.map(|lock| lock.canonical().to_owned());
+        let lock = lock.map(str::to_owned);
         let (package, version) = (package.to_owned(), version.to_owned());
         Ok(ServerImage { package, version, registry_digest, lock_digest, image_digest, command, key, lock })
     }
@@ -261,6 +271,16 @@ impl Sandbox {
         instance.stop().await;
         outcome
     }
+}
+
+/// What is recorded of an installation.
+pub(crate) struct Record<'a> {
+    pub(crate) package: &'a str,
+    pub(crate) version: &'a str,
+    /// Of the package's own file, hexadecimal, as the registry publishes it.
+    pub(crate) registry_digest: Option<String>,
+    /// Canonical.
+    pub(crate) lock: Option<&'a str>,
 }
 
 /// Package documents by name, as this process received them from the registry.
@@ -431,41 +451,15 @@ fn check_lock(entry: &LockEntry, published: &[u8; 64]) -> Result<(), InstallErro
     Err(InstallError::LockDigest { package: full_name(entry), lock, published })
 }
 
-#[derive(Deserialize)]
-struct PackageJson {
-    bin: Option<Bin>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Bin {
-    One(String),
-    Many(BTreeMap<String, String>),
-}
-
 /// The program as `npx` would choose it: the one asked for, the only one, or the one of the package's own name.
 fn command_of(npm: &NpmPackage, files: &Files) -> Result<Vec<String>, InstallError> {
     let home = format!("node_modules/{}", npm.name());
     let wrong = |what| InstallError::Document { package: name_of(npm), what };
     let text = files.contents(&format!("{home}/package.json")).ok_or(wrong("the tarball has no package.json"))?;
-    let json: PackageJson = serde_json::from_slice(text).map_err(|_| wrong("its package.json is not readable"))?;
-    let own_name = npm.name().rsplit('/').next().unwrap_or_default();
-    let programs = match json.bin {
-        None => BTreeMap::new(),
-        Some(Bin::One(path)) => BTreeMap::from([(own_name.to_owned(), path)]),
-        Some(Bin::Many(programs)) => programs,
-    };
-    let chosen = match npm.bin() {
-        Some(wanted) => programs.get(wanted),
-        None if programs.len() == 1 => programs.values().next(),
-        None => programs.get(own_name),
-    };
-    let none = || InstallError::Program {
-        package: name_of(npm),
-        wanted: npm.bin().map(str::to_owned),
-        available: programs.keys().cloned().collect(),
-    };
-    let path = format!("{home}/{}", chosen.ok_or_else(none)?.trim_start_matches("./"));
+    let manifest: Manifest = serde_json::from_slice(text).map_err(|_| wrong("its package.json is not readable"))?;
+    let none =
+        |available| InstallError::Program { package: name_of(npm), wanted: npm.bin().map(str::to_owned), available };
+    let path = format!("{home}/{}", manifest.program(npm.name(), npm.bin()).map_err(none)?);
     let program = files.contents(&path).ok_or(wrong("the program of package.json is not in the tarball"))?;
     let first = program.split(|&byte| byte == b'\n').next().unwrap_or_default();
     if first.starts_with(b"#!") && !String::from_utf8_lossy(first).contains("node") {
@@ -483,7 +477,7 @@ fn full_name(entry: &LockEntry) -> String {
 }
 
 /// A name for what was made of these parts. Local to this machine; what a proof names are the digests themselves.
-fn digest_of(parts: &[&str]) -> String {
+pub(crate) fn digest_of(parts: &[&str]) -> String {
     let mut hash = Sha256::new();
     for part in parts {
         hash.update((part.len() as u64).to_be_bytes());

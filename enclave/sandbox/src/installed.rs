@@ -22,7 +22,8 @@ pub struct ServerImage {
     pub package: String,
     /// Its exact version.
     pub version: String,
-    /// SHA-512 of the package's tarball as the registry publishes it, hexadecimal; none for local files.
+    /// Digest of the package's own file as its registry publishes it, hexadecimal: SHA-512 of an npm tarball, SHA-256 of a
+    /// PyPI wheel; none for local files.
     pub registry_digest: Option<String>,
     /// SHA-256 of the canonical lock, hexadecimal; none for local files.
     pub lock_digest: Option<String>,
@@ -68,7 +69,7 @@ impl InstalledServer {
         &self.image.version
     }
 
-    /// SHA-512 of the published tarball, hexadecimal.
+    /// SHA-512 of the published tarball (128 digits) or SHA-256 of the published wheel (64 digits), hexadecimal.
     pub fn registry_digest(&self) -> Option<&str> {
         self.image.registry_digest.as_deref()
     }

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::package::is_inner_path;
 
 /// Most bytes of one server's files, unpacked.
-const SIZE_LIMIT: u64 = 512 << 20;
+pub(crate) const SIZE_LIMIT: u64 = 512 << 20;
 /// Most files of one server.
 const FILES_LIMIT: usize = 200_000;
 /// Where a server's files lie in its image.
@@ -33,6 +33,14 @@ pub enum LayerError {
     #[error("{package}: a file would lie at {path:?}, outside of the package")]
     Outside {
         /// Whose.
+        package: String,
+        /// Where.
+        path: String,
+    },
+    /// Two packages bring different files to one place.
+    #[error("{package}: another package brings {path:?} too, with other contents")]
+    Twice {
+        /// The second one.
         package: String,
         /// Where.
         path: String,
@@ -61,6 +69,39 @@ impl Files {
     pub(crate) fn insert(&mut self, path: &str, contents: Vec<u8>) {
         self.size = self.size.saturating_add(contents.len() as u64);
         self.files.insert(path.to_owned(), File { executable: false, contents });
+    }
+
+    /// Adds a file of a package to those of other packages. Only the same contents may come twice to one place, and no
+    /// file lies where another has its directory.
+    pub(crate) fn add(
+        &mut self,
+        package: &str,
+        path: &str,
+        contents: Vec<u8>,
+        executable: bool,
+    ) -> Result<(), LayerError> {
+        let (package, inside) = (package.to_owned(), format!("{path}/"));
+        if !is_inner_path(path) {
+            return Err(LayerError::Outside { package, path: path.to_owned() });
+        }
+        let above =
+            path.match_indices('/').filter_map(|(end, _)| path.get(..end)).any(|it| self.files.contains_key(it));
+        let below = self.files.range(inside.clone()..).next().is_some_and(|(known, _)| known.starts_with(&inside));
+        let other = self.files.get(path).is_some_and(|known| known.contents != contents);
+        if above || below || other {
+            return Err(LayerError::Twice { package, path: path.to_owned() });
+        }
+        self.size = self.size.saturating_add(contents.len() as u64);
+        self.files.insert(path.to_owned(), File { executable, contents });
+        if self.size > SIZE_LIMIT || self.files.len() > FILES_LIMIT {
+            return Err(LayerError::TooLarge { package });
+        }
+        Ok(())
+    }
+
+    /// Paths of all files, sorted.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &str> {
+        self.files.keys().map(String::as_str)
     }
 
     pub(crate) fn contents(&self, path: &str) -> Option<&[u8]> {
@@ -218,6 +259,20 @@ mod tests {
         files.unpack("b", "node_modules/a/node_modules/b", &tarball(&[("p/good.js", b"y", FILE)])).unwrap();
         let paths: Vec<_> = files.files.keys().map(String::as_str).collect();
         assert_eq!(paths, ["node_modules/a/i.js", "node_modules/a/node_modules/b/good.js"]);
+    }
+
+    #[test]
+    fn two_packages_share_a_place_only_with_the_same_file() {
+        let mut files = Files::default();
+        for (package, path, contents) in [("a", "x/__init__.py", ""), ("b", "x/__init__.py", ""), ("b", "x/b.py", "1")]
+        {
+            files.add(package, path, contents.into(), false).unwrap();
+        }
+        for path in ["x/b.py", "x/b.py/c", "x"] {
+            let error = files.add("c", path, b"2".to_vec(), false).unwrap_err();
+            assert!(matches!(&error, LayerError::Twice { package, .. } if package == "c"), "{path}: {error}");
+        }
+        assert!(matches!(files.add("c", "../x", Vec::new(), false), Err(LayerError::Outside { .. })));
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! What can be installed: a package at one exact version.
 
-use std::collections::BTreeMap;
+use crate::LocalPackage;
+
+use crate::PypiPackage;
 
 /// A package that is to become a server.
 #[derive(Clone, Debug)]
@@ -8,6 +10,8 @@ use std::collections::BTreeMap;
 pub enum PackageSpec {
     /// From the npm registry.
     Npm(NpmPackage),
+    /// From a PyPI index.
+    Pypi(PypiPackage),
     /// Files of the operator's own.
     Local(LocalPackage),
 }
@@ -18,19 +22,6 @@ pub struct NpmPackage {
     name: String,
     version: String,
     bin: Option<String>,
-}
-
-/// Files that need no registry: a Node program with everything it requires.
-#[derive(Clone, Debug)]
-pub struct LocalPackage {
-    /// A name for records and proofs.
-    pub name: String,
-    /// A version for records and proofs.
-    pub version: String,
-    /// Relative path and contents.
-    pub files: BTreeMap<String, Vec<u8>>,
-    /// Which of the files Node starts.
-    pub entry: String,
 }
 
 /// A name or version that is not what it must be.
@@ -45,12 +36,33 @@ pub enum PackageError {
         "package version {0:?}: want one exact version as in 1.2.3; ranges and tags such as ^1.2.3 or latest are refused"
     )]
     Version(String),
+    /// Not a package name of PyPI.
+    #[error("package name {0:?}: want letters and digits with . _ - between them, and no extras in brackets")]
+    PypiName(String),
+    /// Not one exact version of PyPI.
+    #[error(
+        "package version {0:?}: want one exact version in normal form (PEP 440), as in 2026.10.19; ranges are refused"
+    )]
+    PypiVersion(String),
     /// A path that leaves its directory.
     #[error("file path {0:?}: want a relative path without '..'")]
     Path(String),
     /// The program to start is not among the files.
     #[error("entry {0:?} is not among the files")]
     Entry(String),
+}
+
+impl PackageError {
+    /// What the operator can do about it.
+    pub fn fix(&self) -> &'static str {
+        match self {
+            Self::Name(_) | Self::Version(_) | Self::PypiName(_) | Self::PypiVersion(_) => {
+                "name one package at one exact version"
+            }
+            Self::Path(_) => "give every file a path inside of the package",
+            Self::Entry(_) => "let `bin` name a file of the package",
+        }
+    }
 }
 
 impl NpmPackage {
@@ -84,18 +96,6 @@ impl NpmPackage {
     }
 }
 
-impl LocalPackage {
-    pub(crate) fn check(&self) -> Result<(), PackageError> {
-        if let Some(bad) = self.files.keys().find(|path| !is_inner_path(path)) {
-            return Err(PackageError::Path(bad.clone()));
-        }
-        if !self.files.contains_key(&self.entry) {
-            return Err(PackageError::Entry(self.entry.clone()));
-        }
-        Ok(())
-    }
-}
-
 /// npm's own rule for new names (validate-npm-package-name).
 pub(crate) fn is_name(name: &str) -> bool {
     let part = |part: &str| {
@@ -114,7 +114,7 @@ pub(crate) fn is_name(name: &str) -> bool {
 }
 
 /// One version of Semantic Versioning 2.0.0, section 2, 9 and 10.
-fn is_exact(version: &str) -> bool {
+pub(crate) fn is_exact(version: &str) -> bool {
     let number = |text: &str| {
         !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) && (text.len() == 1 || !text.starts_with('0'))
     };

@@ -178,20 +178,49 @@ impl Pool {
         self.inner.config.cap.saturating_sub(self.inner.places.available_permits())
     }
 
-    /// Ends one server of one principal, for instance because its secrets were deleted.
-    pub async fn end(&self, key: &PoolKey) {
+    /// How many servers run whose key fits. One that is being started is waited for.
+    pub async fn running_where(&self, fits: impl Fn(&PoolKey) -> bool) -> usize {
+        let fitting = |(key, slot): (&PoolKey, &Arc<Slot>)| fits(key).then(|| slot.clone());
+        let slots: Vec<Arc<Slot>> = self.inner.slots().iter().filter_map(fitting).collect();
+        let mut running = 0;
+        for slot in slots {
+            if let Some(found) = &slot.0.lock().await.running
+                && found.session.is_alive().await
+            {
+                running += 1;
+            }
+        }
+        running
+    }
+
+    /// Ends one server of one principal, for instance because its secrets were deleted. Says whether it ran.
+    pub async fn end(&self, key: &PoolKey) -> bool {
         let slot = self.inner.slots().remove(key);
         if let Some(slot) = slot
             && let Some(running) = slot.0.lock().await.running.take()
         {
             running.session.stop().await;
+            return true;
         }
+        false
     }
 
-    /// Ends every server whose key fits.
-    pub async fn end_where(&self, fits: impl Fn(&PoolKey) -> bool) {
+    /// Ends every server whose key fits. Says how many ran.
+    pub async fn end_where(&self, fits: impl Fn(&PoolKey) -> bool) -> usize {
         let keys: Vec<PoolKey> = self.inner.slots().keys().filter(|key| fits(key)).cloned().collect();
-        futures_util::future::join_all(keys.iter().map(|key| self.end(key))).await;
+        let ended = futures_util::future::join_all(keys.iter().map(|key| self.end(key))).await;
+        ended.into_iter().filter(|ran| *ran).count()
+    }
+
+    /// Takes every running server whose key fits out of the pool: who asks next has another one started. What is in use
+    /// goes on until [`Retired::end`].
+    pub async fn retire_where(&self, fits: impl Fn(&PoolKey) -> bool) -> Vec<Retired> {
+        let slots: Vec<Arc<Slot>> = self.inner.slots().extract_if(|key, _| fits(key)).map(|(_, slot)| slot).collect();
+        let mut retired = Vec::new();
+        for slot in slots {
+            retired.extend(slot.0.lock().await.running.take().map(Retired));
+        }
+        retired
     }
 
     /// Ends all servers and starts no more.
@@ -231,6 +260,22 @@ impl Pool {
                 }
             }
         }
+    }
+}
+
+/// A server that is not in the pool any more. Its place is taken until it has ended.
+#[derive(Debug)]
+pub struct Retired(Running);
+
+impl Retired {
+    /// Ends it once nobody uses it, and after `patience` at the latest.
+    pub async fn end(self, patience: Duration) {
+        let Self(running) = self;
+        let begun = Instant::now();
+        while Arc::strong_count(&running.session) > 1 && begun.elapsed() < patience {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        running.session.stop().await;
     }
 }
 

@@ -1,4 +1,4 @@
-//! The npm registry, read only.
+//! Registries of packages, read only, and the npm registry.
 
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -27,6 +27,15 @@ pub enum RegistryError {
     /// `npm config get registry` failed.
     #[error("npm config get registry: {0}")]
     NpmConfig(String),
+    /// pip could not be asked which index it uses.
+    #[error("the index of pip's configuration: {0}")]
+    PipConfig(String),
+    /// A page names a file that is not fetched: neither http nor https, or http where the index itself is https.
+    #[error("{path:?} is not fetched: the index is https, and this is not")]
+    Elsewhere {
+        /// As the page names it.
+        path: String,
+    },
     /// The configured address is no http(s) address.
     #[error("registry address {0:?} is no http or https address")]
     Address(String),
@@ -49,9 +58,21 @@ pub enum RegistryError {
     },
 }
 
-/// Something that answers GET requests as an npm registry does.
+impl RegistryError {
+    /// What the operator can do about it.
+    pub fn fix(&self) -> String {
+        match self {
+            Self::PipConfig(_) => "install pip (apt-get install python3-pip), or set PIP_INDEX_URL".into(),
+            Self::Elsewhere { .. } => "name another index (`pip config list`, PIP_INDEX_URL)".into(),
+            _ => "see `npm config get registry` (for PyPI `pip config list`) and, behind a proxy with its own certificate, SSL_CERT_FILE".into(),
+        }
+    }
+}
+
+/// Something that answers GET requests as an npm registry or a PyPI index does.
 pub trait Registry: Send + Sync + 'static {
-    /// Asks for a path such as `/express` or `/express/-/express-5.0.0.tgz`.
+    /// Asks for a path such as `/express` or `/express/-/express-5.0.0.tgz`; of a PyPI index for a reference (RFC 3986)
+    /// relative to its address, such as `mcp-server-time/` or where that page says that a wheel is.
     fn fetch(&self, path: &str, accept: &str) -> impl Future<Output = Result<Fetched, RegistryError>> + Send;
 }
 
@@ -88,32 +109,45 @@ impl NpmRegistry {
         if !address.starts_with("https://") && !address.starts_with("http://") {
             return Err(RegistryError::Address(address.to_owned()));
         }
-        // A process has one default; whoever set it first had a reason.
-        let _ = rustls::crypto::CryptoProvider::install_default(rustls::crypto::ring::default_provider());
-        let client = reqwest::Client::builder()
-            .timeout(TIMEOUT)
-            .user_agent(concat!("sealgate/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(RegistryError::Client)?;
-        Ok(Self { client, base: address.trim_end_matches('/').to_owned() })
+        Ok(Self { client: client()?, base: address.trim_end_matches('/').to_owned() })
     }
 }
 
 impl Registry for NpmRegistry {
     async fn fetch(&self, path: &str, accept: &str) -> Result<Fetched, RegistryError> {
-        let failed = |source| RegistryError::Request { path: path.to_owned(), source };
-        let request = self.client.get(format!("{}{path}", self.base)).header("accept", accept);
-        let mut response = request.send().await.map_err(failed)?;
-        let status = response.status().as_u16();
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(failed)? {
-            if body.len().saturating_add(chunk.len()) > BODY_LIMIT {
-                return Err(RegistryError::TooLarge { path: path.to_owned() });
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(Fetched { status, body: body.into() })
+        fetch(&self.client, format!("{}{path}", self.base), path, accept).await
     }
+}
+
+pub(crate) fn client() -> Result<reqwest::Client, RegistryError> {
+    // A process has one default; whoever set it first had a reason.
+    let _ = rustls::crypto::CryptoProvider::install_default(rustls::crypto::ring::default_provider());
+    reqwest::Client::builder()
+        .timeout(TIMEOUT)
+        .user_agent(concat!("sealgate/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .map_err(RegistryError::Client)
+}
+
+/// Asks at an address, which may hold a password; messages name the path.
+pub(crate) async fn fetch(
+    client: &reqwest::Client,
+    address: impl reqwest::IntoUrl,
+    path: &str,
+    accept: &str,
+) -> Result<Fetched, RegistryError> {
+    let failed =
+        |source: reqwest::Error| RegistryError::Request { path: path.to_owned(), source: source.without_url() };
+    let mut response = client.get(address).header("accept", accept).send().await.map_err(failed)?;
+    let status = response.status().as_u16();
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(failed)? {
+        if body.len().saturating_add(chunk.len()) > BODY_LIMIT {
+            return Err(RegistryError::TooLarge { path: path.to_owned() });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Fetched { status, body: body.into() })
 }
 
 impl<R: Registry> Registry for Arc<R> {

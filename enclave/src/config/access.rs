@@ -70,7 +70,9 @@ impl Environment {
 /// Who must sign.
 #[derive(Debug, Default)]
 pub(crate) struct IdentityConfig {
-    /// Wallets of operators that must sign each request. Empty unless the rule is on.
+    /// Wallets of operators.
+    pub(crate) operators: BTreeSet<Wallet>,
+    /// Those of them that must sign each request: none unless the rule is on.
     pub(crate) signers: BTreeSet<Wallet>,
     /// Whether the MCP endpoints are closed to callers who show nothing.
     pub(crate) auth_required: bool,
@@ -128,7 +130,8 @@ impl IdentityConfig {
                 return Err((format!("identity.auth = {other:?}"), "choose \"optional\" or \"required\"".to_owned()));
             }
         };
-        Ok(Self { signers: if enforce { wallets } else { BTreeSet::new() }, auth_required })
+        let signers = if enforce { wallets.clone() } else { BTreeSet::new() };
+        Ok(Self { signers, operators: wallets, auth_required })
     }
 }
 

@@ -13,12 +13,14 @@ use serde::Deserialize;
 mod access;
 mod evidence;
 mod payments;
+mod search;
 mod server;
 
 pub(crate) use self::evidence::EvidenceConfig;
+pub(crate) use self::search::EmbeddingsConfig;
 pub(crate) use access::{Environment, IdentityConfig, TlsConfig, VaultConfig};
 pub(crate) use payments::{Network, PaymentsConfig};
-pub(crate) use server::ServerEntry;
+pub(crate) use server::{PackageRegistry, ServerEntry};
 
 /// What is wrong, and how to fix it.
 type Fault = (String, String);
@@ -50,6 +52,8 @@ struct RawConfig {
     sandbox: RawSandbox,
     #[serde(default)]
     limits: RawLimits,
+    #[serde(default)]
+    search: self::search::RawSearch,
     #[serde(default)]
     server: Vec<server::RawServer>,
 }
@@ -164,11 +168,13 @@ pub(crate) struct Config {
     pub(crate) calls_at_once: usize,
     /// Seconds that a server has for one answer.
     pub(crate) call_timeout_s: u64,
+    /// Who makes vectors for search by meaning; nobody without.
+    pub(crate) embeddings: Option<EmbeddingsConfig>,
     /// The catalogue.
     pub(crate) servers: Vec<ServerEntry>,
 }
 
-/// A fault of the configuration file.
+/// A fault of the configuration file. Its text names the file, for whoever runs the gateway.
 #[derive(Debug)]
 pub(crate) struct ConfigError {
     file: PathBuf,
@@ -183,6 +189,13 @@ impl fmt::Display for ConfigError {
 }
 
 impl std::error::Error for ConfigError {}
+
+impl ConfigError {
+    /// What is wrong, and how to fix it.
+    pub(crate) fn into_parts(self) -> (String, String) {
+        (self.what, self.fix)
+    }
+}
 
 impl Config {
     /// Reads a file.
@@ -271,13 +284,13 @@ impl Config {
         let vault = VaultConfig::of(raw.vault, environment, simulated)?;
         let mut seen: BTreeMap<String, &str> = BTreeMap::new();
         for server in &servers {
-            // The slug stands before the tools' names on /mcp: two servers of one slug could not be told apart there.
+            // The slug stands before the tools' names on /mcp; where two share one, their ids' digits tell them apart.
             let slug = crate::catalogue::slug(&server.name);
             if slug == "gateway" {
                 let fix = "choose another name: the gateway's own tools begin with gateway__".to_owned();
                 return Err((format!("server {:?} would stand before the gateway's own tools", server.name), fix));
             }
-            for key in [server.id.to_string(), slug] {
+            for key in [server.id.to_string(), server.name.to_lowercase()] {
                 if let Some(other) = seen.insert(key.clone(), &server.name) {
                     let fix = "give each [[server]] its own name, and its own id if two share a package".to_owned();
                     return Err((format!("servers {other:?} and {:?} share {key:?}", server.name), fix));
@@ -304,6 +317,7 @@ impl Config {
             idle_stop_s: raw.sandbox.idle_stop_s,
             calls_at_once: raw.limits.calls_at_once,
             call_timeout_s: raw.limits.call_timeout_s,
+            embeddings: EmbeddingsConfig::of(raw.search)?,
             servers,
         })
     }
@@ -340,6 +354,25 @@ mod tests {
     }
 
     #[test]
+    fn a_folder_says_itself_which_package_it_is_and_may_stand_in_the_catalogue_twice() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("package.json"), r#"{"name":"own","version":"1.0.0"}"#).unwrap();
+        let of = |name: &str| format!("[[server]]\nname = {name:?}\npath = {:?}\n", folder.path());
+        let config = read(&format!("{GOOD}{}{}", of("one"), of("two"))).unwrap();
+        let own: Vec<_> = config.servers.iter().skip(1).map(|server| (&*server.package, &*server.version)).collect();
+        assert_eq!(own, [("own", "1.0.0"), ("own", "1.0.0")]);
+        assert_ne!(config.servers[1].id, config.servers[2].id);
+        for (more, said) in
+            [("package = \"own\"", "names no package, or two"), ("version = \"1.0.0\"", "names no package, or two")]
+        {
+            let error = read(&format!("{GOOD}{}{more}", of("one"))).unwrap_err();
+            assert!(error.contains(said) && error.contains("fix: "), "{more}: {error}");
+        }
+        let error = read(&format!("{GOOD}[[server]]\nname = \"own\"\npath = \"/nonexistent\"")).unwrap_err();
+        assert!(error.contains("/nonexistent/package.json") && error.contains("fix: "), "{error}");
+    }
+
+    #[test]
     fn every_fault_says_what_and_how_to_fix_it() {
         for (from, to, said) in [
             ("127.0.0.1:0", "0.0.0.0:80", "loopback"),
@@ -350,17 +383,26 @@ mod tests {
             ("[4, 7]", "[24]", "ascending"),
             ("listen", "lissten", "lissten"),
             ("\"everything\"", "\"\"", "1 to 64 characters"),
+            (
+                "[[server]]",
+                "[[server]]\n        registry = \"cargo\"",
+                "unknown variant `cargo`, expected `npm` or `pypi`",
+            ),
         ] {
             let error = read(&GOOD.replace(from, to)).unwrap_err();
             assert!(error.contains(said) && error.contains("fix: "), "{from} -> {to}: {error}");
         }
-        for (name, said) in [("Gateway", "the gateway's own tools"), ("@every/thing", "share")] {
+        for (name, said) in [("Gateway", "the gateway's own tools"), ("Every.Thing", "share")] {
             let other = &GOOD[GOOD.find("[[server]]").unwrap()..];
             let other = other.replace("everything", name).replace("@modelcontextprotocol/server-", "");
             let good = GOOD.replace("name = \"everything\"", "name = \"every.thing\"");
             let error = read(&format!("{good}{other}")).unwrap_err();
             assert!(error.contains(said) && error.contains("fix: "), "{name}: {error}");
         }
+        let slugs = GOOD.replace("name = \"everything\"", "name = \"every.thing\"");
+        let other = GOOD[GOOD.find("[[server]]").unwrap()..].replace("\"everything\"", "\"@every/thing\"");
+        let other = other.replace("@modelcontextprotocol/server-everything", "another");
+        assert_eq!(read(&format!("{slugs}{other}")).unwrap().servers.len(), 2, "one slug, two names");
         let twice = format!("{GOOD}{}", &GOOD[GOOD.find("[[server]]").unwrap()..]);
         assert!(read(&twice).unwrap_err().contains("share"));
         let missing = Config::read(Path::new("/nonexistent"), Environment::default());

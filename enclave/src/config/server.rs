@@ -1,6 +1,6 @@
 //! `[[server]]`: one server of the catalogue.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use evidence::{ServerId, UsdcAmount};
 use serde::Deserialize;
@@ -17,8 +17,10 @@ pub(super) struct RawServer {
     description: String,
     #[serde(default)]
     categories: Vec<String>,
-    package: String,
-    version: String,
+    registry: Option<PackageRegistry>,
+    package: Option<String>,
+    version: Option<String>,
+    path: Option<PathBuf>,
     bin: Option<String>,
     #[serde(default)]
     args: Vec<String>,
@@ -45,8 +47,29 @@ fn yes() -> bool {
     true
 }
 
+/// Where a package comes from.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum PackageRegistry {
+    /// The npm registry.
+    #[default]
+    Npm,
+    /// A PyPI index.
+    Pypi,
+}
+
+impl PackageRegistry {
+    /// As the setting and `registryType` spell it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Npm => "npm",
+            Self::Pypi => "pypi",
+        }
+    }
+}
+
 /// One server of the catalogue, as configured.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct ServerEntry {
     /// Its id: the configured one, else made from the package's name.
     pub(crate) id: ServerId,
@@ -56,10 +79,14 @@ pub(crate) struct ServerEntry {
     pub(crate) description: String,
     /// Words to find it by.
     pub(crate) categories: Vec<String>,
-    /// npm package.
+    /// Where its package comes from, where it is no folder.
+    pub(crate) registry: PackageRegistry,
+    /// Name of the package.
     pub(crate) package: String,
     /// Exact version.
     pub(crate) version: String,
+    /// The folder of a package of the operator's own; from the registry without.
+    pub(crate) path: Option<PathBuf>,
     /// Which of the package's programs, if it has several.
     pub(crate) bin: Option<String>,
     /// Arguments of the program.
@@ -75,7 +102,7 @@ pub(crate) struct ServerEntry {
 }
 
 /// A secret that a server takes as a variable of its environment.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct SecretEntry {
     /// The variable's name.
     pub(crate) name: String,
@@ -87,16 +114,17 @@ pub(crate) struct SecretEntry {
 
 impl ServerEntry {
     /// Whether a call of it costs something by its own settings.
-    pub(super) fn is_priced(&self) -> bool {
+    pub(crate) fn is_priced(&self) -> bool {
         self.price.iter().chain(self.tool_prices.values()).any(|price| !price.is_zero())
     }
 
     pub(super) fn of(raw: RawServer) -> Result<Self, Fault> {
         let fits =
             |text: &str, most: usize| !text.is_empty() && text.len() <= most && !text.chars().any(char::is_control);
-        if !fits(&raw.name, 64) || !fits(&raw.package, 214) || !fits(&raw.version, 64) {
+        let Origin { package, version, id_of } = Origin::of(&raw)?;
+        if !fits(&raw.name, 64) || !fits(&package, 214) || !fits(&version, 64) {
             return Err((
-                format!("[[server]] name {:?}, package {:?}, version {:?}", raw.name, raw.package, raw.version),
+                format!("[[server]] name {:?}, package {package:?}, version {version:?}", raw.name),
                 "each is 1 to 64 characters (a package 214) without control characters".to_owned(),
             ));
         }
@@ -113,9 +141,7 @@ impl ServerEntry {
                 "use letters and digits of ASCII, and @ / . _ - or blanks between them".to_owned(),
             ));
         }
-        let id = raw.id.unwrap_or_else(|| {
-            uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_URL, format!("npm:{}", raw.package).as_bytes()).to_string()
-        });
+        let id = raw.id.unwrap_or_else(|| uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_URL, id_of.as_bytes()).to_string());
         let id =
             id.parse().map_err(|error| (format!("[[server]] {}: {error}", raw.name), "leave id out".to_owned()))?;
         let read = Self {
@@ -123,8 +149,10 @@ impl ServerEntry {
             name: raw.name.clone(),
             description: raw.description,
             categories: raw.categories,
-            package: raw.package,
-            version: raw.version,
+            registry: raw.registry.unwrap_or_default(),
+            package,
+            version,
+            path: raw.path,
             bin: raw.bin,
             args: raw.args,
             scratch_dirs: raw.scratch_dirs,
@@ -151,6 +179,38 @@ impl ServerEntry {
             payable(&format!("[[server]] {}: a price", read.name), Some(*price))?;
         }
         Ok(read)
+    }
+}
+
+/// Where a server's files come from.
+struct Origin {
+    package: String,
+    version: String,
+    /// What its id is made of where none is configured.
+    id_of: String,
+}
+
+impl Origin {
+    /// `package` and `version`, or `path` alone: a folder says in its `package.json` what it is.
+    fn of(raw: &RawServer) -> Result<Self, Fault> {
+        match (&raw.package, &raw.version, &raw.path) {
+            (Some(package), Some(version), None) => {
+                let id_of = format!("{}:{package}", raw.registry.unwrap_or_default().as_str());
+                Ok(Self { package: package.clone(), version: version.clone(), id_of })
+            }
+            (None, None, Some(path)) if raw.registry.is_none() => {
+                let manifest = sandbox::LocalPackage::manifest(path)
+                    .map_err(|error| (format!("[[server]] {:?}: {error}", raw.name), error.fix().to_owned()))?;
+                // One folder may stand in the catalogue more than once, with other arguments.
+                let id_of = format!("local:{}:{}", manifest.name, raw.name);
+                Ok(Self { package: manifest.name, version: manifest.version, id_of })
+            }
+            _ => Err((
+                format!("[[server]] {:?} names no package, or two", raw.name),
+                "write package and version of one in its registry, or the path of a folder of your own and no registry"
+                    .to_owned(),
+            )),
+        }
     }
 }
 

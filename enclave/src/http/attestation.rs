@@ -10,11 +10,13 @@ use axum::{
 use evidence::{
     json::{Value, object},
     profile::{to_base64, to_hex},
+    proof::RegistryDigest,
     report_data::Nonce,
 };
 
 use super::{
     json,
+    openapi::shapes,
     problem::Problem,
     query::{NoQuery, Query},
 };
@@ -25,6 +27,8 @@ use crate::{
 };
 
 /// `GET /api/attestation`: what the gateway says about itself, and where to find what proves it.
+#[utoipa::path(get, path = "/api/attestation", tag = "Evidence", summary = "What the gateway says of itself",
+    responses((status = 200, description = "As asked", body = shapes::AttestationSummary)))]
 pub(crate) async fn summary(State(app): State<Arc<App>>, _: NoQuery) -> Response {
     let attested = app.desk.attested();
     let hash = app.build.code_hash.as_ref().map_or(Value::Null, |hash| to_hex(hash));
@@ -40,7 +44,7 @@ pub(crate) async fn summary(State(app): State<Arc<App>>, _: NoQuery) -> Response
             ("gitCommit", app.build.git_commit.as_ref().map_or(Value::Null, |commit| to_hex(commit))),
             ("instance", to_hex(&app.prover.instance)),
             ("core", to_hex(&attested.core)),
-            ("stateHead", to_hex(&attested.state_head)),
+            ("stateHead", to_hex(&app.state)),
             ("proofKey", to_hex(&attested.proof_key.public())),
             ("epoch", u64::from(app.prover.epoch).into()),
             ("selfCheck", app.self_check.clone()),
@@ -56,6 +60,8 @@ pub(crate) async fn summary(State(app): State<Arc<App>>, _: NoQuery) -> Response
 }
 
 /// `GET /api/attestation/security`
+#[utoipa::path(get, path = "/api/attestation/security", tag = "Evidence", summary = "Where keys come from, how servers are locked in",
+    responses((status = 200, description = "As asked", body = shapes::SecurityProperties)))]
 pub(crate) async fn security(State(app): State<Arc<App>>, _: NoQuery) -> Response {
     json(StatusCode::OK, &security_of(&app))
 }
@@ -109,6 +115,9 @@ fn security_of(app: &App) -> Value {
 }
 
 /// `GET /api/attestation/report?nonce=HEX`: the raw report and its certificates.
+#[utoipa::path(get, path = "/api/attestation/report", tag = "Evidence", summary = "The raw report and its certificates",
+    params(("nonce" = Option<String>, Query, description = "32 bytes, hexadecimal: the report is then a fresh one", example = json!("00ff"))),
+    responses((status = 200, description = "As asked", body = shapes::AttestationReport)))]
 pub(crate) async fn report(
     State(app): State<Arc<App>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
@@ -165,6 +174,9 @@ pub(crate) async fn report(
 }
 
 /// `GET /api/attestation/bundle?nonce=HEX`: everything offline verification needs, with a script that does it.
+#[utoipa::path(get, path = "/api/attestation/bundle", tag = "Evidence", summary = "Everything that offline verification needs",
+    params(("nonce" = Option<String>, Query, description = "32 bytes, hexadecimal: the bundle then answers it", example = json!("00ff"))),
+    responses((status = 200, description = "As asked", body = shapes::AttestationBundle)))]
 pub(crate) async fn bundle(
     State(app): State<Arc<App>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
@@ -190,6 +202,8 @@ pub(crate) async fn bundle(
 }
 
 /// `GET /api/attestation/build-info`
+#[utoipa::path(get, path = "/api/attestation/build-info", tag = "Evidence", summary = "What the executable was built from",
+    responses((status = 200, description = "As asked", body = shapes::BuildInfo)))]
 pub(crate) async fn build_info(State(app): State<Arc<App>>, _: NoQuery) -> Response {
     json(StatusCode::OK, &build_of(&app))
 }
@@ -210,16 +224,22 @@ fn build_of(app: &App) -> Value {
 }
 
 /// `GET /api/attestation/provenance`: what was built from what, and whether a release key vouches for it.
+#[utoipa::path(get, path = "/api/attestation/provenance", tag = "Evidence", summary = "Who vouches for the executable",
+    responses((status = 200, description = "As asked", body = shapes::Provenance)))]
 pub(crate) async fn provenance(State(app): State<Arc<App>>, _: NoQuery) -> Response {
     let hex = |bytes: Option<&[u8]>| bytes.map_or(Value::Null, to_hex);
     let packages = app.catalogue.servers().iter().filter_map(|server| {
         let digests = server.ready.as_ref().ok()?.digests;
+        let algorithm = match digests.registry {
+            Some(RegistryDigest::Sha256(_)) => "registrySha256",
+            Some(RegistryDigest::Sha512(_)) | None => "registrySha512",
+        };
         Some(object([
             ("name", server.package_at_version().into()),
             (
                 "digest",
                 object([
-                    ("registrySha512", hex(digests.registry.as_ref().map(|d| &d[..]))),
+                    (algorithm, hex(digests.registry.as_ref().map(RegistryDigest::as_bytes))),
                     ("lockSha256", hex(digests.lock.as_ref().map(|d| &d[..]))),
                     ("imageSha256", to_hex(&digests.image)),
                 ]),
@@ -229,7 +249,57 @@ pub(crate) async fn provenance(State(app): State<Arc<App>>, _: NoQuery) -> Respo
     json(StatusCode::OK, &app.build.provenance.to_value(Value::Array(packages.collect())))
 }
 
+/// `GET /api/attestation/encryption-model`: how secrets of callers are encrypted, and who has the keys.
+#[utoipa::path(get, path = "/api/attestation/encryption-model", tag = "Evidence", summary = "How callers' secrets are encrypted",
+    responses((status = 200, description = "As asked", body = shapes::EncryptionModel)))]
+pub(crate) async fn encryption_model(State(app): State<Arc<App>>, _: NoQuery) -> Response {
+    let vault = object([
+        ("algorithm", "AES-256-GCM".into()),
+        ("keyDerivation", "HKDF-SHA256".into()),
+        ("keyScope", "wallet and server".into()),
+        ("associatedData", true.into()),
+        ("lookup", "HMAC-SHA256".into()),
+        ("masterKey", app.vault_key_source.into()),
+        ("persistent", app.config.vault.directory.is_some().into()),
+    ]);
+    let transport = object([
+        ("tls", app.tls_spki.is_some().into()),
+        ("spkiSha256", app.tls_spki.as_ref().map_or(Value::Null, |spki| to_hex(spki))),
+    ]);
+    json(
+        StatusCode::OK,
+        &object([
+            ("vault", vault),
+            ("transport", transport),
+            ("keysLeaveTheGateway", (app.vault_key_source == "env").into()),
+            ("valuesAreServed", false.into()),
+            ("signToDerive", false.into()),
+        ]),
+    )
+}
+
+/// `GET /api/v1/attestation`: the summary in the words of older clients of this ecosystem.
+#[utoipa::path(get, path = "/api/v1/attestation", tag = "Evidence", summary = "The summary in the words of older clients",
+    responses((status = 200, description = "As asked", body = shapes::ShortAttestation)))]
+pub(crate) async fn short(State(app): State<Arc<App>>, _: NoQuery) -> Response {
+    let digest = app.build.code_hash.as_ref().map(|hash| format!("sha256:{}", hex::encode(hash)));
+    json(
+        StatusCode::OK,
+        &object([
+            // They take this one word for a verified enclave, so it is never true where no hardware protects anything.
+            ("attestation_available", app.tee_enabled.into()),
+            ("platform", app.config.platform.as_str().into()),
+            ("image_digest", digest.map_or(Value::Null, Value::from)),
+            // Secrets are encrypted in memory and on disk alike.
+            ("encryption_enabled", true.into()),
+        ]),
+    )
+}
+
 /// `GET /health`
+#[utoipa::path(get, path = "/health", tag = "Operation", summary = "Whether the gateway works",
+    responses((status = 200, description = "As asked", body = shapes::Health),
+        (status = 503, description = "The container engine does not answer", body = shapes::Health)))]
 pub(crate) async fn health(State(app): State<Arc<App>>) -> Response {
     let ready = app.catalogue.servers().iter().filter(|server| server.ready.is_ok()).count();
     let all = app.catalogue.servers().len();

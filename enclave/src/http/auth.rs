@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use evidence::{
-    UnixSeconds, Wallet,
+    ServerId, UnixSeconds, Wallet,
     json::{self as tree, Limits, Value, object},
 };
 use gate::{Principal, Refusal, Shown};
@@ -20,16 +20,19 @@ use identity::{
 
 use super::{
     Sort, body_of, json,
+    openapi::shapes,
     problem::Problem,
     query::{NoQuery, Query},
     who::{Incoming, authenticate, refusal_of},
 };
-use crate::{app::App, boot};
+use crate::{app::App, boot, enablement::Scope};
 
 /// Longest body here: a wallet token and its neighbours.
 const MAX_BODY_BYTES: usize = 16 << 10;
 
 /// `GET /api/auth/challenge`: `{nonce, message}`, good once, for five minutes.
+#[utoipa::path(get, path = "/api/auth/challenge", tag = "Identity", summary = "A text to sign",
+    responses((status = 200, description = "As asked", body = shapes::LoginChallenge)))]
 pub(crate) async fn challenge(State(app): State<Arc<App>>, _: NoQuery) -> Response {
     let (Ok(random), Ok(now)) = (random(), now()) else { return Problem::internal("randomness").into_response() };
     let challenge = app.authenticator.challenge(random, now);
@@ -40,6 +43,9 @@ pub(crate) async fn challenge(State(app): State<Arc<App>>, _: NoQuery) -> Respon
 }
 
 /// `POST /api/auth/verify` with `{walletAddress, signature, nonce}`: `{token, expiresAt, walletAddress}`.
+#[utoipa::path(post, path = "/api/auth/verify", tag = "Identity", summary = "A session for a signed challenge",
+    request_body = shapes::Login,
+    responses((status = 200, description = "As asked", body = shapes::Session)))]
 pub(crate) async fn verify(State(app): State<Arc<App>>, _: NoQuery, request: Request) -> Response {
     answer(verify_inner(&app, request).await)
 }
@@ -61,6 +67,12 @@ async fn verify_inner(app: &App, request: Request) -> Result<Response, Problem> 
 }
 
 /// `GET /api/auth/token-message?walletAddress&expiresAt[&permissions][&serverId]`: `{message}`, to be signed verbatim.
+#[utoipa::path(get, path = "/api/auth/token-message", tag = "Identity", summary = "The text of a wallet token",
+    params(("walletAddress" = String, Query, example = "0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf"),
+        ("expiresAt" = String, Query, description = "ISO 8601", example = "2026-12-21T12:00:00.000Z"),
+        ("permissions" = Option<String>, Query, description = "Separated by commas"),
+        ("serverId" = Option<String>, Query)),
+    responses((status = 200, description = "As asked", body = shapes::TokenMessage)))]
 pub(crate) async fn token_message(State(_): State<Arc<App>>, query: Query) -> Response {
     answer(token_message_inner(&query))
 }
@@ -83,6 +95,9 @@ fn token_message_inner(query: &Query) -> Result<Response, Problem> {
 /// `POST /api/auth/create-token` with `{walletAddress, signature, expiresAt, permissions?, serverId?}`:
 /// `{token, walletAddress, expiresAt, endsAt}`. `endsAt` is when it ends here, which may be earlier. A wallet that revoked
 /// all it had shows a session or signs the request; of others nothing is asked, and what they show is not looked at.
+#[utoipa::path(post, path = "/api/auth/create-token", tag = "Identity", summary = "A wallet token for a signed text",
+    request_body = shapes::TokenOrder,
+    responses((status = 200, description = "As asked", body = shapes::WalletToken)))]
 pub(crate) async fn create_token(State(app): State<Arc<App>>, _: NoQuery, request: Request) -> Response {
     answer(create_token_inner(&app, request).await)
 }
@@ -139,6 +154,10 @@ async fn create_token_inner(app: &App, request: Request) -> Result<Response, Pro
 
 /// `POST /api/auth/revoke` with `{"token":"mcpwt_…"}`: that token, by whoever holds it; or with `{"all":true}`: every
 /// token and session of the wallet that asks.
+#[utoipa::path(post, path = "/api/auth/revoke", tag = "Identity", summary = "Takes back a token, or all of a wallet",
+    request_body = shapes::Revocation,
+    responses((status = 200, description = "As asked", body = shapes::Revoked)),
+    security((), ("bearer" = []), ("signature" = [], "signatureInput" = [])))]
 pub(crate) async fn revoke(State(app): State<Arc<App>>, _: NoQuery, request: Request) -> Response {
     match Incoming::read(&app, request, Sort::Json, MAX_BODY_BYTES).await {
         Ok(incoming) => answer(revoke_inner(&app, &incoming).await),
@@ -167,6 +186,8 @@ async fn revoke_inner(app: &App, incoming: &Incoming) -> Result<Response, Proble
 }
 
 /// `GET /.well-known/jwks.json`: the keys that sign sessions (RFC 7517).
+#[utoipa::path(get, path = "/.well-known/jwks.json", tag = "Identity", summary = "The keys that sign sessions",
+    responses((status = 200, description = "As asked", body = shapes::Jwks)))]
 pub(crate) async fn jwks(State(app): State<Arc<App>>, _: NoQuery) -> Response {
     json(StatusCode::OK, &app.authenticator.sessions().jwks())
 }
@@ -194,12 +215,39 @@ fn random() -> Result<[u8; 16], Problem> {
 }
 
 impl App {
-    /// Switches on, for this wallet, every server for which it has stored secrets.
+    /// Brings a wallet's switches into memory as it left them. Where it never switched anything, every server for which it
+    /// has stored secrets is on.
     pub(crate) async fn hydrate(&self, wallet: &Wallet) {
+        let principal = Principal::Wallet(*wallet);
+        match self.enablement.load(&principal).await {
+            Ok(true) => return,
+            Ok(false) => {}
+            Err(error) => {
+                tracing::error!(%error, "the switches of a wallet could not be read");
+                return;
+            }
+        }
         match self.vault.servers(wallet).await {
-            Ok(servers) => self.enablement.restore(&Principal::Wallet(*wallet), &servers),
+            Ok(servers) => self.enablement.restore(&principal, &servers),
             // Whoever logs in is let in; the call that needs the secrets says what is wrong with them.
             Err(error) => tracing::error!(%error, "the secrets of a wallet could not be looked at"),
+        }
+    }
+
+    /// A server for which a wallet has stored secrets is on, whatever was decided before.
+    pub(crate) async fn switch_on_with_secrets(&self, wallet: &Wallet, server: &ServerId) {
+        let has_secrets = match self.vault.servers(wallet).await {
+            Ok(servers) => servers.contains(server),
+            Err(error) => {
+                tracing::error!(%error, "the secrets of a wallet could not be looked at");
+                return;
+            }
+        };
+        self.hydrate(wallet).await;
+        if let (true, Some(scope)) = (has_secrets, Scope::of(&Principal::Wallet(*wallet), None))
+            && let Err(why) = self.enablement.enable(&scope, server).await
+        {
+            tracing::warn!(%server, ?why, "stored secrets did not enable their server");
         }
     }
 }

@@ -10,7 +10,7 @@ use axum::{
 use evidence::json::Value;
 use gate::{Principal, Refusal};
 
-use super::{json, json_body, problem::Problem, query::Place, resource_metadata, session, who::authenticate};
+use super::{json, json_body, narrower, problem::Problem, query::Place, resource_metadata, who::authenticate};
 use crate::{
     app::App,
     catalogue::Server,
@@ -86,7 +86,7 @@ async fn answer(app: &Arc<App>, request: HttpRequest, server: Option<&Server>) -
         let answer = send(&Answer::unauthenticated(&id, &Refusal::WalletRequired));
         return resource_metadata::challenged(app, &endpoint, false, answer);
     }
-    let session = match session(headers) {
+    let session = match narrower(headers) {
         Ok(session) => session,
         Err(problem) => return problem.into_response(),
     };
@@ -100,7 +100,7 @@ async fn answer(app: &Arc<App>, request: HttpRequest, server: Option<&Server>) -
     {
         app.hydrate(wallet).await;
     }
-    let scope = Scope::of(&who.principal, session);
+    let scope = Scope::of(&who.principal, &session);
     let streams = sse::is_accepted(headers);
     let asker = Asker { app, headers, who, session, scope, server, streams };
     match body {

@@ -3,18 +3,23 @@
 
 mod attestation;
 mod auth;
+mod catalog;
+mod connect;
+mod filters;
 mod guard;
 mod leftover;
 mod mcp;
+mod openapi;
 mod pay;
 mod problem;
 mod query;
+mod reload;
 mod resource_metadata;
 mod rest;
 mod secrets;
+mod servers;
+mod warmth;
 mod who;
-
-use std::sync::Arc;
 
 use axum::{
     Router,
@@ -23,19 +28,24 @@ use axum::{
     http::{HeaderMap, Method, StatusCode, header},
     middleware,
     response::{IntoResponse as _, Response},
-    routing::{get, post, put},
+    routing::{MethodRouter, get, post, put},
 };
 use evidence::json::Value;
 use http_body_util::BodyExt as _;
 
-use crate::{app::App, enablement::MAX_SESSION_BYTES};
+use crate::{
+    app::Live,
+    enablement::{MAX_SESSION_BYTES, Narrower},
+};
 pub(crate) use pay::{Presented, presented, two_payments};
 use problem::Problem;
 
 /// All routes.
-pub(crate) fn router(app: Arc<App>) -> Router {
+pub(crate) fn router(live: Live) -> Router {
     Router::new()
         .route("/health", get(attestation::health).fallback(only_get))
+        .route("/health/reload", post(reload::all).fallback(only_post))
+        .route("/health/reload/{id}", post(reload::one).fallback(only_post))
         .route("/mcp", post(mcp::gateway).fallback(mcp::only_post))
         .route("/mcp/server/{id}", post(mcp::one_server).fallback(mcp::only_post))
         .route("/.well-known/oauth-protected-resource", get(resource_metadata::gateway).fallback(only_get))
@@ -44,10 +54,14 @@ pub(crate) fn router(app: Arc<App>) -> Router {
             "/.well-known/oauth-protected-resource/mcp/server/{id}",
             get(resource_metadata::one_server).fallback(only_get),
         )
-        .route("/api/servers", get(rest::servers).fallback(only_get))
-        .route("/api/servers/{id}", get(rest::server).fallback(only_get))
-        .route("/api/servers/{id}/tools", get(rest::tools).fallback(only_get))
-        .route("/api/servers/{id}/tools/{tool}", post(rest::call).fallback(only_post))
+        .route("/api/servers", get(servers::list).fallback(only_get))
+        .of_server("", get(servers::one).fallback(only_get))
+        .of_server("/tools", get(servers::tools).fallback(only_get))
+        .of_server("/tools/{tool}", post(rest::call).fallback(only_post))
+        .of_server("/connect", get(connect::connect).fallback(only_get))
+        .of_server("/start", post(warmth::start).fallback(only_post))
+        .of_server("/stop", post(warmth::stop).fallback(only_post))
+        .route("/api/catalog/semantic-search", post(catalog::semantic_search).fallback(only_post))
         .route("/api/proofs/{id}", get(rest::proof).fallback(only_get))
         .route("/api/attestation", get(attestation::summary).fallback(only_get))
         .route("/api/attestation/report", get(attestation::report).fallback(only_get))
@@ -55,6 +69,9 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/api/attestation/security", get(attestation::security).fallback(only_get))
         .route("/api/attestation/build-info", get(attestation::build_info).fallback(only_get))
         .route("/api/attestation/provenance", get(attestation::provenance).fallback(only_get))
+        .route("/api/attestation/encryption-model", get(attestation::encryption_model).fallback(only_get))
+        .route("/api/v1/attestation", get(attestation::short).fallback(only_get))
+        .route("/api/warmup/status", get(warmth::packages).fallback(only_get))
         .route("/api/secrets", put(rest::store_named_secrets).fallback(only_put))
         .route(
             "/api/secrets/{id}",
@@ -76,21 +93,30 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/.well-known/jwks.json", get(auth::jwks).fallback(only_get))
         .route("/api/payments/config", get(pay::config).fallback(only_get))
         .route("/api/verify", post(rest::verify).fallback(only_post))
+        .route("/openapi.json", get(openapi::document).fallback(only_get))
         .fallback(nowhere)
         .layer(DefaultBodyLimit::disable())
-        .layer(middleware::from_fn_with_state(Arc::clone(&app), guard::guard))
+        .layer(middleware::from_fn_with_state(live.clone(), guard::guard))
         .layer(middleware::from_fn(leftover::leftover))
-        .with_state(app)
+        .with_state(live)
+}
+
+/// Routes of one server.
+trait OfServer {
+    /// `/api/servers/{id}` and the rest of the address; the same where a client did not encode the slash of a scoped
+    /// package's name, so that it came as two segments.
+    fn of_server(self, rest: &str, route: MethodRouter<Live>) -> Self;
+}
+
+impl OfServer for Router<Live> {
+    fn of_server(self, rest: &str, route: MethodRouter<Live>) -> Self {
+        self.route(&format!("/api/servers/{{id}}{rest}"), route.clone())
+            .route(&format!("/api/servers/{{id}}/{{name}}{rest}"), route)
+    }
 }
 
 async fn nowhere(method: Method, uri: axum::http::Uri) -> Response {
-    Problem::new(
-        StatusCode::NOT_FOUND,
-        "NOT_FOUND",
-        format!("there is nothing at {method} {}", uri.path()),
-        "the endpoints are listed in README.md; MCP is at POST /mcp, the servers at GET /api/servers",
-    )
-    .into_response()
+    Problem::nowhere(&method, uri.path()).into_response()
 }
 
 async fn only_post() -> Response {
@@ -134,6 +160,22 @@ fn session(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
             "send a random string of 16 to 128 visible ASCII characters, the same in every request",
         )
     })
+}
+
+/// What makes the caller's scope narrower: `X-MCP-Session` and `X-Runtime-Scope-Id`, as far as they are there.
+fn narrower(headers: &HeaderMap) -> Result<Narrower, Problem> {
+    let session = session(headers)?.map(str::to_owned);
+    let Some(value) = headers.get("x-runtime-scope-id") else { return Ok(Narrower { runtime: None, session }) };
+    let text = value.to_str().ok().filter(|text| (1..=MAX_SESSION_BYTES).contains(&text.len()));
+    let runtime = text.map(str::to_owned).ok_or_else(|| {
+        Problem::new(
+            StatusCode::BAD_REQUEST,
+            "BAD_SCOPE",
+            format!("X-Runtime-Scope-Id is not 1 to {MAX_SESSION_BYTES} bytes of ASCII"),
+            "send the scope's id, or leave the header out",
+        )
+    })?;
+    Ok(Narrower { runtime: Some(runtime), session })
 }
 
 /// How long a body may take to arrive.

@@ -11,7 +11,7 @@ use evidence::json::{Value, object};
 use gate::{PaymentProblem, Refusal};
 use payments::{Dialect, PaymentError, Reason, x402};
 
-use super::{json, problem::Problem, query::NoQuery};
+use super::{json, openapi::shapes, problem::Problem, query::NoQuery};
 use crate::{
     app::App,
     till::{Paid, Payment},
@@ -28,6 +28,8 @@ const RESPONSE: [HeaderName; 2] =
 pub(crate) type Presented = Option<Result<Payment, PaymentError>>;
 
 /// `GET /api/payments/config`
+#[utoipa::path(get, path = "/api/payments/config", tag = "Payments", summary = "What calls cost",
+    responses((status = 200, description = "As asked", body = shapes::PaymentsConfig)))]
 pub(crate) async fn config(State(app): State<Arc<App>>, _: NoQuery) -> Response {
     let Some(payments) = &app.config.payments else {
         return json(StatusCode::OK, &object([("enabled", false.into()), ("pricePerCall", "0".into())]));

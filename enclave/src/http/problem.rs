@@ -1,7 +1,7 @@
 //! Errors over REST: RFC 9457 problem details, with the ecosystem's `error` and `message` beside them.
 
 use axum::{
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use evidence::json::{JsonError, Value, object};
@@ -55,6 +55,22 @@ impl Problem {
         Self { retry_after_s: Some(retry_after_s), action: "retry", ..problem }
     }
 
+    /// The same, to be tried again after so many seconds.
+    pub(crate) fn retry_after(self, seconds: u32) -> Self {
+        Self { retry_after_s: Some(seconds), action: "retry", ..self }
+    }
+
+    /// There is nothing at this address.
+    pub(crate) fn nowhere(method: &Method, path: &str) -> Self {
+        let path: String = path.chars().take(256).collect();
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "NOT_FOUND",
+            format!("there is nothing at {method} {path}"),
+            "GET /openapi.json lists the endpoints; MCP is at POST /mcp, the servers at GET /api/servers",
+        )
+    }
+
     pub(crate) fn json(error: &JsonError) -> Self {
         Self::new(
             StatusCode::BAD_REQUEST,
@@ -83,6 +99,7 @@ impl From<&Refusal> for Problem {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Refusal::UnknownServer { .. } | Refusal::UnknownTool { .. } => StatusCode::NOT_FOUND,
+            Refusal::AmbiguousServer { .. } => StatusCode::CONFLICT,
             Refusal::ArgumentsNotAnObject { .. } => StatusCode::BAD_REQUEST,
             Refusal::ArgumentsTooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Refusal::ServerUnavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,

@@ -35,6 +35,14 @@ where
 pub(crate) struct Query(BTreeMap<String, String>);
 
 impl Query {
+    /// Reads the text after the `?`.
+    ///
+    /// # Errors
+    /// [`Problem`]: a parameter stands twice, or is not percent-encoded UTF-8.
+    pub(crate) fn of(text: &str) -> Result<Self, Problem> {
+        read(text).map(Self)
+    }
+
     /// A parameter.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
@@ -59,7 +67,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Query {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        read(parts.uri.query().unwrap_or_default()).map(Self)
+        Self::of(parts.uri.query().unwrap_or_default())
     }
 }
 

@@ -40,7 +40,7 @@ pub(crate) async fn one_server(State(app): State<Arc<App>>, Place(id): Place<Str
 /// showed nothing is told no error).
 pub(crate) fn challenge(app: &App, endpoint: &str, is_bad: bool) -> HeaderValue {
     let error = if is_bad { ", error=\"invalid_token\"" } else { "" };
-    let value = format!("Bearer resource_metadata=\"{}{WELL_KNOWN}{endpoint}\"{error}", base(app));
+    let value = format!("Bearer resource_metadata=\"{}{WELL_KNOWN}{endpoint}\"{error}", app.base);
     HeaderValue::from_str(&value).unwrap_or_else(|_| HeaderValue::from_static("Bearer"))
 }
 
@@ -53,16 +53,11 @@ pub(crate) fn challenged(app: &App, endpoint: &str, is_bad: bool, mut response: 
 }
 
 fn document(app: &App, path: &str, name: &str) -> Value {
-    let base = base(app);
+    let base = &app.base;
     object([
         ("resource", format!("{base}{path}").into()),
         ("resource_name", name.into()),
         ("bearer_methods_supported", Value::Array(vec!["header".into()])),
         ("resource_documentation", format!("{base}/api/auth/challenge").into()),
     ])
-}
-
-fn base(app: &App) -> String {
-    let scheme = if app.config.tls.is_some() { "https" } else { "http" };
-    app.config.public_url.clone().unwrap_or_else(|| format!("{scheme}://{}", app.listening))
 }

@@ -1,4 +1,4 @@
-//! `/api/servers`, `/api/proofs`, `/api/verify`.
+//! Calls over REST, `/api/secrets`, `/api/proofs`, `/api/verify`.
 
 use std::sync::Arc;
 
@@ -19,111 +19,47 @@ use evidence::{
 use gate::{Call, Challenge, MAX_ARGUMENT_BYTES, Principal, Refusal};
 
 use super::{
-    Sort, json, pay,
+    Sort, json, narrower,
+    openapi::shapes,
+    pay,
     problem::Problem,
-    query::{NoQuery, Place, Query},
-    secrets, session,
+    query::{NoQuery, Place},
+    secrets,
+    servers::Wanted,
     who::Incoming,
 };
 use crate::{
     app::App,
-    catalogue::{REGISTRY, Server},
+    catalogue::Server,
     conversation::Speaker,
     errand::Errand,
-    mcp::meta_tools::info,
     pipeline::{self, Asked},
     self_check,
     till::{StoredReply, Taken},
     vault::Requirement,
 };
 
-/// Most servers of one page, as clients of this ecosystem ask for.
-const MAX_PAGE: usize = 5000;
-
-/// `GET /api/servers?q|search&registry&deploymentType&gatewayCompatible&limit&offset`
-pub(crate) async fn servers(State(app): State<Arc<App>>, filters: Query) -> Response {
-    let known = ["q", "search", "category", "registry", "deploymentType", "gatewayCompatible", "limit", "offset"];
-    if let Err(problem) = filters.only(&known) {
-        return problem.into_response();
-    }
-    let number = |name: &str, default: usize, most: usize| match filters.get(name) {
-        None => Ok(default),
-        Some(text) => text.parse::<usize>().ok().filter(|n| *n <= most).ok_or_else(|| {
-            let what = format!("{name}={text:?} is not an integer from 0 to {most}");
-            Problem::new(StatusCode::BAD_REQUEST, "BAD_QUERY", what, format!("send {name} from 0 to {most}"))
-        }),
-    };
-    let page = number("limit", 100, MAX_PAGE).and_then(|limit| Ok((limit, number("offset", 0, usize::MAX)?)));
-    let (limit, offset) = match page {
-        Ok(page) => page,
-        Err(problem) => return problem.into_response(),
-    };
-    let compatible = match filters.get("gatewayCompatible") {
-        None => None,
-        Some("true") => Some(true),
-        Some("false") => Some(false),
-        Some(other) => {
-            let what = format!("gatewayCompatible={other:?} is neither true nor false");
-            return Problem::new(StatusCode::BAD_REQUEST, "BAD_QUERY", what, "send true or false").into_response();
-        }
-    };
-    let query = filters.get("q").or_else(|| filters.get("search")).unwrap_or_default();
-    let found: Vec<Value> = app
-        .catalogue
-        .search(query, filters.get("category"))
-        .into_iter()
-        .filter(|_| filters.get("registry").is_none_or(|registry| registry == REGISTRY))
-        .filter(|_| filters.get("deploymentType").is_none_or(|kind| kind == "local_tool"))
-        .filter(|server| compatible.is_none_or(|wanted| wanted == server.ready.is_ok()))
-        .map(|server| Value::Object(server.summary()))
-        .collect();
-    let total = found.len() as u64;
-    let shown: Vec<Value> = found.into_iter().skip(offset).take(limit).collect();
-    json(
-        StatusCode::OK,
-        &object([
-            ("total", total.into()),
-            ("limit", (limit as u64).into()),
-            ("offset", (offset as u64).into()),
-            ("servers", Value::Array(shown)),
-        ]),
-    )
-}
-
-/// `GET /api/servers/:id`: by id, name, slug or package name.
-pub(crate) async fn server(State(app): State<Arc<App>>, Place(id): Place<String>, _: NoQuery) -> Response {
-    match app.catalogue.find(&id) {
-        Ok(server) => json(StatusCode::OK, &info(server)),
-        Err(refusal) => Problem::from(&refusal).into_response(),
-    }
-}
-
-/// `GET /api/servers/:id/tools`
-pub(crate) async fn tools(State(app): State<Arc<App>>, Place(id): Place<String>, _: NoQuery) -> Response {
-    let tools = app.catalogue.find(&id).and_then(|server| server.ready());
-    match tools {
-        Ok(ready) => {
-            let tools = ready.tools.iter().map(|tool| tool.definition.clone()).collect();
-            json(StatusCode::OK, &object([("tools", Value::Array(tools))]))
-        }
-        Err(refusal) => Problem::from(&refusal).into_response(),
-    }
-}
-
 /// `POST /api/servers/:id/tools/:name`: the body is the argument object.
-pub(crate) async fn call(
-    State(app): State<Arc<App>>,
-    Place((id, tool)): Place<(String, String)>,
-    request: Request,
-) -> Response {
-    match call_inner(&app, &id, tool, request).await {
+#[utoipa::path(post, path = "/api/servers/{id}/tools/{tool}", tag = "Servers", summary = "Calls a tool; the body is its argument object",
+    params(("id" = String, Path, description = "UUID, name, slug or package name with its slash encoded", example = "everything"),
+        ("tool" = String, Path, description = "Name of the tool, without prefix", example = "echo"),
+        ("X-MCP-Session" = Option<String>, Header, description = "Keeps a container between calls"),
+        ("Sealgate-Challenge" = Option<String>, Header, description = "Hexadecimal; repeated in the proof")),
+    request_body = shapes::Arguments,
+    responses((status = 200, description = "What the tool answered, with its proof", body = shapes::CallResult),
+        (status = 402, description = "It costs something, and what was shown does not pay for it", body = shapes::PaymentRequired,
+            headers(("PAYMENT-REQUIRED" = String, description = "x402 version 2 of what is asked for, base64")))),
+    security((), ("bearer" = []), ("signature" = [], "signatureInput" = []), ("payment" = []), ("paymentV1" = [])))]
+pub(crate) async fn call(State(app): State<Arc<App>>, wanted: Wanted, request: Request) -> Response {
+    match call_inner(&app, wanted, request).await {
         Ok(response) | Err(response) => response,
     }
 }
 
-async fn call_inner(app: &Arc<App>, id: &str, tool: String, request: Request) -> Result<Response, Response> {
+async fn call_inner(app: &Arc<App>, wanted: Wanted, request: Request) -> Result<Response, Response> {
     let refused = |refusal: Refusal| pay::refused(app, &refusal);
-    let server = app.catalogue.find(id).map_err(refused)?;
+    let server = wanted.server(&app.catalogue).map_err(Problem::into_response)?;
+    let tool = wanted.tool.unwrap_or_default();
     // One byte more than the arguments may have, so that the pipeline's own limit is the one that speaks.
     let incoming = Incoming::read(app, request, Sort::Json, MAX_ARGUMENT_BYTES * 2).await?;
     let headers = &incoming.headers;
@@ -137,7 +73,7 @@ async fn call_inner(app: &Arc<App>, id: &str, tool: String, request: Request) ->
     let asked = Asked {
         call: Call { server: server.entry.id.clone(), tool, arguments, challenge: challenge.transpose()? },
         who: incoming.who,
-        session: session(headers).map_err(Problem::into_response)?.map(str::to_owned),
+        session: narrower(headers).map_err(Problem::into_response)?,
         payment: pay::presented(headers).map_err(refused)?,
         errand: Errand::new("tools/call", Vec::new()),
     };
@@ -163,6 +99,10 @@ async fn secrets_of<'a>(
 }
 
 /// `GET /api/secrets/:serverId`
+#[utoipa::path(get, path = "/api/secrets/{id}", tag = "Secrets", summary = "Names of the secrets that are stored",
+    params(("id" = String, Path, description = "UUID, name, slug or package name with its slash encoded", example = "everything")),
+    responses((status = 200, description = "As asked", body = shapes::SecretNames)),
+    security(("bearer" = []), ("signature" = [], "signatureInput" = [])))]
 pub(crate) async fn secrets(State(app): State<Arc<App>>, Place(id): Place<String>, request: Request) -> Response {
     match secrets_of(&app, &id, request).await {
         Ok((server, principal, _)) => {
@@ -174,6 +114,10 @@ pub(crate) async fn secrets(State(app): State<Arc<App>>, Place(id): Place<String
 }
 
 /// `GET /api/secrets/:serverId/status`
+#[utoipa::path(get, path = "/api/secrets/{id}/status", tag = "Secrets", summary = "What a server needs and what is stored",
+    params(("id" = String, Path, description = "UUID, name, slug or package name with its slash encoded", example = "everything")),
+    responses((status = 200, description = "As asked", body = shapes::SecretStatus)),
+    security(("bearer" = []), ("signature" = [], "signatureInput" = [])))]
 pub(crate) async fn secrets_status(
     State(app): State<Arc<App>>,
     Place(id): Place<String>,
@@ -192,6 +136,11 @@ pub(crate) async fn secrets_status(
 }
 
 /// `POST` and `PUT /api/secrets/:serverId`
+#[utoipa::path(post, path = "/api/secrets/{id}", tag = "Secrets", summary = "Stores secrets for a server",
+    params(("id" = String, Path, description = "UUID, name, slug or package name with its slash encoded", example = "everything")),
+    request_body = shapes::Secrets,
+    responses((status = 200, description = "As asked", body = shapes::SecretsStored)),
+    security(("bearer" = []), ("signature" = [], "signatureInput" = [])))]
 pub(crate) async fn store_secrets(State(app): State<Arc<App>>, Place(id): Place<String>, request: Request) -> Response {
     match secrets_of(&app, &id, request).await {
         Ok((server, principal, incoming)) => {
@@ -205,6 +154,10 @@ pub(crate) async fn store_secrets(State(app): State<Arc<App>>, Place(id): Place<
 }
 
 /// `PUT /api/secrets` with `serverId` in the body.
+#[utoipa::path(put, path = "/api/secrets", tag = "Secrets", summary = "Stores secrets for the server that the body names",
+    request_body = shapes::Secrets,
+    responses((status = 200, description = "As asked", body = shapes::SecretsStored)),
+    security(("bearer" = []), ("signature" = [], "signatureInput" = [])))]
 pub(crate) async fn store_named_secrets(State(app): State<Arc<App>>, request: Request) -> Response {
     let incoming = match Incoming::read(&app, request, Sort::Any, secrets::MAX_BODY_BYTES).await {
         Ok(incoming) => incoming,
@@ -230,6 +183,10 @@ pub(crate) async fn store_named_secrets(State(app): State<Arc<App>>, request: Re
 }
 
 /// `DELETE /api/secrets/:serverId`
+#[utoipa::path(delete, path = "/api/secrets/{id}", tag = "Secrets", summary = "Deletes all secrets for a server",
+    params(("id" = String, Path, description = "UUID, name, slug or package name with its slash encoded", example = "everything")),
+    responses((status = 200, description = "As asked", body = shapes::SecretsDeleted)),
+    security(("bearer" = []), ("signature" = [], "signatureInput" = [])))]
 pub(crate) async fn delete_secrets(
     State(app): State<Arc<App>>,
     Place(id): Place<String>,
@@ -252,12 +209,15 @@ async fn changed(app: &App, server: &ServerId, principal: &Principal, done: Resu
     };
     app.runner.end_of(server, principal).await;
     if let Some(wallet) = principal.wallet() {
-        app.hydrate(wallet).await;
+        app.switch_on_with_secrets(wallet, server).await;
     }
     response
 }
 
 /// `GET /api/proofs/:id`: the proof with this id, without what opens it.
+#[utoipa::path(get, path = "/api/proofs/{id}", tag = "Evidence", summary = "A proof of this boot by its id",
+    params(("id" = String, Path, description = "64 hexadecimal digits: proof.id of an answer")),
+    responses((status = 200, description = "As asked", body = shapes::KeptProof)))]
 pub(crate) async fn proof(State(app): State<Arc<App>>, Place(id): Place<String>, _: NoQuery) -> Response {
     let bytes = hex::decode(&id).ok().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
     let Some(bytes) = bytes else {
@@ -281,6 +241,11 @@ pub(crate) async fn proof(State(app): State<Arc<App>>, Place(id): Place<String>,
 const MAX_VERIFY_BYTES: usize = 16 << 20;
 
 /// `POST /api/verify`: the body is a proof with its opening, or `{"envelope":…,"request":…,"response":…,"nonce":hex}`.
+#[utoipa::path(post, path = "/api/verify", tag = "Evidence", summary = "Judges a proof of this boot, HMAC included",
+    request_body = shapes::ProofQuestion,
+    responses((status = 200, description = "As asked", body = shapes::SignedVerdict),
+        (status = 402, description = "It is priced like a call", body = shapes::PaymentRequired)),
+    security((), ("bearer" = []), ("signature" = [], "signatureInput" = []), ("payment" = []), ("paymentV1" = [])))]
 pub(crate) async fn verify(State(app): State<Arc<App>>, request: Request) -> Response {
     match verify_inner(&app, request).await {
         Ok(response) | Err(response) => response,

@@ -25,7 +25,7 @@ use crate::{
     app::App,
     catalogue::Server,
     conversation::{self, Outcome},
-    enablement::Scope,
+    enablement::{Narrower, Scope},
     errand::Errand,
     http::Presented,
     pipeline::{self, Asked, Inquired},
@@ -54,7 +54,7 @@ pub(crate) struct Asker<'a> {
     pub(crate) app: &'a Arc<App>,
     pub(crate) headers: &'a HeaderMap,
     pub(crate) who: Authentication,
-    pub(crate) session: Option<&'a str>,
+    pub(crate) session: Narrower,
     pub(crate) scope: Option<Scope>,
     /// The one server of this endpoint; `None` on the gateway's own.
     pub(crate) server: Option<&'a Server>,
@@ -286,39 +286,54 @@ impl Asker<'_> {
         let Some(name) = request.params.member("name").and_then(Value::as_str).map(str::to_owned) else {
             return wrong("params.name is missing or no string; name one tool of tools/list");
         };
-        let arguments = match request.params.member("arguments") {
+        let mut arguments = match request.params.member("arguments") {
             None | Some(Value::Null) => object([]),
             Some(arguments) => arguments.clone(),
         };
+        let sent = arguments.clone();
+        let mut redirected = None;
         if self.server.is_none() {
             if arguments.as_object().is_none() {
                 let refusal = Refusal::ArgumentsNotAnObject { found: arguments.kind() };
                 return Answer::refusal(era, &id, &refusal).into();
             }
-            let (catalogue, switches, scope) = (&self.app.catalogue, &self.app.enablement, self.scope.as_ref());
-            if let Some(result) = meta_tools::call(&name, &arguments, catalogue, switches, scope) {
-                return Answer::result(era, &id, result, Cache::No).into();
+            match meta_tools::redirect(&name, &arguments, &self.app.catalogue) {
+                Some(Ok(target)) => {
+                    arguments = target.arguments;
+                    redirected = Some((target.server, target.tool));
+                }
+                Some(Err(result)) => return Answer::result(era, &id, result, Cache::No).into(),
+                None => {
+                    let (principal, scope) = (&self.who.principal, self.scope.as_ref());
+                    if let Some(result) = meta_tools::call(self.app, &name, &arguments, principal, scope).await {
+                        return Answer::result(era, &id, result, Cache::No).into();
+                    }
+                }
             }
         }
-        let (server, tool) = match self.target(&name) {
+        let is_direct = redirected.is_none();
+        let (server, tool) = match redirected.map_or_else(|| self.target(&name), Ok) {
             Ok(target) => target,
             Err(refusal) => return Answer::refusal(era, &id, &refusal).into(),
         };
-        if self.server.is_none() && !self.enabled().iter().any(|enabled| enabled.entry.id == server.entry.id) {
+        let needs_enabling = is_direct && self.server.is_none();
+        if needs_enabling && !self.enabled().iter().any(|enabled| enabled.entry.id == server.entry.id) {
             return wrong(&format!(
-                "server {:?} is not enabled here; call gateway__enable_server with server_name {:?} first, or use \
-                 /mcp/server/{}",
+                "server {:?} is not enabled here; call gateway__enable_server with server_name {:?} first, or call the \
+                 tool with gateway__call_tool, or use /mcp/server/{}",
                 server.entry.name, server.entry.name, server.entry.id
             ));
         }
         let known = server.tools().iter().find(|known| known.name == tool);
-        if let (Era::Modern, Some(schema)) = (era, known.and_then(|known| known.definition.member("inputSchema")))
+        // A call through the gateway's own tool has that tool's schema, which repeats nothing.
+        if let (Era::Modern, true, Some(schema)) =
+            (era, is_direct, known.and_then(|known| known.definition.member("inputSchema")))
             && let Err(error) = param_headers::check(schema, &arguments, self.headers)
         {
             return Answer::error(error.status, &id, error.code, &error.message, error.data).into();
         }
         let structured = known.is_some_and(crate::catalogue::Tool::has_output_schema);
-        let turn = self.turn(era, &request, &name, &arguments, Encoding::Tool { structured });
+        let turn = self.turn(era, &request, &name, &sent, Encoding::Tool { structured });
         if let Some(resumed) = self.resumed(&turn, &request).await {
             return resumed;
         }
@@ -328,7 +343,7 @@ impl Asker<'_> {
         let asked = Asked {
             call: Call { server: server.entry.id.clone(), tool, arguments, challenge },
             who: self.who,
-            session: self.session.map(str::to_owned),
+            session: self.session.clone(),
             payment,
             errand,
         };
@@ -365,7 +380,7 @@ impl Asker<'_> {
             return Answer::error(200, &turn.id, -32602, "params is not an object", None).into();
         };
         let errand = self.errand(&turn, params);
-        let asked = Inquired { server, who: self.who, session: self.session.map(str::to_owned), errand };
+        let asked = Inquired { server, who: self.who, session: self.session.clone(), errand };
         let withdrawable = self.app.lobby.running.begin(&turn.caller, &turn.id);
         let lasting = era == Era::Legacy;
         let (speaker, listening) = conversation::pair(lasting, Arc::clone(&withdrawable.withdrawn));

@@ -7,7 +7,6 @@ use super::{
     asker::{Asker, Outgoing},
     era::Era,
     message::Request,
-    meta_tools,
     offers::List,
 };
 use crate::catalogue::Server;
@@ -45,16 +44,18 @@ impl Asker<'_> {
     }
 
     async fn list_of_all(&self, era: Era, request: &Request, list: List) -> Answer {
-        let mut items = if list == List::Tools { meta_tools::definitions(&self.app.catalogue) } else { Vec::new() };
+        let mut items = if list == List::Tools { self.app.catalogue.meta_tools().to_vec() } else { Vec::new() };
         for server in self.enabled() {
             let Ok(ready) = &server.ready else { continue };
-            let own = match self.live(server, list).await {
-                Some(live) => live,
-                None => ready.offers.items(list),
-            };
-            match list {
-                List::Tools | List::Prompts => items.extend(own.into_iter().map(|item| prefixed(server, item))),
-                List::Resources | List::Templates => items.extend(own),
+            match (list, self.live(server, list).await) {
+                (List::Tools, None) => items.extend_from_slice(server.listed()),
+                (List::Tools | List::Prompts, live) => {
+                    let own = live.unwrap_or_else(|| ready.offers.items(list));
+                    items.extend(own.into_iter().map(|item| prefixed(server, list, item)));
+                }
+                (List::Resources | List::Templates, live) => {
+                    items.extend(live.unwrap_or_else(|| ready.offers.items(list)));
+                }
             }
         }
         let result = object([(list.member(), Value::Array(items))]);
@@ -146,7 +147,7 @@ impl Asker<'_> {
     /// The enabled server, and its own name of the prompt, that a prefixed name means.
     fn prompt_of(&self, asked: &str) -> Option<(&Server, String)> {
         self.enabled().into_iter().find_map(|server| {
-            let own = asked.strip_prefix(&server.prefix())?.strip_prefix("__")?;
+            let own = asked.strip_prefix(server.prefix())?.strip_prefix("__")?;
             let offers = &server.ready.as_ref().ok()?.offers;
             let known = offers.items(List::Prompts);
             let known = known.iter().any(|prompt| prompt.member("name").and_then(Value::as_str) == Some(own));
@@ -188,11 +189,14 @@ impl Asker<'_> {
 }
 
 /// A tool or prompt of an enabled server, under its prefixed name.
-fn prefixed(server: &Server, mut item: Value) -> Value {
+fn prefixed(server: &Server, list: List, mut item: Value) -> Value {
     if let Value::Object(members) = &mut item {
         for (name, value) in members {
             if let ("name", Value::String(own)) = (name.as_str(), &*value) {
-                *value = format!("{}__{own}", server.prefix()).into();
+                // A tool that was there at install has a name of its own on this endpoint.
+                let at = server.tools().iter().position(|tool| list == List::Tools && tool.name == *own);
+                let known = at.and_then(|at| server.listed().get(at)?.member("name")).cloned();
+                *value = known.unwrap_or_else(|| format!("{}__{own}", server.prefix()).into());
             }
         }
     }

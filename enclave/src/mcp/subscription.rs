@@ -202,7 +202,7 @@ pub(crate) fn listen(asker: &Asker<'_>, request: &Request) -> Outgoing {
             let asked = Inquired {
                 server: server.entry.id.clone(),
                 who: asker.who,
-                session: asker.session.map(str::to_owned),
+                session: asker.session.clone(),
                 errand: Errand::default(),
             };
             let key = asker.key(&server.entry.id);

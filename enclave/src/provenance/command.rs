@@ -13,12 +13,12 @@ use evidence::{
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
-use super::{Facts, Provenance, beside, read_at_most, signing};
+use super::{Facts, Provenance, beside, judge, read_at_most, signing};
 use crate::boot::Failure;
 
 #[derive(Subcommand)]
 pub(crate) enum ProvenanceCommand {
-    /// Print what this executable is made from, and whether a release key vouches for it.
+    /// Print what this executable is made from, and whether every release key vouches for it.
     Show,
     /// Sign a statement about this executable, and about what was built with it, and write it beside it
     /// (scripts/release-build does this).
@@ -87,17 +87,20 @@ pub(super) fn sign(facts: &Facts, arguments: &SignArgs) -> Result<PathBuf, Failu
     };
     if arguments.add {
         envelope.signatures = signed_before(&out, &envelope, &statement)?.signatures;
+        // What nobody's key here signed would only take the place of what somebody's does.
+        signing::keep(&mut envelope, &facts.keys());
     }
     for key in &keys {
         signing::sign(&mut envelope, key);
     }
-    std::fs::write(&out, envelope.to_value().to_text()).map_err(|error| {
+    let text = envelope.to_value().to_text();
+    // Who signs second may still have to; everything else has to be right before anything is overwritten.
+    judge(facts, text.as_bytes()).map_err(|unfit| {
+        Failure::new("this executable would not accept the statement", unfit, "change what is signed with it")
+    })?;
+    std::fs::write(&out, text).map_err(|error| {
         Failure::new(format!("{} cannot be written", out.display()), error, "choose another with --out")
     })?;
-    if !Provenance::read(facts, &out).is_signed() {
-        let fix = "look at the log above";
-        return Err(Failure::new("what was written is not accepted by this executable", "", fix));
-    }
     Ok(out)
 }
 

@@ -1,4 +1,4 @@
-//! What was built from what, and who vouches for it. The file beside the executable is served as signed only if a
+//! What was built from what, and who vouches for it. The file beside the executable is served as signed only if every
 //! compiled-in release key signed it and it says of this very executable what the executable says of itself.
 
 mod command;
@@ -43,10 +43,20 @@ enum Unfit {
     Envelope(EnvelopeError),
     NoReleaseKey,
     UnknownKey,
+    /// Some have signed, and the key of this id has not.
+    KeyMissing(String),
     Statement(StatementError),
-    OtherExecutable { found: String, own: String },
-    OtherCommit { found: String, own: String },
-    SaysOtherwise { path: String },
+    OtherExecutable {
+        found: String,
+        own: String,
+    },
+    OtherCommit {
+        found: String,
+        own: String,
+    },
+    SaysOtherwise {
+        path: String,
+    },
 }
 
 impl fmt::Display for Unfit {
@@ -56,6 +66,7 @@ impl fmt::Display for Unfit {
             Self::Envelope(error) => write!(f, "{error}"),
             Self::NoReleaseKey => f.write_str("no release key was compiled in that could vouch for it"),
             Self::UnknownKey => f.write_str("none of the compiled-in release keys signed it"),
+            Self::KeyMissing(key) => write!(f, "release key {key} has not signed it: every compiled-in one has to"),
             Self::Statement(why) => write!(f, "its payload is no statement of ours: {why}"),
             Self::OtherExecutable { found, own } => {
                 write!(f, "it is about an executable with SHA-256 {found}; this one has {own}")
@@ -83,7 +94,7 @@ impl Provenance {
 
     fn read(facts: &Facts, file: &Path) -> Self {
         let judged = match read_at_most(file, dsse::MAX_BYTES) {
-            Ok(bytes) => judge(facts, &bytes).map(|judged| (bytes, judged)),
+            Ok(bytes) => judge(facts, &bytes).and_then(Judged::whole).map(|judged| (bytes, judged)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 let reason = if facts.release_keys.is_empty() {
                     "this build was given no release key: the statement is the gateway's own word"
@@ -95,7 +106,7 @@ impl Provenance {
             Err(error) => Err(Unfit::Unreadable(error)),
         };
         match judged {
-            Ok((bytes, (envelope, statement, keys))) => {
+            Ok((bytes, Judged { envelope, statement, signed_by: keys, .. })) => {
                 Self { statement, standing: Standing::Signed { bytes, envelope, keys } }
             }
             Err(unfit) => {
@@ -109,12 +120,12 @@ impl Provenance {
         Self { statement: facts.statement(), standing: Standing::Unsigned { reason } }
     }
 
-    /// Whether a release key vouches for this executable.
+    /// Whether every release key vouches for this executable.
     pub(crate) fn is_signed(&self) -> bool {
         matches!(self.standing, Standing::Signed { .. })
     }
 
-    /// The file beside the executable, byte for byte, if a release key vouches for it: what a bundle carries.
+    /// The file beside the executable, byte for byte, if every release key vouches for it: what a bundle carries.
     pub(crate) fn signed_bytes(&self) -> Option<&[u8]> {
         match &self.standing {
             Standing::Signed { bytes, .. } => Some(bytes),
@@ -155,9 +166,29 @@ fn read_at_most(file: &Path, limit: usize) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// A file that at least one compiled-in key signed and that says what this executable says.
+struct Judged {
+    envelope: Envelope,
+    statement: Statement,
+    /// Ids of the keys that signed.
+    signed_by: Vec<String>,
+    /// The first that did not.
+    missing: Option<String>,
+}
+
+impl Judged {
+    /// One person of two has not released anything.
+    fn whole(self) -> Result<Self, Unfit> {
+        match self.missing {
+            Some(key) => Err(Unfit::KeyMissing(key)),
+            None => Ok(self),
+        }
+    }
+}
+
 /// Signature first; then the statement must be about this executable too, and say nothing else of it than it says itself.
 /// What it says of other programs, of the system's tools and of who built is the signers' word.
-fn judge(facts: &Facts, bytes: &[u8]) -> Result<(Envelope, Statement, Vec<String>), Unfit> {
+fn judge(facts: &Facts, bytes: &[u8]) -> Result<Judged, Unfit> {
     let envelope = Envelope::from_bytes(bytes, PAYLOAD_TYPE).map_err(Unfit::Envelope)?;
     let keys = facts.keys();
     if keys.is_empty() {
@@ -188,7 +219,11 @@ fn judge(facts: &Facts, bytes: &[u8]) -> Result<(Envelope, Statement, Vec<String
     };
     match found.difference(&own) {
         Some(path) => Err(Unfit::SaysOtherwise { path }),
-        None => Ok((envelope, found, signed_by)),
+        None => {
+            let mut ids = keys.iter().map(|key| dsse::key_id(key.as_bytes()));
+            let missing = ids.find(|id| !signed_by.contains(id));
+            Ok(Judged { envelope, statement: found, signed_by, missing })
+        }
     }
 }
 

@@ -5,8 +5,8 @@ use sqlx::SqliteConnection;
 
 use crate::{
     fault,
-    record::{self, Entry, JournalColumns, VaultColumns},
-    schema::{DENIED, EPOCH, FIRST_USE, JOURNAL, MARK, VAULT},
+    record::{self, Entry, JournalColumns, SwitchColumns, VaultColumns},
+    schema::{DENIED, EPOCH, FIRST_USE, JOURNAL, MARK, SWITCHES, VAULT},
     writer::Held,
 };
 
@@ -23,6 +23,7 @@ pub(crate) async fn audit(connection: &mut SqliteConnection, cipher: &dyn RowCip
     held.denied = tokens(connection, cipher, DENIED, DENIALS).await?;
     held.epochs = epochs(connection, cipher).await?;
     (held.vault, held.vault_bytes) = vault(connection, cipher).await?;
+    held.switches = switches(connection, cipher).await?;
     journal(connection, cipher, &mut held).await?;
     unknown_marks(connection).await?;
     Ok(held)
@@ -116,6 +117,25 @@ async fn vault(connection: &mut SqliteConnection, cipher: &dyn RowCipher) -> Res
         match rows.into_iter().next_back() {
             Some((wallet, entry, ..)) => last = (wallet, entry),
             None => return Ok((count, bytes)),
+        }
+    }
+}
+
+async fn switches(connection: &mut SqliteConnection, cipher: &dyn RowCipher) -> Result<u64, StoreError> {
+    const SQL: &str = "SELECT owner, scope, version, keep_until, sealed FROM switches \
+                       WHERE (owner, scope) > ($1, $2) ORDER BY owner, scope LIMIT $3";
+    let (mut last, mut count) = ((Vec::new(), Vec::new()), 0);
+    loop {
+        let query = sqlx::query_as(SQL).bind(last.0).bind(last.1).bind(PAGE);
+        let rows: Vec<SwitchColumns> =
+            query.fetch_all(&mut *connection).await.map_err(|error| fault::of(SWITCHES, &error))?;
+        for columns in &rows {
+            record::open_switches(cipher, columns)?;
+            count += 1;
+        }
+        match rows.into_iter().next_back() {
+            Some((owner, scope, ..)) => last = (owner, scope),
+            None => return Ok(count),
         }
     }
 }

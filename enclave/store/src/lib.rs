@@ -1,5 +1,5 @@
-//! What the gateway keeps between calls: marks of what may be used once, tokens, the vault's rows, the settlement
-//! journal. The only user of SQL. It implements the ports of [`gate::keep`] and knows no meaning of what it stores.
+//! What the gateway keeps between calls: marks of what may be used once, tokens, the vault's rows, callers'
+//! switches, the settlement journal. The only user of SQL. It implements the ports of [`gate::keep`] and knows no meaning of what it stores.
 //!
 //! **Every row is sealed** by the [`RowCipher`], bound to table, key and version. What decides (stage, amount, times) lies
 //! inside; a copy in clear exists only where SQL must filter by it, and is compared with the sealed one whenever it is
@@ -32,6 +32,7 @@ mod marks;
 mod open;
 mod record;
 mod schema;
+mod switches;
 mod tokens;
 mod vault_rows;
 mod writer;
@@ -67,6 +68,11 @@ pub struct Limits {
     /// Bytes of secrets as they are sealed, with their keys. 256 MiB on disk: a quarter of a million API keys, and an
     /// opening that reads every row takes a second. In memory 64 MiB, for the smallest machine has 2 GiB for everything.
     pub vault_bytes: u64,
+    /// Scopes of callers with what they have switched on, of at most 4 KiB each: 2^17 are 40 MB where each has ten
+    /// servers on, 600 MB where each has all it may. They go half a year after their last change.
+    pub switches: u64,
+    /// Scopes of one owner. Its next one replaces the one that it changed longest ago.
+    pub switches_of_one: u64,
     /// Payments, finished and not. 2^20 are 3 per second over four days.
     pub journal: u64,
     /// Unfinished payments, which are held in memory as well: 2^16 are 20 MB.
@@ -82,6 +88,8 @@ impl Default for Limits {
             epochs: 1 << 21,
             vault: 1 << 20,
             vault_bytes: 256 << 20,
+            switches: 1 << 17,
+            switches_of_one: 64,
             journal: 1 << 20,
             unfinished: 1 << 16,
         }

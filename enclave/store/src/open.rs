@@ -295,7 +295,7 @@ async fn check(
         return Err(NotReady::Foreign);
     }
     let select = sqlx::query_as("SELECT id, version, sealed FROM schema");
-    let rows: Vec<(i64, i64, Vec<u8>)> = select.fetch_all(connection).await.map_err(failed)?;
+    let rows: Vec<(i64, i64, Vec<u8>)> = select.fetch_all(&mut *connection).await.map_err(failed)?;
     let damaged = || NotReady::Store(StoreError::Damaged { table: SCHEMA });
     let [(1, version, sealed)] = rows.as_slice() else { return Err(damaged()) };
     if *version > VERSION {
@@ -303,9 +303,28 @@ async fn check(
     }
     let made_by = cipher.open(SCHEMA, &[], record::version(SCHEMA, *version)?, sealed)?;
     let mut ours: Vec<_> = schema::OBJECTS.to_vec();
+    ours.retain(|(name, _)| *version > 1 || !schema::ADDED_BY_2.contains(name));
     ours.sort_unstable();
     let same = objects.iter().map(|(name, sql)| (name.as_str(), sql.as_str())).eq(ours);
-    if same && made_by == MADE_BY && *version == VERSION { Ok(()) } else { Err(damaged()) }
+    match version {
+        _ if !same || made_by != MADE_BY => Err(damaged()),
+        1 => Ok(raise(connection, cipher).await?),
+        &VERSION => Ok(()),
+        _ => Err(damaged()),
+    }
+}
+
+/// A file of version 1 becomes one of version 2, or stays what it is.
+async fn raise(connection: &mut SqliteConnection, cipher: &dyn RowCipher) -> Result<(), StoreError> {
+    let failed = |error| fault::of(SCHEMA, &error);
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+    for (_, sql) in OBJECTS.iter().filter(|(name, _)| schema::ADDED_BY_2.contains(name)) {
+        sqlx::query(*sql).execute(&mut *transaction).await.map_err(failed)?;
+    }
+    let sealed = cipher.seal(SCHEMA, &[], version_sealed(), MADE_BY)?;
+    let update = sqlx::query("UPDATE schema SET version = $1, sealed = $2 WHERE id = 1").bind(VERSION).bind(sealed);
+    update.execute(&mut *transaction).await.map_err(failed)?;
+    transaction.commit().await.map_err(failed)
 }
 
 /// SQLite's own look at every page, tree and index.

@@ -1,7 +1,7 @@
 //! What is inside a sealed row, byte for byte, and the copies in clear that must agree with it.
 
 use evidence::UnixSeconds;
-use gate::keep::{JournalRow, JournalStage, MarkKind, RowCipher, StoreError};
+use gate::keep::{JournalRow, JournalStage, MarkKind, RowCipher, StoreError, SwitchRow};
 
 use crate::{MAX_BODY, schema};
 
@@ -123,6 +123,34 @@ pub(crate) fn vault_place(wallet: &[u8], entry: &[u8]) -> Vec<u8> {
 /// What a secret takes of the room: its place and what is sealed. SQLite's own share is small beside these.
 pub(crate) fn vault_bytes(sealed: u64) -> u64 {
     64 + sealed
+}
+
+/// Owner, scope, version, end and body of switches.
+pub(crate) type SwitchColumns = (Vec<u8>, Vec<u8>, i64, i64, Vec<u8>);
+
+/// Where switches stand.
+pub(crate) fn switch_place(owner: &[u8], scope: &[u8]) -> Vec<u8> {
+    [owner, scope].concat()
+}
+
+/// Switches: the end, 8 bytes, big-endian, and the body.
+pub(crate) fn seal_switches(cipher: &dyn RowCipher, row: &SwitchRow) -> Result<Vec<u8>, StoreError> {
+    let body = [&row.keep_until.0.to_be_bytes()[..], &row.body].concat();
+    seal(cipher, schema::SWITCHES, &switch_place(&row.owner, &row.scope), row.version, &body)
+}
+
+/// Opens what [`seal_switches`] sealed and compares the end's copy in clear.
+pub(crate) fn open_switches(cipher: &dyn RowCipher, columns: &SwitchColumns) -> Result<SwitchRow, StoreError> {
+    let table = schema::SWITCHES;
+    let (owner, scope, version, keep_until, sealed) = columns;
+    let (owner, scope, version) = (key(table, owner)?, key(table, scope)?, self::version(table, *version)?);
+    let body = cipher.open(table, &switch_place(&owner, &scope), version, sealed)?;
+    let (until, body) = body.split_first_chunk().ok_or(StoreError::Damaged { table })?;
+    let until = UnixSeconds(u64::from_be_bytes(*until));
+    if sql(until.0) != *keep_until {
+        return Err(StoreError::Damaged { table });
+    }
+    Ok(SwitchRow { owner, scope, version, keep_until: until, body: body.to_vec() })
 }
 
 /// A payment as it is stored: `seq ‖ stage ‖ payer ‖ amount ‖ keep_until ‖ body`, numbers of 8 bytes, big-endian.

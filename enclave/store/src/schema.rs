@@ -2,7 +2,10 @@
 //! the types and the endings here are SQLite's.
 
 /// Raised with every change of [`TABLES`] or of a sealed record.
-pub(crate) const VERSION: i64 = 1;
+pub(crate) const VERSION: i64 = 2;
+
+/// What version 2 added to version 1: an older file gets these when it is opened, and loses nothing.
+pub(crate) const ADDED_BY_2: [&str; 2] = [SWITCHES, SWITCHES_KEEP_UNTIL];
 
 /// The table that says the version.
 pub(crate) const SCHEMA: &str = "schema";
@@ -12,6 +15,8 @@ pub(crate) const DENIED: &str = "denied";
 pub(crate) const EPOCH: &str = "epoch";
 pub(crate) const VAULT: &str = "vault";
 pub(crate) const JOURNAL: &str = "journal";
+pub(crate) const SWITCHES: &str = "switches";
+const SWITCHES_KEEP_UNTIL: &str = "switches_keep_until";
 
 /// Name and text, as SQLite keeps them: a file with other tables, or with a trigger, is not ours.
 ///
@@ -51,5 +56,11 @@ pub(crate) const OBJECTS: &[(&str, &str)] = &[
         "CREATE TABLE journal (key BLOB NOT NULL PRIMARY KEY, version INTEGER NOT NULL, done INTEGER NOT NULL, \
          keep_until INTEGER NOT NULL, sealed BLOB NOT NULL) STRICT, WITHOUT ROWID",
     ),
+    (
+        SWITCHES,
+        "CREATE TABLE switches (owner BLOB NOT NULL, scope BLOB NOT NULL, version INTEGER NOT NULL, \
+         keep_until INTEGER NOT NULL, sealed BLOB NOT NULL, PRIMARY KEY (owner, scope)) STRICT, WITHOUT ROWID",
+    ),
+    (SWITCHES_KEEP_UNTIL, "CREATE INDEX switches_keep_until ON switches (keep_until)"),
     ("journal_done", "CREATE INDEX journal_done ON journal (done, keep_until)"),
 ];

@@ -39,6 +39,7 @@ pub(crate) struct Held {
     pub(crate) vault: u64,
     /// Sum of [`record::vault_bytes`](crate::record::vault_bytes).
     pub(crate) vault_bytes: u64,
+    pub(crate) switches: u64,
     pub(crate) journal: u64,
     /// Of the next payment.
     pub(crate) next_seq: u64,

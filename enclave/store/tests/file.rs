@@ -16,7 +16,7 @@ use common::{
     answers::{answers, fill},
     at, cipher, key, other_cipher, payment, raw, secret,
 };
-use gate::keep::{Journal, MarkKind, Marks, StoreError, Tokens, VaultRows};
+use gate::keep::{Journal, MarkKind, Marks, StoreError, Switches, Tokens, VaultRows};
 use sqlx::Connection;
 use store::{Limits, OpenError, Store};
 
@@ -109,12 +109,37 @@ async fn a_newer_schema_is_refused_and_left_alone() {
     let place = Place::new();
     drop(place.open().await);
     let mut connection = raw(&place.path).await;
-    sqlx::query("UPDATE schema SET version = 2").execute(&mut connection).await.unwrap();
+    sqlx::query("UPDATE schema SET version = 3").execute(&mut connection).await.unwrap();
     sqlx::query("CREATE TABLE newer (x INTEGER)").execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();
     let error = Store::open(&place.path, cipher()).await.err().unwrap();
-    assert!(matches!(error, OpenError::Newer { found: 2, known: 1 }), "{error}");
+    assert!(matches!(error, OpenError::Newer { found: 3, known: 2 }), "{error}");
     assert!(error.fix().contains("newer build"), "{}", error.fix());
+}
+
+#[tokio::test]
+async fn a_file_of_version_1_is_raised_and_loses_nothing() {
+    let place = Place::new();
+    let store = place.open().await;
+    fill(&store).await;
+    let mut before = answers(&store).await;
+    drop(store);
+    let mut connection = raw(&place.path).await;
+    sqlx::query("DROP TABLE switches").execute(&mut connection).await.unwrap();
+    let sealed = cipher().seal("schema", &[], 1, b"sealgate").unwrap();
+    let older = sqlx::query("UPDATE schema SET version = 1, sealed = $1").bind(sealed);
+    older.execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    for _ in 0..2 {
+        let store = place.open().await;
+        assert!(store.of_owner(key(1)).await.unwrap().is_empty(), "version 1 had none");
+        let after = answers(&store).await;
+        for (after, before) in after.iter().zip(&mut before) {
+            assert!(after == before || before.as_ref().unwrap().contains("SwitchRow"), "{after:?}, not {before:?}");
+        }
+    }
+    place.open().await.keep(common::switches(1, 1, 1, b"new"), at(0)).await.unwrap();
+    assert_eq!(place.open().await.of_owner(key(1)).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -199,6 +224,9 @@ async fn nothing_that_was_handed_over_is_in_any_file_in_clear() {
     row.body = [&canaries[0].1[..], &canaries[1].1, &canaries[3].1].concat();
     store.begin(row.clone()).await.unwrap();
     assert_eq!(store.advance(common::next(&row, gate::keep::JournalStage::Executed)).await, Ok(true));
+    let mut switched = common::switches(1, 1, 1, &canaries[2].1);
+    (switched.owner, switched.scope) = (wallet, wallet);
+    store.keep(switched, at(0)).await.unwrap();
     let looked_at = search(&place, &canaries, &wallet);
     assert_eq!(looked_at, 4, "file, -wal, -shm and lock");
     assert_eq!(store.delete(wallet, vec![key(1)]).await, Ok(1));

@@ -25,7 +25,7 @@ macro_rules! every_store {
 }
 
 fn limits() -> store::Limits {
-    use common::suite::{FEW, FEW_UNFINISHED, FEW_UNSEEN};
+    use common::suite::{FEW, FEW_OF_ONE, FEW_UNFINISHED, FEW_UNSEEN};
     store::Limits {
         marks: FEW,
         tokens: FEW,
@@ -33,6 +33,8 @@ fn limits() -> store::Limits {
         epochs: FEW,
         vault: FEW,
         vault_bytes: 64 << 20,
+        switches: FEW,
+        switches_of_one: FEW_OF_ONE,
         journal: FEW,
         unfinished: FEW_UNFINISHED,
     }
@@ -58,6 +60,9 @@ every_store! {
     more_than_can_be_counted_is_set_aside_as_all_there_is
     only_finished_payments_are_forgotten_and_only_after_their_time
     payments_one_past_the_limits_are_refused
+    switches_are_written_over_their_predecessor_only
+    an_owners_next_scope_replaces_the_one_changed_longest_ago
+    switches_are_kept_to_their_end_and_then_make_room
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@
 mod common;
 
 use common::{Place, answers::answers, answers::fill, at, cipher, key, raw, settled};
-use gate::keep::{Journal, MarkKind, Marks, StoreError, Tokens};
+use gate::keep::{Journal, MarkKind, Marks, StoreError, Switches, Tokens};
 use sqlx::{AssertSqlSafe, Connection, Row, SqliteConnection, TypeInfo, ValueRef};
 use store::{OpenError, Store};
 
@@ -23,6 +23,7 @@ const TABLES: &[(&str, &[&str])] = &[
     ("epoch", &["wallet"]),
     ("vault", &["wallet", "entry"]),
     ("journal", &["key"]),
+    ("switches", &["owner", "scope"]),
 ];
 
 /// One statement that changes one thing of one row.
@@ -183,7 +184,10 @@ async fn what_was_edited_to_look_past_is_not_forgotten() {
     assert_eq!(used, Err(StoreError::Damaged { table: "first_use" }));
     let denied = store.deny(key(77), at(90), at(0)).await;
     assert_eq!(denied, Err(StoreError::Damaged { table: "denied" }));
-    for (table, rows) in [("mark", 4), ("first_use", 2), ("denied", 2), ("journal", 4)] {
+    sqlx::query("UPDATE switches SET keep_until = 1").execute(&mut connection).await.unwrap();
+    let kept = store.keep(common::switches(9, 9, 1, b""), at(0)).await;
+    assert_eq!(kept, Err(StoreError::Damaged { table: "switches" }));
+    for (table, rows) in [("mark", 4), ("first_use", 2), ("denied", 2), ("journal", 4), ("switches", 3)] {
         let count = sqlx::query_as(AssertSqlSafe(format!("SELECT COUNT(*) FROM {table}")));
         let (count,): (i64,) = count.fetch_one(&mut connection).await.unwrap();
         assert_eq!(count, rows, "{table}");

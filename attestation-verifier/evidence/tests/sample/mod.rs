@@ -11,7 +11,7 @@ use evidence::{
     merkle,
     payment::{Authorization, PaymentClaim},
     profile::{j, to_hex},
-    proof::{Envelope, Execution, GatewayClaim, Opening, Proof, ProofBody, ServerClaim, proof_message},
+    proof::{Envelope, Execution, GatewayClaim, Opening, Proof, ProofBody, RegistryDigest, ServerClaim, proof_message},
     release::{
         Binary, LaunchDigest, PREDICTED, ParavisorRow, Registers, ReleaseManifest, ReleaseSignature, SignedRelease,
         release_message,
@@ -244,7 +244,7 @@ fn proof(
         server: ServerClaim {
             id: server.clone(),
             package: "@modelcontextprotocol/server-everything@2025.9.25".to_owned(),
-            registry_digest: Some([0x51; 64]),
+            registry_digest: Some(RegistryDigest::Sha512([0x51; 64])),
             lock_digest: Some([0x10; 32]),
             image_digest: [0x13; 32],
             runtime: "runc".to_owned(),

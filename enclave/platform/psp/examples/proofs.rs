@@ -18,7 +18,7 @@ use evidence::{
     hmac_chain::{HmacChain, LENGTH},
     json::{Limits, Value, parse},
     payment::{Authorization, PaymentClaim},
-    proof::{Envelope, Execution, GatewayClaim, Opening, Proof, ProofBody, ServerClaim, proof_message},
+    proof::{Envelope, Execution, GatewayClaim, Opening, Proof, ProofBody, RegistryDigest, ServerClaim, proof_message},
     report_data::report_data_without_nonce,
     request_hash, response_hash,
     settlement::{self, Settlement, SignedSettlement, settlement_message},
@@ -302,7 +302,7 @@ impl Boot {
             server: ServerClaim {
                 id,
                 package: "@modelcontextprotocol/server-everything@2026.8.31".to_owned(),
-                registry_digest: Some([0x51; 64]),
+                registry_digest: Some(RegistryDigest::Sha512([0x51; 64])),
                 lock_digest: Some([0x10; 32]),
                 image_digest: [0x13; 32],
                 runtime: "runc".to_owned(),

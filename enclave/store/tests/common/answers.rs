@@ -1,9 +1,9 @@
 //! A store with a little of everything, and all the answers it gives.
 
-use gate::keep::{Journal, JournalStage, MarkKind, Marks, StoreError, Tokens, VaultRows};
+use gate::keep::{Journal, JournalStage, MarkKind, Marks, StoreError, Switches, Tokens, VaultRows};
 use store::Store;
 
-use super::{at, key, next, payment, secret};
+use super::{at, key, next, payment, secret, switches};
 
 /// Writes something into every table; two rows at least, so that they can change places.
 pub(crate) async fn fill(store: &Store) {
@@ -23,6 +23,10 @@ pub(crate) async fn fill(store: &Store) {
         Ok(true)
     );
     assert_eq!(store.put(vec![secret(1, 2, 2, b"newer")]).await, Ok(true));
+    for row in [switches(1, 1, 1, b"one"), switches(1, 2, 1, b"two"), switches(2, 2, 1, b"three")] {
+        store.keep(row, at(0)).await.unwrap();
+    }
+    store.keep(switches(1, 2, 2, b"newer"), at(0)).await.unwrap();
     assert_eq!(store.advance(next(&payment(2, 1, 500), JournalStage::Sent)).await, Ok(true));
     assert_eq!(store.advance(next(&payment(11, 2, 500), JournalStage::Settled)).await, Ok(true));
     assert_eq!(store.advance(next(&payment(12, 2, 500), JournalStage::Released)).await, Ok(true));
@@ -45,6 +49,8 @@ pub(crate) async fn answers(store: &Store) -> Vec<Result<String, StoreError>> {
         all.push(say(store.of_wallet(key(number)).await));
         all.push(say(store.row(key(number), key(1)).await));
         all.push(say(store.put(vec![secret(number, 1, 9, b"not the next")]).await));
+        all.push(say(store.of_owner(key(number)).await));
+        all.push(say(store.keep(switches(number, number, 9, b"not the next"), at(0)).await));
         all.push(say(store.by_key(key(number)).await));
         all.push(say(store.by_key(key(number + 10)).await));
         all.push(say(store.begin(payment(number + 10, 9, 9)).await));

@@ -14,7 +14,7 @@ use aes_gcm::{
     aead::{Aead, Payload},
 };
 use evidence::{UnixSeconds, tag};
-use gate::keep::{JournalRow, JournalStage, RowCipher, StoreError, VaultRow};
+use gate::keep::{JournalRow, JournalStage, RowCipher, StoreError, SwitchRow, VaultRow};
 use sqlx::{Connection, SqliteConnection, sqlite::SqliteConnectOptions};
 use store::Store;
 use tempfile::TempDir;
@@ -92,6 +92,12 @@ pub(crate) fn key(number: u8) -> [u8; 32] {
 
 pub(crate) fn secret(wallet: u8, entry: u8, version: u64, body: &[u8]) -> VaultRow {
     VaultRow { wallet: key(wallet), entry: key(entry), version, body: body.to_vec() }
+}
+
+/// Switches of a scope, kept longer the higher the version.
+pub(crate) fn switches(owner: u8, scope: u8, version: u64, body: &[u8]) -> SwitchRow {
+    let keep_until = at(600 + version);
+    SwitchRow { owner: key(owner), scope: key(scope), version, keep_until, body: body.to_vec() }
 }
 
 pub(crate) fn payment(number: u8, payer: u8, amount: u64) -> JournalRow {

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use evidence::UnixSeconds;
-use gate::keep::{Begun, Journal, JournalStage, MarkKind, Marks, StoreError, Tokens, VaultRows};
+use gate::keep::{
+    Begun, Journal, JournalStage, Kept, MarkKind, Marks, StoreError, SwitchRow, Switches, Tokens, VaultRows,
+};
 use tokio::task::JoinSet;
 
-use super::{at, key, next, payment, secret};
+use super::{at, key, next, payment, secret, switches};
 
 const KINDS: [MarkKind; 2] = [MarkKind::Challenge, MarkKind::SignedRequest];
 
@@ -18,6 +20,8 @@ pub(crate) const FEW: u64 = 20;
 pub(crate) const FEW_UNFINISHED: u64 = 10;
 /// And this many tokens revoked unseen.
 pub(crate) const FEW_UNSEEN: u64 = 5;
+/// And this many scopes of one owner.
+pub(crate) const FEW_OF_ONE: u64 = 3;
 /// A store that allows this many bytes of secrets.
 pub(crate) const FEW_BYTES: u64 = 4096;
 
@@ -352,4 +356,55 @@ pub(crate) async fn payments_one_past_the_limits_are_refused(store: impl Journal
     assert_eq!(store.begin(payment(99, 1, 1)).await, Err(full), "too many");
     assert_eq!(store.forget(at(601)).await, Ok(FEW_UNFINISHED + 1));
     assert_eq!(store.begin(payment(99, 1, 1)).await, Ok(Begun::Fresh));
+}
+
+pub(crate) async fn switches_are_written_over_their_predecessor_only(store: impl Switches + 'static) {
+    assert_eq!(store.of_owner(key(1)).await, Ok(Vec::new()));
+    assert_eq!(store.keep(switches(1, 1, 2, b"too new"), at(0)).await, Ok(Kept::Stale));
+    assert_eq!(store.keep(switches(1, 1, 1, b"one"), at(0)).await, Ok(Kept::Written));
+    assert_eq!(store.keep(switches(1, 1, 1, b"again"), at(0)).await, Ok(Kept::Stale));
+    assert_eq!(store.keep(switches(1, 1, 2, b"two"), at(0)).await, Ok(Kept::Written));
+    assert_eq!(store.keep(switches(1, 7, 1, b"narrower"), at(0)).await, Ok(Kept::Written));
+    assert_eq!(store.keep(switches(2, 7, 1, b"another's"), at(0)).await, Ok(Kept::Written));
+    assert_eq!(store.of_owner(key(1)).await, Ok(vec![switches(1, 1, 2, b"two"), switches(1, 7, 1, b"narrower")]));
+    let (store, mut crowd) = (Arc::new(store), JoinSet::new());
+    for number in 0..CROWD {
+        let store = store.clone();
+        crowd.spawn(async move { store.keep(switches(1, 1, 3, &number.to_be_bytes()), at(0)).await });
+    }
+    assert_eq!(crowd.join_all().await.into_iter().filter(|answer| *answer == Ok(Kept::Written)).count(), 1);
+}
+
+pub(crate) async fn an_owners_next_scope_replaces_the_one_changed_longest_ago(store: impl Switches) {
+    // The widest is the oldest, and stays.
+    for (scope, until) in [(1, 601), (2, 700), (3, 650)] {
+        let row = SwitchRow { keep_until: at(until), ..switches(1, scope, 1, b"") };
+        assert_eq!(store.keep(row, at(0)).await, Ok(Kept::Written));
+    }
+    assert_eq!(store.keep(switches(1, 4, 1, b""), at(0)).await, Ok(Kept::Written));
+    let scopes = |rows: Vec<SwitchRow>| rows.into_iter().map(|row| row.scope[0]).collect::<Vec<_>>();
+    assert_eq!(scopes(store.of_owner(key(1)).await.unwrap()), [1, 2, 4]);
+    assert_eq!(store.keep(switches(1, 2, 2, b""), at(0)).await, Ok(Kept::Written), "a change takes no room");
+    assert_eq!(scopes(store.of_owner(key(1)).await.unwrap()), [1, 2, 4]);
+}
+
+pub(crate) async fn switches_are_kept_to_their_end_and_then_make_room(store: impl Switches) {
+    for number in 0..FEW {
+        let number = u8::try_from(number).unwrap();
+        assert_eq!(store.keep(switches(number, number, 1, b""), at(0)).await, Ok(Kept::Written));
+    }
+    let full = Err(StoreError::Full { table: "switches" });
+    assert_eq!(store.keep(switches(99, 99, 1, b""), at(601)).await, full, "in their last second");
+    assert_eq!(store.of_owner(key(0)).await.unwrap().len(), 1);
+    assert_eq!(
+        store.keep(switches(0, 0, 2, b"more"), at(601)).await,
+        Ok(Kept::Written),
+        "and there is room for changes"
+    );
+    for number in 1..FEW {
+        let row = SwitchRow { keep_until: at(900), ..switches(100 + u8::try_from(number).unwrap(), 1, 1, b"") };
+        assert_eq!(store.keep(row, at(602)).await, Ok(Kept::Written), "{number}");
+    }
+    assert!(store.of_owner(key(1)).await.unwrap().is_empty(), "it was forgotten");
+    assert_eq!(store.of_owner(key(0)).await.unwrap().len(), 1, "this one was changed since");
 }

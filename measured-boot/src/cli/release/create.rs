@@ -67,14 +67,26 @@ impl Writer<'_> {
             _ => return Err(self.wrong("want source_hash or source_archive, one of them")),
         };
         let hashes = |files: &[PathBuf]| files.iter().map(|file| self.hash(file)).collect::<Result<Vec<_>, _>>();
-        let digests = |name: &str, entries: &[LaunchEntry]| -> Result<Vec<_>, Stop> {
+        let digests = |name: &str, kind, entries: &[LaunchEntry]| -> Result<Vec<_>, Stop> {
             let entries = entries.iter().enumerate();
             let mut digests = entries
-                .map(|(at, entry)| self.launch(&format!("{name}[{at}]"), entry))
-                .collect::<Result<Vec<_>, _>>()?;
+                .map(|(at, entry)| self.launch(&format!("{name}[{at}]"), kind, entry))
+                .collect::<Result<Vec<LaunchDigest>, _>>()?;
             digests.sort_unstable();
+            for pair in digests.windows(2) {
+                if let [one, other] = pair
+                    && one.measurement == other.measurement
+                    && (one.vcpus, &one.platform, one.guest_features)
+                        != (other.vcpus, &other.platform, other.guest_features)
+                {
+                    let measurement = hex::encode(one.measurement);
+                    return Err(
+                        self.wrong(format!("{name}: {measurement} stands for two machines, of which one is wrong"))
+                    );
+                }
+            }
             // Two names of one kind of vCPU give one digest.
-            digests.dedup_by_key(|digest: &mut LaunchDigest| digest.measurement);
+            digests.dedup_by_key(|digest| digest.measurement);
             Ok(digests)
         };
         let binaries = of.binaries.iter().map(|(program, file)| {
@@ -96,8 +108,8 @@ impl Writer<'_> {
             source_hash,
             created: UnixSeconds(of.created),
             binaries: binaries.collect::<Result<_, Stop>>()?,
-            launch_digests: digests("launch_digest", &of.launch_digest)?,
-            svsm_digests: digests("svsm_digest", &of.svsm_digest)?,
+            launch_digests: digests("launch_digest", Kind::Direct, &of.launch_digest)?,
+            svsm_digests: digests("svsm_digest", Kind::Svsm, &of.svsm_digest)?,
             paravisors: paravisors.collect::<Result<_, Stop>>()?,
             registers: of.registers.iter().map(|entry| self.registers(entry)).collect::<Result<_, _>>()?,
             policy: of.policy.as_ref().map(|file| self.hash(file)).transpose()?,
@@ -138,14 +150,14 @@ impl Writer<'_> {
         Ok((path, value))
     }
 
-    fn launch(&self, name: &str, of: &LaunchEntry) -> Result<LaunchDigest, Stop> {
+    fn launch(&self, name: &str, kind: Kind, of: &LaunchEntry) -> Result<LaunchDigest, Stop> {
         let by_values =
             of.measurement.is_some() || of.platform.is_some() || of.vcpus.is_some() || of.guest_features.is_some();
         match &of.file {
             Some(_) if by_values => Err(self.wrong(format!("{name}: file, or values, not both"))),
             Some(file) => {
                 let (path, value) = self.prediction(file)?;
-                let read = predicted_launch(&value).map_err(|what| {
+                let read = predicted_launch(&value, kind).map_err(|what| {
                     Stop::malformed(&path, what, "write it with `measured-boot launch-digest --json`")
                 })?;
                 Ok(LaunchDigest { vcpu_type: of.vcpu_type.clone().or(read.vcpu_type), ..read })
@@ -175,8 +187,32 @@ impl Writer<'_> {
     }
 }
 
+/// Which of the two lists a digest is for.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Kind {
+    /// Machines that boot directly: nothing but the digest says what runs there.
+    Direct,
+    /// Service modules; what runs below is in registers.
+    Svsm,
+}
+
 /// What `launch-digest --json` says.
-fn predicted_launch(value: &Value) -> Result<LaunchDigest, String> {
+fn predicted_launch(value: &Value, kind: Kind) -> Result<LaunchDigest, String> {
+    match (value["mode"].as_str(), kind) {
+        (Some("snp"), Kind::Direct) if value["kernelHashes"].is_object() => {}
+        (Some("snp"), Kind::Direct) => {
+            // Under this digest the host may start any kernel that it likes.
+            return Err(
+                "kernelHashes: want those of kernel, initrd and command line; without, it is the firmware's alone"
+                    .to_owned(),
+            );
+        }
+        (Some("snp:svsm"), Kind::Svsm) => {}
+        (Some("snp"), Kind::Svsm) => return Err("mode: want snp:svsm; this one is for launch_digest".to_owned()),
+        (Some("snp:svsm"), Kind::Direct) => return Err("mode: want snp; this one is for svsm_digest".to_owned()),
+        (_, Kind::Direct) => return Err("mode: want snp".to_owned()),
+        (_, Kind::Svsm) => return Err("mode: want snp:svsm".to_owned()),
+    }
     let measurement = value["launchDigest"].as_str().and_then(|text| hex::decode(text).ok()?.try_into().ok());
     let guest_features = match value.pointer("/guestFeatures/bits") {
         None => None,

@@ -1,0 +1,262 @@
+//! What a server says arrives as it said it: the same package over bare stdio and through the gateway, compared member by
+//! member in the order and with the number tokens that were sent.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a scenario that panics has failed"
+)]
+
+use std::{fs, process::Command};
+
+use evidence::json::{self, Limits, Value};
+use sealgate_tests::{Client, EVERYTHING, FILESYSTEM, Gateway, Settings, Stdio, fixture, fixture_over_stdio};
+use serde_json::json;
+
+/// Keeps a graph in a file that its caller names.
+const MEMORY: &str = r#"
+[[server]]
+name = "memory"
+package = "@modelcontextprotocol/server-memory"
+version = "2026.8.31"
+scratch_dirs = ["/data"]
+secrets = [{ name = "MEMORY_FILE_PATH", required = false }]
+"#;
+
+const THINKING: &str = r#"
+[[server]]
+name = "thinking"
+package = "@modelcontextprotocol/server-sequential-thinking"
+version = "2026.8.31"
+"#;
+
+/// A method and its parameters, as they are sent on both ways.
+type Request = (&'static str, &'static str);
+
+const LISTS: [Request; 4] =
+    [("tools/list", "{}"), ("resources/list", "{}"), ("resources/templates/list", "{}"), ("prompts/list", "{}")];
+
+#[test]
+fn the_reference_server_says_the_same_through_the_gateway() {
+    compare(
+        EVERYTHING,
+        "everything",
+        &[],
+        &[
+            ("tools/call", r#"{"name":"echo","arguments":{"message":"zażółć 😀 \u00e9 \"\\/ "}}"#),
+            ("tools/call", r#"{"name":"get-sum","arguments":{"a":1.0,"b":2e0}}"#),
+            ("tools/call", r#"{"name":"get-tiny-image","arguments":{}}"#),
+            ("tools/call", r#"{"name":"get-structured-content","arguments":{"location":"New York"}}"#),
+            (
+                "tools/call",
+                r#"{"name":"get-annotated-message","arguments":{"messageType":"error","includeImage":true}}"#,
+            ),
+            ("tools/call", r#"{"name":"get-resource-links","arguments":{"count":3}}"#),
+            ("tools/call", r#"{"name":"echo","arguments":{}}"#),
+            ("tools/call", r#"{"name":"echo"}"#),
+            ("prompts/get", r#"{"name":"simple-prompt"}"#),
+            ("prompts/get", r#"{"name":"args-prompt","arguments":{"city":"Łódź"}}"#),
+            ("prompts/get", r#"{"name":"no-such-prompt"}"#),
+            ("resources/read", r#"{"uri":"demo://resource/static/document/features.md"}"#),
+            ("resources/read", r#"{"uri":"demo://no/such/resource"}"#),
+            (
+                "completion/complete",
+                r#"{"ref":{"type":"ref/prompt","name":"completable-prompt"},"argument":{"name":"department","value":"E"}}"#,
+            ),
+        ],
+    );
+}
+
+#[test]
+fn the_filesystem_server_says_the_same_through_the_gateway() {
+    compare(
+        FILESYSTEM,
+        "filesystem",
+        &["/data"],
+        &[
+            ("tools/call", r#"{"name":"list_allowed_directories","arguments":{}}"#),
+            ("tools/call", r#"{"name":"write_file","arguments":{"path":"/data/a.txt","content":"one\ntwo é 😀\n"}}"#),
+            ("tools/call", r#"{"name":"read_text_file","arguments":{"path":"/data/a.txt","head":1}}"#),
+            ("tools/call", r#"{"name":"read_text_file","arguments":{"path":"/data/a.txt"}}"#),
+            ("tools/call", r#"{"name":"create_directory","arguments":{"path":"/data/d"}}"#),
+            ("tools/call", r#"{"name":"directory_tree","arguments":{"path":"/data"}}"#),
+            ("tools/call", r#"{"name":"list_directory","arguments":{"path":"/data"}}"#),
+            ("tools/call", r#"{"name":"search_files","arguments":{"path":"/data","pattern":"*.txt"}}"#),
+            ("tools/call", r#"{"name":"read_text_file","arguments":{"path":"/etc/passwd"}}"#),
+            ("tools/call", r#"{"name":"read_text_file","arguments":{"path":7}}"#),
+        ],
+    );
+}
+
+#[test]
+fn the_memory_server_says_the_same_through_the_gateway() {
+    compare(
+        MEMORY,
+        "memory",
+        &[],
+        &[
+            (
+                "tools/call",
+                r#"{"name":"create_entities","arguments":{"entities":[{"name":"Ada","entityType":"person","observations":["wrote","1.0"]}]}}"#,
+            ),
+            (
+                "tools/call",
+                r#"{"name":"add_observations","arguments":{"observations":[{"entityName":"Ada","contents":["é 😀"]}]}}"#,
+            ),
+            ("tools/call", r#"{"name":"read_graph","arguments":{}}"#),
+            ("tools/call", r#"{"name":"search_nodes","arguments":{"query":"ada"}}"#),
+            ("tools/call", r#"{"name":"open_nodes","arguments":{"names":["Ada","Nobody"]}}"#),
+            (
+                "tools/call",
+                r#"{"name":"create_relations","arguments":{"relations":[{"from":"Ada","to":"Ada","relationType":"is"}]}}"#,
+            ),
+            ("tools/call", r#"{"name":"delete_entities","arguments":{"entityNames":["Ada"]}}"#),
+            ("tools/call", r#"{"name":"create_entities","arguments":{"entities":7}}"#),
+        ],
+    );
+}
+
+#[test]
+fn the_thinking_server_says_the_same_through_the_gateway() {
+    compare(
+        THINKING,
+        "thinking",
+        &[],
+        &[
+            (
+                "tools/call",
+                r#"{"name":"sequentialthinking","arguments":{"thought":"one","nextThoughtNeeded":true,"thoughtNumber":1,"totalThoughts":2}}"#,
+            ),
+            (
+                "tools/call",
+                r#"{"name":"sequentialthinking","arguments":{"thought":"two","nextThoughtNeeded":false,"thoughtNumber":2,"totalThoughts":2,"branchId":"b"}}"#,
+            ),
+            ("tools/call", r#"{"name":"sequentialthinking","arguments":{"thought":1}}"#),
+        ],
+    );
+}
+
+#[test]
+fn the_most_delicate_server_says_the_same_through_the_gateway() {
+    let words = ["legacy", "--faults"];
+    let gateway = Gateway::with(&Settings { more: fixture("fixture", &words), ..Settings::default() });
+    let mut server = fixture_over_stdio(&words);
+    server.initialize();
+    same(
+        &gateway.caller(),
+        &gateway.endpoint("fixture"),
+        &mut server,
+        &[
+            (
+                "tools/call",
+                r#"{"name":"echo","arguments":{"z":1,"a":1.0,"e":1E+2,"big":18446744073709551615,"s":"\u00e9é\/","":[{"b":-0,"a":{}}]}}"#,
+            ),
+            ("tools/call", r#"{"name":"fault_delicate_json"}"#),
+            ("tools/call", r#"{"name":"fault_unknown_fields"}"#),
+            ("tools/call", r#"{"name":"fault_unknown_content"}"#),
+            ("tools/call", r#"{"name":"fault_split_letters"}"#),
+            ("tools/call", r#"{"name":"fault_other_line_ends"}"#),
+            ("tools/call", r#"{"name":"fault_large_line"}"#),
+            ("tools/call", r#"{"name":"test_multiple_content_types"}"#),
+            ("tools/call", r#"{"name":"test_error_handling"}"#),
+            ("prompts/get", r#"{"name":"test_prompt_with_arguments","arguments":{"arg1":"a","arg2":"é"}}"#),
+            ("prompts/get", r#"{"name":"test_prompt_with_arguments"}"#),
+            ("resources/read", r#"{"uri":"test://static-binary"}"#),
+            ("resources/read", r#"{"uri":"test://template/1%2F2/data"}"#),
+            ("resources/read", r#"{"uri":"test://nothing"}"#),
+            (
+                "completion/complete",
+                r#"{"ref":{"type":"ref/prompt","name":"test_prompt_with_arguments"},"argument":{"name":"arg1","value":"pa"}}"#,
+            ),
+        ],
+    );
+}
+
+/// The server of a catalogue's section, through the gateway and alone in a container of the same image.
+fn compare(section: &str, name: &str, arguments: &[&str], requests: &[Request]) {
+    let gateway = Gateway::with(&Settings { more: section.to_owned(), ..Settings::default() });
+    let caller = gateway.member();
+    if section == MEMORY {
+        let secrets = json!({"serverId": name, "secrets": {"MEMORY_FILE_PATH": "/data/memory.jsonl"}});
+        assert_eq!(caller.post("/api/secrets", &secrets).status, 200);
+    }
+    let package = caller.get(&format!("/api/servers/{name}")).json()["package"].as_str().unwrap().to_owned();
+    let mut server = alone(&gateway, &package, arguments);
+    server.initialize();
+    same(&caller, &gateway.endpoint(name), &mut server, requests);
+}
+
+/// A container of the image that the gateway runs this package from, without the gateway.
+fn alone(gateway: &Gateway, package: &str, arguments: &[&str]) -> Stdio {
+    let records = fs::read_dir(gateway.state().join("servers/images")).unwrap();
+    let records = records.map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap());
+    let mut records = records.map(|text| serde_json::from_str::<serde_json::Value>(&text).unwrap());
+    let record =
+        records.find(|record| record["package"] == package).unwrap_or_else(|| panic!("no record of {package}"));
+    let command: Vec<&str> = record["command"].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
+    let mut docker = Command::new("docker");
+    docker.args([
+        "run",
+        "--rm",
+        "--interactive",
+        "--network",
+        "none",
+        "--read-only",
+        "--tmpfs",
+        "/data",
+        "--tmpfs",
+        "/tmp",
+    ]);
+    docker.args(["--env", "MEMORY_FILE_PATH=/data/memory.jsonl", "--entrypoint", command[0]]);
+    docker.arg(record["imageDigest"].as_str().unwrap()).args(&command[1..]).args(arguments);
+    Stdio::start(&mut docker)
+}
+
+/// Sends every list and every request both ways, in this order, as a client of each era, and compares the answers.
+fn same(client: &Client, endpoint: &str, server: &mut Stdio, requests: &[Request]) {
+    let mut compared = 0;
+    for (method, params) in LISTS.iter().chain(requests) {
+        let direct = outcome(server.ask(method, params).as_bytes());
+        let body = format!("{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"{method}\",\"params\":{params}}}");
+        let answer = client.send("POST", endpoint, Some("application/json"), body.as_bytes());
+        let through = without_additions(outcome(&answer.body));
+        if direct.member("code").and_then(number) == Some("-32601") {
+            // The server does not know the method: the gateway need not offer it.
+            continue;
+        }
+        assert_eq!(through.to_text(), direct.to_text(), "{method} {params}");
+        compared += 1;
+    }
+    assert!(compared > requests.len(), "only {compared} answers were compared");
+}
+
+/// `result` or `error` of an answer.
+fn outcome(answer: &[u8]) -> Value {
+    let text = String::from_utf8_lossy(answer);
+    // An answer that came as an event stream is its last event.
+    let body = text.lines().filter_map(|line| line.strip_prefix("data:")).next_back().unwrap_or(&text);
+    let answer = json::parse(body.trim().as_bytes(), &Limits::THEIRS).unwrap_or_else(|error| panic!("{error}: {text}"));
+    let outcome = answer.member("result").or_else(|| answer.member("error"));
+    outcome.unwrap_or_else(|| panic!("neither a result nor an error: {text}")).clone()
+}
+
+/// The result as the server gave it: without the proof that the gateway adds to `_meta` (docs/WIRE.md).
+fn without_additions(value: Value) -> Value {
+    let Value::Object(members) = value else { return value };
+    let members = members.into_iter().filter_map(|(name, member)| match member {
+        Value::Object(meta) if name == "_meta" => {
+            let kept: Vec<_> = meta.into_iter().filter(|(name, _)| name != "io.sealgate/proof").collect();
+            (!kept.is_empty()).then(|| (name, Value::Object(kept)))
+        }
+        member => Some((name, member)),
+    });
+    Value::Object(members.collect())
+}
+
+fn number(value: &Value) -> Option<&str> {
+    match value {
+        Value::Number(token) => Some(token),
+        _ => None,
+    }
+}
