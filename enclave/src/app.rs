@@ -26,6 +26,7 @@ use crate::{
     enablement::Enablement,
     http,
     listener::{self, Limits},
+    mcp::lobby::Lobby,
     prover::{Kept, Prover},
     runner::Runner,
     semantic::{self, Semantic},
@@ -120,6 +121,8 @@ pub(crate) struct Shared {
     pub(crate) fee_payer: Option<evidence::Wallet>,
     /// What each caller has switched on.
     pub(crate) enablement: Enablement,
+    /// What the MCP endpoints keep between requests.
+    pub(crate) lobby: Arc<Lobby>,
     /// Finds servers by meaning.
     pub(crate) semantic: Semantic,
     /// Tool calls that may run at once.
@@ -236,6 +239,7 @@ pub(crate) async fn run(config: Config, file: PathBuf) -> Result<(), Failure> {
         till: Till::new(rail, base.clone()),
         base,
         fee_payer,
+        lobby: Lobby::open().map_err(|error| Failure::new("no randomness", error, "look at the system's log"))?,
         enablement,
         semantic,
         slots: Semaphore::new(config.calls_at_once),

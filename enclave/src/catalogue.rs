@@ -9,7 +9,7 @@ use evidence::{
     proof::RegistryDigest,
     tag,
 };
-use gate::{Call, Listed, Listing, Refusal};
+use gate::{Call, Listed, ListedServer, Listing, Refusal};
 
 mod closest;
 mod lookup;
@@ -73,7 +73,7 @@ pub(crate) struct Ready {
     /// Its tools, read at install.
     pub(crate) tools: Vec<Tool>,
     /// All that it offers, as it said itself.
-    pub(crate) inspection: sandbox::Inspection,
+    pub(crate) offers: crate::mcp::offers::Offers,
     /// What a proof names of it.
     pub(crate) digests: Digests,
 }
@@ -259,9 +259,7 @@ impl Shown {
 
 impl Listing for Catalogue {
     fn look_up(&self, call: &Call) -> Result<Listed, Refusal> {
-        let server = self
-            .by_id(&call.server)
-            .ok_or_else(|| Refusal::UnknownServer { asked: call.server.to_string(), closest: None })?;
+        let server = self.known(&call.server)?;
         let ready = server.ready()?;
         if ready.tools.iter().any(|tool| tool.name == call.tool) {
             Ok(Listed {
@@ -276,6 +274,21 @@ impl Listing for Catalogue {
                 closest: closest(&call.tool, ready.tools.iter().map(|tool| tool.name.as_str())),
             })
         }
+    }
+
+    fn look_up_server(&self, id: &ServerId) -> Result<ListedServer, Refusal> {
+        let server = self.known(id)?;
+        server.ready()?;
+        Ok(ListedServer {
+            server: server.entry.name.clone(),
+            required_secrets: server.required_secrets().map(str::to_owned).collect(),
+        })
+    }
+}
+
+impl Catalogue {
+    fn known(&self, id: &ServerId) -> Result<&Server, Refusal> {
+        self.by_id(id).ok_or_else(|| Refusal::UnknownServer { asked: id.to_string(), closest: None })
     }
 }
 

@@ -252,7 +252,6 @@ impl Enablement {
     }
 
     /// What is on in a scope, now and after each change that makes a difference there.
-    #[allow(dead_code, reason = "subscriptions/listen listens here")]
     pub(crate) fn changes(&self, scope: &Scope) -> watch::Receiver<Set> {
         let place = self.place(scope);
         let mut watchers = self.watchers.lock().unwrap_or_else(PoisonError::into_inner);

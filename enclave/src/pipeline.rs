@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use evidence::{ResultObject, proof::Envelope};
-use gate::{Authentication, Call, Executed, Permitted, Principal, Refusal, Unverified};
+use evidence::{ResultObject, ServerId, json::Value, proof::Envelope};
+use gate::{Authentication, Call, Executed, Inquiry, Permitted, Principal, Refusal, Unverified};
 
 use crate::{
     app::App,
+    conversation::Speaker,
     enablement::{Narrower, Scope},
+    errand::{Errand, Spoken},
     http::Presented,
     till::{Held, Paid, Purchase, StoredReply, Taken},
 };
@@ -23,6 +25,30 @@ pub(crate) struct Asked {
     pub(crate) session: Narrower,
     /// What pays for it.
     pub(crate) payment: Presented,
+    /// What goes to the server with it.
+    pub(crate) errand: Errand,
+}
+
+/// What came in: a request other than a tool call.
+#[derive(Debug)]
+pub(crate) struct Inquired {
+    /// The server that is asked.
+    pub(crate) server: ServerId,
+    /// Who asks.
+    pub(crate) who: Authentication,
+    /// `X-MCP-Session`, `X-Runtime-Scope-Id`.
+    pub(crate) session: Narrower,
+    /// Method and parameters.
+    pub(crate) errand: Errand,
+}
+
+/// What a server answered to it.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    /// Its result, or its error; an object in either case.
+    pub(crate) answer: Result<Value, Value>,
+    /// The server's era: what its results carry differs.
+    pub(crate) spoken: Spoken,
 }
 
 /// What leaves: a result with its proof, and what was paid.
@@ -34,6 +60,8 @@ pub(crate) struct Reply {
     pub(crate) envelope: Envelope,
     /// What was taken.
     pub(crate) paid: Option<Paid>,
+    /// The type of the result where it is another than `complete`: an extension's.
+    pub(crate) of_type: Option<String>,
 }
 
 /// `Unverified → Identified → Permitted → Funded → Executed → Proven → Settled → Reply`.
@@ -41,7 +69,7 @@ pub(crate) struct Reply {
 /// # Errors
 /// [`Refusal`]: what, why and how to fix it. Nothing has been charged then, unless it says that the settlement is
 /// pending.
-pub(crate) async fn serve(app: &Arc<App>, asked: Asked) -> Result<Reply, Refusal> {
+pub(crate) async fn serve(app: &Arc<App>, asked: Asked, speaker: &mut Speaker) -> Result<Reply, Refusal> {
     let identified = Unverified(asked.call).identify(asked.who, &app.operators)?;
     let principal = *identified.principal();
     let scope = Scope::of(&principal, &asked.session);
@@ -66,11 +94,20 @@ pub(crate) async fn serve(app: &Arc<App>, asked: Asked) -> Result<Reply, Refusal
     };
     let server = app.catalogue.by_id(&funded.call().server).ok_or(Refusal::Internal { part: "catalogue" })?;
     let ready = server.ready()?;
-    let run = match app.secrets(&principal, &funded.call().server).await {
-        Ok(secrets) => app.runner.run(&funded, server, ready, scope.map(|scope| scope.key()), secrets).await,
-        Err(refusal) => Err(refusal),
+    if !funded.price().is_zero() {
+        speaker.numbers_only();
+    }
+    let running = async {
+        let secrets = app.secrets(&principal, &funded.call().server).await?;
+        let key = scope.as_ref().map(Scope::key);
+        app.runner.run(&funded, server, ready, key, secrets, &asked.errand, speaker).await
     };
-    let run = match run {
+    // Whoever leaves before the call has run has withdrawn it.
+    let run = tokio::select! {
+        run = running => run,
+        () = speaker.gone() => Err(Refusal::Withdrawn),
+    };
+    let (run, of_type) = match run {
         Ok(run) => run,
         Err(refusal) => {
             app.till.release(funded.abandoned()).await;
@@ -79,12 +116,57 @@ pub(crate) async fn serve(app: &Arc<App>, asked: Asked) -> Result<Reply, Refusal
     };
     drop(slot);
     // What ran is paid and kept, also where its caller is gone by now.
-    let finishing = tokio::spawn(finish(Arc::clone(app), funded.executed(run), purchase));
+    let finishing = tokio::spawn(finish(Arc::clone(app), funded.executed(run), purchase, of_type));
     finishing.await.map_err(|_| Refusal::Internal { part: "pipeline" })?
 }
 
+/// `Unverified → Identified → Permitted → Answered`: a request other than a tool call costs nothing and has no proof.
+///
+/// # Errors
+/// [`Refusal`].
+pub(crate) async fn ask(app: &Arc<App>, asked: Inquired, speaker: &Speaker) -> Result<Answered, Refusal> {
+    let identified = Unverified(Inquiry { server: asked.server }).identify_inquirer(asked.who, &app.operators)?;
+    let principal = *identified.principal();
+    let scope = Scope::of(&principal, &asked.session);
+    let stored = app.secret_names(&principal, identified.server()).await?;
+    let permitted = identified.permit(&app.catalogue, &stored)?;
+    let Ok(_slot) = app.slots.try_acquire() else { return Err(Refusal::Busy { retry_after_s: 1 }) };
+    let server = app.catalogue.by_id(permitted.server()).ok_or(Refusal::Internal { part: "catalogue" })?;
+    let ready = server.ready()?;
+    let asking = async {
+        let secrets = app.secrets(&principal, permitted.server()).await?;
+        let key = scope.as_ref().map(Scope::key);
+        app.runner.ask(&permitted, server, ready, key, secrets, &asked.errand, speaker).await
+    };
+    tokio::select! {
+        answered = asking => answered,
+        () = speaker.gone() => Err(Refusal::Withdrawn),
+    }
+}
+
+/// `Unverified → Identified → Permitted`, and the server runs: for whoever follows what it announces.
+///
+/// # Errors
+/// [`Refusal`].
+pub(crate) async fn hold(app: &Arc<App>, asked: Inquired) -> Result<Arc<sandbox::Session>, Refusal> {
+    let identified = Unverified(Inquiry { server: asked.server }).identify_inquirer(asked.who, &app.operators)?;
+    let principal = *identified.principal();
+    let scope = Scope::of(&principal, &asked.session).ok_or(Refusal::WalletRequired)?;
+    let stored = app.secret_names(&principal, identified.server()).await?;
+    let permitted = identified.permit(&app.catalogue, &stored)?;
+    let server = app.catalogue.by_id(permitted.server()).ok_or(Refusal::Internal { part: "catalogue" })?;
+    let secrets = app.secrets(&principal, permitted.server()).await?;
+    let key = sandbox::PoolKey { server: permitted.server().clone(), principal: scope.key() };
+    app.runner.hold(&permitted, server, server.ready()?, &key, secrets).await
+}
+
 /// `Executed → Proven → Settled → Reply`.
-async fn finish(app: Arc<App>, executed: Executed<Held>, purchase: Purchase) -> Result<Reply, Refusal> {
+async fn finish(
+    app: Arc<App>,
+    executed: Executed<Held>,
+    purchase: Purchase,
+    of_type: Option<String>,
+) -> Result<Reply, Refusal> {
     let server = app.catalogue.by_id(&executed.call().server);
     let proof = server
         .ok_or(Refusal::Internal { part: "catalogue" })
@@ -111,7 +193,7 @@ async fn finish(app: Arc<App>, executed: Executed<Held>, purchase: Purchase) -> 
         envelope.settlement = app.prover.settlement(&envelope.proof, paid.transaction())?;
     }
     app.prover.keep(&envelope);
-    Ok(Reply { result, envelope, paid })
+    Ok(Reply { result, envelope, paid, of_type })
 }
 
 /// A reply that was paid before, to the same call with the same payment.
@@ -119,7 +201,7 @@ fn restored(app: &App, stored: &StoredReply, paid: Paid) -> Result<Reply, Refusa
     let (result, mut envelope) = stored.read().ok_or(Refusal::Internal { part: "journal" })?;
     envelope.settlement = app.prover.settlement(&envelope.proof, paid.transaction())?;
     app.prover.keep(&envelope);
-    Ok(Reply { result, envelope, paid: Some(paid) })
+    Ok(Reply { result, envelope, paid: Some(paid), of_type: None })
 }
 
 /// What a payment for this call pays for.

@@ -1,19 +1,23 @@
 //! Installs and runs servers: the one place where the gateway talks to `sandbox`.
 
+mod converse;
+
+pub(crate) use converse::spoken;
+
 use std::{
     collections::HashSet,
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 
 use evidence::{
-    Digest, ResultObject, ServerId,
-    json::{self, JsonError, Limits, Value, object},
+    Digest, ServerId,
+    json::{self, Limits, Value, object},
     proof::RegistryDigest,
 };
-use gate::{Funded, Principal, Refusal, Reservation, Run, Warmable, Warrant};
+use gate::{Principal, Refusal, Warmable, Warrant};
 use sandbox::{
-    Answer, Config as SandboxConfig, InstalledServer, LaunchSpec, LocalPackage, NpmPackage, NpmRegistry, PackageError,
+    Config as SandboxConfig, InstalledServer, LaunchSpec, LocalPackage, NpmPackage, NpmRegistry, PackageError,
     PackageSpec, Pool, PoolConfig, PoolKey, PypiIndex, PypiPackage, RegistryError, Sandbox, SessionError, Variable,
 };
 use serde_json::value::RawValue;
@@ -24,6 +28,8 @@ use crate::{
     catalogue::{Catalogue, Ready, Server, Tool},
     config::{Config, PackageRegistry, ServerEntry},
     enablement::Scope,
+    mcp::offers::Offers,
+    notices::NoticeBoard,
 };
 
 /// Most tools of one server: their names must fit one document of ours (64 KiB), or no gateway that lists the server
@@ -37,6 +43,7 @@ pub(crate) struct Runner {
     limits: sandbox::Limits,
     call_timeout: Duration,
     endings: Endings,
+    notices: Arc<NoticeBoard>,
 }
 
 /// Containers of strangers that are being ended. A stop waits for them.
@@ -70,6 +77,7 @@ impl Runner {
             limits,
             call_timeout: Duration::from_secs(config.call_timeout_s),
             endings: Endings::default(),
+            notices: Arc::default(),
         })
     }
 
@@ -96,8 +104,8 @@ impl Runner {
         let seconds = started.elapsed().as_secs();
         match &ready {
             Ok(ready) => {
-                let (tools, revision) = (ready.tools.len(), ready.inspection.era.version());
-                tracing::info!(server = %entry.name, tools, revision, seconds, "server ready");
+                let (tools, era) = (ready.tools.len(), ready.offers.spoken);
+                tracing::info!(server = %entry.name, tools, ?era, seconds, "server ready");
             }
             Err(why) => tracing::error!(server = %entry.name, why, seconds, "server unavailable"),
         }
@@ -138,57 +146,8 @@ impl Runner {
         }
         let digests =
             Digests::of(&installed).ok_or("the record of the installed package holds no digests; reinstall it")?;
-        Ok(Ready { installed, launch, tools, inspection, digests })
-    }
-
-    /// Runs a funded call, in the container that belongs to `key`. A caller without a key is nobody whom we would know
-    /// again: it gets a container of its own, which ends with the call, so that strangers share neither files nor memory.
-    ///
-    /// # Errors
-    /// The server cannot be reached, does not answer in time, or answers with something unusable.
-    pub(crate) async fn run<R: Reservation>(
-        &self,
-        funded: &Funded<R>,
-        server: &Server,
-        ready: &Ready,
-        key: Option<String>,
-        secrets: Vec<Variable>,
-    ) -> Result<Run, Refusal> {
-        let call = funded.call();
-        let stranger = if key.is_none() { Some(self.stranger(server)?) } else { None };
-        let key = stranger.as_ref().map(|stranger| stranger.key.principal.clone()).or(key).unwrap_or_default();
-        let params = object([("name", call.tool.as_str().into()), ("arguments", call.arguments.clone())]);
-        let params = RawValue::from_string(params.to_text()).map_err(|_| Refusal::Internal { part: "runner" })?;
-        let started_ms = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .ok()
-            .and_then(|since| u64::try_from(since.as_millis()).ok())
-            .ok_or(Refusal::Internal { part: "clock" })?;
-        let mut launch = ready.launch.clone();
-        launch.environment.extend(secrets);
-        let mut environment: Vec<String> = launch.environment.iter().map(|variable| variable.name.clone()).collect();
-        environment.sort();
-        environment.dedup();
-        let begun = Instant::now();
-        let answer = self
-            .pool
-            .call(&funded.warrant(), &key, &ready.installed, &launch, "tools/call", Some(&params), self.call_timeout)
-            .await
-            .map_err(|error| self.refusal(server, &error))?;
-        let duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let bad = |why: String| Refusal::BadAnswer { server: server.entry.name.clone(), why };
-        let unfit = |error: JsonError| bad(error.to_string());
-        let result = match answer {
-            Answer::Result(raw) => {
-                let value = json::parse(raw.get().as_bytes(), &Limits::THEIRS).map_err(unfit)?;
-                ResultObject::of_server(value)
-            }
-            Answer::Error(raw) => {
-                let value = json::parse(raw.get().as_bytes(), &Limits::THEIRS).map_err(unfit)?;
-                ResultObject::of_error(value)
-            }
-        };
-        Ok(Run { result: result.map_err(|fault| bad(fault.to_string()))?, started_ms, duration_ms, environment })
+        let offers = Offers::of(&inspection)?;
+        Ok(Ready { installed, launch, tools, offers, digests })
     }
 
     /// Why a call or a start came to nothing.
@@ -237,6 +196,11 @@ impl Runner {
     /// Whether the engine still answers.
     pub(crate) async fn engine_answers(&self) -> bool {
         self.sandbox.answers().await
+    }
+
+    /// What running servers announce.
+    pub(crate) fn notices(&self) -> &Arc<NoticeBoard> {
+        &self.notices
     }
 
     /// How long a server has for one answer.

@@ -25,6 +25,14 @@ impl Answer {
             .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&self.body)))
     }
 
+    /// The messages of a stream, in their order; of a JSON answer the one message.
+    pub fn messages(&self) -> Vec<Value> {
+        match self.header("content-type") {
+            Some("text/event-stream") => crate::events::messages(&self.body),
+            _ => vec![self.json()],
+        }
+    }
+
     /// A header.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
@@ -65,6 +73,42 @@ impl Client {
     /// `POST` of a JSON body.
     pub fn post(&self, path: &str, body: &Value) -> Answer {
         self.send("POST", path, Some("application/json"), body.to_string().as_bytes())
+    }
+
+    /// `POST` of a JSON body whose answer is read as it comes.
+    pub fn open(&self, path: &str, body: &Value) -> crate::Events {
+        let mut request = ureq::http::Request::builder().method("POST").uri(format!("{}{path}", self.base));
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
+        }
+        let request = request.header("content-type", "application/json").body(body.to_string().into_bytes());
+        let response = self.agent.run(request.expect("a well-formed request")).expect("an answer");
+        let text = |name: &str| response.headers().get(name).map(|value| value.to_str().expect("text").to_owned());
+        let (kind, buffering) = (text("content-type").unwrap_or_default(), text("x-accel-buffering"));
+        crate::Events::new(response.status().as_u16(), kind, buffering, response.into_body().into_reader())
+    }
+
+    /// The same client as a modern one that declares these capabilities, and the body of its request.
+    pub fn modern_request(&self, method: &str, mut params: Value, capabilities: Value) -> (Self, Value) {
+        let mut client = self
+            .with("accept", "application/json, text/event-stream")
+            .with("mcp-protocol-version", "2026-07-28")
+            .with("mcp-method", method);
+        let named = ["name", "uri"].into_iter().find_map(|member| params.get(member).and_then(Value::as_str));
+        if let (Some(name), true) = (named, ["tools/call", "prompts/get", "resources/read"].contains(&method)) {
+            client = client.with("mcp-name", name);
+        }
+        let mut meta = params.get("_meta").cloned().unwrap_or_else(|| json!({}));
+        meta["io.modelcontextprotocol/protocolVersion"] = json!("2026-07-28");
+        meta["io.modelcontextprotocol/clientCapabilities"] = capabilities;
+        params["_meta"] = meta;
+        (client, json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}))
+    }
+
+    /// One modern request of a client that declares these capabilities.
+    pub fn modern_as(&self, path: &str, method: &str, params: Value, capabilities: Value) -> Answer {
+        let (client, body) = self.modern_request(method, params, capabilities);
+        client.post(path, &body)
     }
 
     /// Anything.
@@ -114,21 +158,7 @@ impl Client {
 
     /// One modern request (2026-07-28), headers and all.
     pub fn modern(&self, path: &str, method: &str, mut params: Value) -> Answer {
-        let meta = json!({
-            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-            "io.modelcontextprotocol/clientCapabilities": {},
-            "io.modelcontextprotocol/clientInfo": {"name": "scenario", "version": "1"},
-        });
-        let mut client = self
-            .with("accept", "application/json, text/event-stream")
-            .with("mcp-protocol-version", "2026-07-28")
-            .with("mcp-method", method);
-        if let Some(name) = params.get("name").and_then(Value::as_str) {
-            client = client.with("mcp-name", name);
-        }
-        if let Some(params) = params.as_object_mut() {
-            params.insert("_meta".to_owned(), meta);
-        }
-        client.rpc(path, method, params)
+        params["_meta"] = json!({"io.modelcontextprotocol/clientInfo": {"name": "scenario", "version": "1"}});
+        self.modern_as(path, method, params, json!({}))
     }
 }

@@ -77,6 +77,8 @@ tags! {
     PSEUDONYM = "sealgate/pseudonym/v1";
     /// What one payment pays for: server, tool, arguments, caller.
     PURCHASE = "sealgate/purchase/v1";
+    /// Additional data of a sealed `requestState`: whose request it belongs to, and which.
+    REQUEST_STATE = "sealgate/request-state/v1";
     /// Signature over a release manifest.
     RELEASE = "sealgate/release/v1";
 }

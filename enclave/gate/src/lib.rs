@@ -4,6 +4,7 @@
 
 mod call;
 mod identity;
+mod inquiry;
 pub mod keep;
 pub mod ledger;
 mod offer;
@@ -14,7 +15,8 @@ mod warrant;
 
 pub use call::{Call, Challenge, ChallengeError, MAX_ARGUMENT_BYTES};
 pub use identity::{Authentication, OperatorRule, Principal, Shown};
-pub use offer::{Free, Listed, Listing, Price, Receipt, Reservation};
+pub use inquiry::{IdentifiedInquiry, Inquiry, PermittedInquiry};
+pub use offer::{Free, Listed, ListedServer, Listing, Price, Receipt, Reservation};
 pub use refusal::{PaymentProblem, Refusal, Remedy};
 pub use stage::{Executed, Funded, Identified, Permitted, Proven, Run, Settled, Settling, Unverified};
 pub use warming::{WarmUp, Warmable, Warming};

@@ -1,6 +1,6 @@
 //! What a call costs and what was paid.
 
-use evidence::{UsdcAmount, payment::Authorization};
+use evidence::{ServerId, UsdcAmount, payment::Authorization};
 
 use crate::{call::Call, refusal::Refusal};
 
@@ -56,6 +56,15 @@ pub struct Listed {
     pub required_secrets: Vec<String>,
 }
 
+/// One server, as the catalogue lists it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ListedServer {
+    /// Its name.
+    pub server: String,
+    /// Secrets without which it does not run.
+    pub required_secrets: Vec<String>,
+}
+
 /// The catalogue, as far as a decision needs it.
 pub trait Listing {
     /// The tool that a call names.
@@ -63,4 +72,10 @@ pub trait Listing {
     /// # Errors
     /// [`Refusal::UnknownServer`], [`Refusal::UnknownTool`].
     fn look_up(&self, call: &Call) -> Result<Listed, Refusal>;
+
+    /// The server that an inquiry names.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownServer`], [`Refusal::ServerUnavailable`].
+    fn look_up_server(&self, server: &ServerId) -> Result<ListedServer, Refusal>;
 }

@@ -116,6 +116,20 @@ pub enum Refusal {
         /// When to come back.
         retry_after_s: u32,
     },
+    /// The server asks its caller something, and the wire of the call has no way to ask.
+    AsksBack {
+        /// The server's name.
+        server: String,
+    },
+    /// Calls that cost something asked their caller too much without ever being paid.
+    UnpaidQuestions {
+        /// How much they may.
+        limit: u32,
+        /// When to come back.
+        retry_after_s: u32,
+    },
+    /// Whoever made the call has withdrawn it.
+    Withdrawn,
     /// Too many calls at once.
     Busy {
         /// When to come back.
@@ -152,7 +166,7 @@ pub struct PaymentProblem {
 /// What a caller can do about a refusal: a stable word for programs, a sentence for people.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Remedy {
-    /// `authenticate`, `choose-another-name`, `fix-arguments`, `pay`, `retry`, `store-secrets`, `tell-the-operator`
+    /// `authenticate`, `choose-another-name`, `choose-another-wire`, `fix-arguments`, `pay`, `retry`, `store-secrets`, `tell-the-operator`
     pub action: &'static str,
     /// How to fix it.
     pub text: String,
@@ -179,6 +193,9 @@ impl Refusal {
             Self::ServerTimeout { .. } => "SERVER_TIMEOUT",
             Self::BadAnswer { .. } => "BAD_ANSWER",
             Self::Unavailable { .. } => "UNAVAILABLE",
+            Self::AsksBack { .. } => "INPUT_REQUIRED",
+            Self::UnpaidQuestions { .. } => "UNPAID_QUESTIONS",
+            Self::Withdrawn => "WITHDRAWN",
             Self::Busy { .. } => "BUSY",
             Self::Internal { .. } => "INTERNAL",
         }
@@ -198,6 +215,7 @@ impl Refusal {
     pub fn retry_after_s(&self) -> Option<u32> {
         match self {
             Self::Busy { retry_after_s }
+            | Self::UnpaidQuestions { retry_after_s, .. }
             | Self::ChainUnreachable { retry_after_s }
             | Self::SettlementPending { retry_after_s, .. }
             | Self::Unavailable { retry_after_s, .. } => Some(*retry_after_s),
@@ -265,6 +283,14 @@ impl Refusal {
             Self::Unavailable { retry_after_s, .. } => {
                 ("retry", format!("call again after {retry_after_s} s; nothing was charged"))
             }
+            Self::AsksBack { .. } => (
+                "choose-another-wire",
+                "call it over MCP with a client that answers questions (elicitation, sampling, roots)".to_owned(),
+            ),
+            Self::UnpaidQuestions { retry_after_s, .. } => {
+                ("retry", format!("finish a call that costs something, or come back after {retry_after_s} s"))
+            }
+            Self::Withdrawn => ("retry", "call again if you still want it; nothing was charged".to_owned()),
             Self::Busy { retry_after_s } => ("retry", format!("call again after {retry_after_s} s")),
             Self::Internal { .. } => ("tell-the-operator", "call again later, and tell the operator".to_owned()),
         };
@@ -300,6 +326,13 @@ impl fmt::Display for Refusal {
             }
             Self::BadAnswer { server, why } => write!(f, "server {server:?} answered with something unusable: {why}"),
             Self::Unavailable { part, .. } => write!(f, "the gateway's {part} does not answer at the moment"),
+            Self::AsksBack { server } => {
+                write!(f, "server {server:?} asks its caller something before it answers, and nobody here can be asked")
+            }
+            Self::UnpaidQuestions { limit, .. } => {
+                write!(f, "calls that cost something asked {limit} questions and were not paid; nothing was charged")
+            }
+            Self::Withdrawn => f.write_str("the call was withdrawn by its caller"),
             Self::Busy { .. } => f.write_str("too many calls at once"),
             Self::Internal { part } => write!(f, "internal error in {part}"),
         }

@@ -28,7 +28,7 @@ use evidence::{ResultObject, payment::Authorization, proof::Envelope};
 use crate::{
     call::{Call, MAX_ARGUMENT_BYTES},
     identity::{Authentication, OperatorRule, Principal},
-    offer::{Listing, Price, Receipt, Reservation},
+    offer::{ListedServer, Listing, Price, Receipt, Reservation},
     refusal::Refusal,
     warrant::Warrant,
 };
@@ -136,12 +136,8 @@ impl Identified {
             return Err(Refusal::ArgumentsTooLong { bytes, limit: MAX_ARGUMENT_BYTES });
         }
         let listed = listing.look_up(&self.call)?;
-        let missing: Vec<String> =
-            listed.required_secrets.into_iter().filter(|required| !secrets.contains(required)).collect();
-        if !missing.is_empty() {
-            let id = self.call.server.clone();
-            return Err(Refusal::MissingSecrets { server: listed.server, id, missing });
-        }
+        let server = ListedServer { server: listed.server, required_secrets: listed.required_secrets };
+        server.missing(&self.call.server, secrets)?;
         Ok(Permitted { identified: self, price: listed.price })
     }
 }
@@ -184,6 +180,11 @@ impl<R: Reservation> Funded<R> {
     /// Its caller.
     pub fn principal(&self) -> &Principal {
         self.permitted.principal()
+    }
+
+    /// What is set aside for it.
+    pub fn price(&self) -> Price {
+        self.permitted.price()
     }
 
     /// Permission to run code of the server that the call names.
@@ -297,6 +298,10 @@ mod tests {
     impl Listing for Everything {
         fn look_up(&self, _call: &Call) -> Result<Listed, Refusal> {
             Ok(Listed { server: "echo".into(), price: self.price, required_secrets: vec!["API_KEY".into()] })
+        }
+
+        fn look_up_server(&self, _server: &evidence::ServerId) -> Result<ListedServer, Refusal> {
+            Ok(ListedServer { server: "echo".into(), required_secrets: Vec::new() })
         }
     }
 

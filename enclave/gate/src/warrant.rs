@@ -7,6 +7,8 @@ use evidence::ServerId;
 pub enum RunReason {
     /// A funded call asks for it.
     Call,
+    /// A permitted request other than a call asks for it: a resource, a prompt, a completion.
+    Inquiry,
     /// A wallet wants the server to run before it calls it.
     Warming,
     /// The operator asks what the server offers (its tool list), at install.
@@ -15,7 +17,7 @@ pub enum RunReason {
 
 /// Permission to run code of one server. `sandbox` starts nothing without one.
 ///
-/// There is no public field and no `Default`: it is made from a funded call, from a wallet's
+/// There is no public field and no `Default`: it is made from a funded call, from a permitted inquiry, from a wallet's
 /// permitted wish, or from the operator's own order.
 #[derive(Debug)]
 pub struct Warrant {
@@ -32,6 +34,11 @@ impl Warrant {
     /// A funded call names the server.
     pub(crate) fn for_call(server: ServerId) -> Self {
         Self { server, reason: RunReason::Call }
+    }
+
+    /// A permitted inquiry names the server.
+    pub(crate) fn for_inquiry(server: ServerId) -> Self {
+        Self { server, reason: RunReason::Inquiry }
     }
 
     /// A wallet that may call the server wants it to run.

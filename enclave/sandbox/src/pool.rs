@@ -166,6 +166,13 @@ impl Pool {
         }
     }
 
+    /// The server of a key that runs now. Nothing is started, and nobody is waited for.
+    pub fn running_session(&self, key: &PoolKey) -> Option<Arc<Session>> {
+        let slot = self.inner.slots().get(key).cloned()?;
+        let content = slot.0.try_lock().ok()?;
+        content.running.as_ref().map(|running| running.session.clone())
+    }
+
     /// How many servers run.
     pub fn running(&self) -> usize {
         self.inner.config.cap.saturating_sub(self.inner.places.available_permits())

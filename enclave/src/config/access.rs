@@ -15,6 +15,7 @@ pub(super) struct RawIdentity {
     operator_wallets: Vec<String>,
     #[serde(default)]
     enforce_operator_signatures: bool,
+    auth: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -73,6 +74,8 @@ pub(crate) struct IdentityConfig {
     pub(crate) operators: BTreeSet<Wallet>,
     /// Those of them that must sign each request: none unless the rule is on.
     pub(crate) signers: BTreeSet<Wallet>,
+    /// Whether the MCP endpoints are closed to callers who show nothing.
+    pub(crate) auth_required: bool,
 }
 
 /// Where secrets are kept.
@@ -120,7 +123,15 @@ impl IdentityConfig {
                 "set OPERATOR_WALLETS or identity.operator_wallets".to_owned(),
             ));
         }
-        Ok(Self { signers: if enforce { wallets.clone() } else { BTreeSet::new() }, operators: wallets })
+        let auth_required = match raw.auth.as_deref() {
+            None | Some("optional") => false,
+            Some("required") => true,
+            Some(other) => {
+                return Err((format!("identity.auth = {other:?}"), "choose \"optional\" or \"required\"".to_owned()));
+            }
+        };
+        let signers = if enforce { wallets.clone() } else { BTreeSet::new() };
+        Ok(Self { signers, operators: wallets, auth_required })
     }
 }
 

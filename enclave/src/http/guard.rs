@@ -46,6 +46,9 @@ pub(crate) async fn guard(State(app): State<Arc<App>>, request: Request, next: N
             return refuse("Origin", origin, "allowed_origins");
         }
     }
+    // Headers that a tool wants arguments repeated in have names of the tool's (MCP 2026-07-28).
+    let wanted =
+        if preflight { text(header::ACCESS_CONTROL_REQUEST_HEADERS).unwrap_or_default() } else { String::new() };
     let mut response = if preflight { StatusCode::NO_CONTENT.into_response() } else { next.run(request).await };
     if let Some(origin) = origin.and_then(|origin| HeaderValue::from_str(&origin).ok()) {
         let headers = response.headers_mut();
@@ -53,7 +56,7 @@ pub(crate) async fn guard(State(app): State<Arc<App>>, request: Request, next: N
         headers.append(header::VARY, HeaderValue::from_static("Origin"));
         if preflight {
             headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, PUT, DELETE"));
-            headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(SENT));
+            headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, sent(&wanted));
             headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
         } else {
             headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(READ));
@@ -66,6 +69,14 @@ pub(crate) async fn guard(State(app): State<Arc<App>>, request: Request, next: N
 const SENT: &str = "Authorization, Content-Type, Accept, MCP-Protocol-Version, Mcp-Method, Mcp-Name, X-MCP-Session, \
                     X-Runtime-Scope-Id, Sealgate-Challenge, PAYMENT-SIGNATURE, X-PAYMENT, Signature, Signature-Input, \
                     Content-Digest";
+
+/// The same, and what of the wanted ones repeats an argument.
+fn sent(wanted: &str) -> HeaderValue {
+    let names = wanted.split(',').map(str::trim).filter(|name| name.to_ascii_lowercase().starts_with("mcp-param-"));
+    let token = |name: &&str| header::HeaderName::try_from(*name).is_ok();
+    let all: Vec<&str> = std::iter::once(SENT).chain(names.filter(token).take(32)).collect();
+    HeaderValue::from_str(&all.join(", ")).unwrap_or_else(|_| HeaderValue::from_static(SENT))
+}
 
 /// Headers that it may read.
 const READ: &str = "PAYMENT-REQUIRED, PAYMENT-RESPONSE, X-PAYMENT-RESPONSE, WWW-Authenticate, Accept-Signature, \
@@ -106,7 +117,14 @@ fn is_loopback(authority: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_loopback;
+    use super::{SENT, is_loopback, sent};
+
+    #[test]
+    fn a_page_may_repeat_arguments_as_headers_and_send_no_others() {
+        assert_eq!(sent(""), SENT);
+        assert_eq!(sent("content-type, Mcp-Param-Region, x-other"), format!("{SENT}, Mcp-Param-Region"));
+        assert_eq!(sent("mcp-param-a b, mcp-param-\u{e9}"), SENT);
+    }
 
     #[test]
     fn only_names_of_this_machine_are_loopback() {

@@ -14,6 +14,7 @@ mod pay;
 mod problem;
 mod query;
 mod reload;
+mod resource_metadata;
 mod rest;
 mod secrets;
 mod servers;
@@ -36,7 +37,7 @@ use crate::{
     app::Live,
     enablement::{MAX_SESSION_BYTES, Narrower},
 };
-pub(crate) use pay::Presented;
+pub(crate) use pay::{Presented, presented, two_payments};
 use problem::Problem;
 
 /// All routes.
@@ -45,8 +46,14 @@ pub(crate) fn router(live: Live) -> Router {
         .route("/health", get(attestation::health).fallback(only_get))
         .route("/health/reload", post(reload::all).fallback(only_post))
         .route("/health/reload/{id}", post(reload::one).fallback(only_post))
-        .route("/mcp", post(mcp::gateway).fallback(only_post))
-        .route("/mcp/server/{id}", post(mcp::one_server).fallback(only_post))
+        .route("/mcp", post(mcp::gateway).fallback(mcp::only_post))
+        .route("/mcp/server/{id}", post(mcp::one_server).fallback(mcp::only_post))
+        .route("/.well-known/oauth-protected-resource", get(resource_metadata::gateway).fallback(only_get))
+        .route("/.well-known/oauth-protected-resource/mcp", get(resource_metadata::gateway).fallback(only_get))
+        .route(
+            "/.well-known/oauth-protected-resource/mcp/server/{id}",
+            get(resource_metadata::one_server).fallback(only_get),
+        )
         .route("/api/servers", get(servers::list).fallback(only_get))
         .of_server("", get(servers::one).fallback(only_get))
         .of_server("/tools", get(servers::tools).fallback(only_get))

@@ -40,6 +40,11 @@ impl Problem {
         Self { allow: Some(allow), ..problem }
     }
 
+    /// The same, with another text.
+    pub(crate) fn because(self, what: &str, fix: &str) -> Self {
+        Self { what: what.into(), fix: fix.into(), ..self }
+    }
+
     pub(crate) fn busy(retry_after_s: u32) -> Self {
         let problem = Self::new(
             StatusCode::TOO_MANY_REQUESTS,
@@ -100,6 +105,8 @@ impl From<&Refusal> for Problem {
             Refusal::ServerUnavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Refusal::ServerTimeout { .. } => StatusCode::GATEWAY_TIMEOUT,
             Refusal::BadAnswer { .. } => StatusCode::BAD_GATEWAY,
+            Refusal::AsksBack { .. } | Refusal::Withdrawn => StatusCode::CONFLICT,
+            Refusal::UnpaidQuestions { .. } => StatusCode::TOO_MANY_REQUESTS,
             Refusal::Busy { .. } => StatusCode::TOO_MANY_REQUESTS,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };

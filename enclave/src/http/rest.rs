@@ -31,6 +31,8 @@ use super::{
 use crate::{
     app::App,
     catalogue::Server,
+    conversation::Speaker,
+    errand::Errand,
     pipeline::{self, Asked},
     self_check,
     till::{StoredReply, Taken},
@@ -73,8 +75,9 @@ async fn call_inner(app: &Arc<App>, wanted: Wanted, request: Request) -> Result<
         who: incoming.who,
         session: narrower(headers).map_err(Problem::into_response)?,
         payment: pay::presented(headers).map_err(refused)?,
+        errand: Errand::new("tools/call", Vec::new()),
     };
-    let reply = pipeline::serve(app, asked).await.map_err(refused)?;
+    let reply = pipeline::serve(app, asked, &mut Speaker::unheard()).await.map_err(refused)?;
     let mut answer = reply.result.into_value();
     if let Value::Object(members) = &mut answer {
         members.extend(reply.paid.as_ref().map(|paid| ("payment".to_owned(), paid.summary())));

@@ -9,7 +9,7 @@ use gate::{PaymentProblem, Refusal};
 use payments::Offer;
 
 use super::era::{Era, MODERN};
-use crate::till::Paid;
+use crate::{errand::Spoken, till::Paid};
 
 /// Where a proof sits in `_meta` of a result, in `data` of an error, and beside a `data` that is no object.
 pub(crate) const PROOF_META: &str = "io.sealgate/proof";
@@ -19,6 +19,9 @@ const PAYMENT_RESPONSE_META: &str = "x402/payment-response";
 
 /// Where some clients look for what a call costs.
 const PAYMENT_ERROR_META: &str = "x402/error";
+
+/// Who made a result (MCP 2026-07-28).
+const SERVER_INFO_META: &str = "io.modelcontextprotocol/serverInfo";
 
 /// One answer to one request.
 #[derive(Debug)]
@@ -38,6 +41,8 @@ pub(crate) enum Cache {
     Public,
     /// Depends on who asks.
     Private,
+    /// May be another the next time it is asked for, and depends on who asks.
+    Never,
 }
 
 /// Milliseconds for which a list may be kept. Lists change only when the gateway or its caller changes them.
@@ -49,7 +54,7 @@ impl Answer {
         if let (Era::Modern, Value::Object(members)) = (era, &mut result) {
             stamp(members, cache);
         }
-        Self { status: 200, message: object([("jsonrpc", "2.0".into()), ("id", id.clone()), ("result", result)]) }
+        Self { status: 200, message: response(id, result) }
     }
 
     /// An error.
@@ -70,6 +75,7 @@ impl Answer {
         result: ResultObject,
         envelope: &Envelope,
         paid: Option<&Paid>,
+        of_type: Option<&str>,
     ) -> Self {
         let proof = (PROOF_META.to_owned(), envelope.to_value());
         let Value::Object(mut members) = result.into_value() else {
@@ -94,7 +100,76 @@ impl Answer {
             Some((_, Value::Object(meta))) => meta.extend(ours),
             _ => members.push(("_meta".to_owned(), Value::Object(ours))),
         }
+        if let (Era::Modern, Some(of_type)) = (era, of_type) {
+            members.push(("resultType".to_owned(), of_type.into()));
+        }
         Self::result(era, id, Value::Object(members), Cache::No)
+    }
+
+    /// The answer to who showed nothing where something must be shown.
+    pub(crate) fn unauthenticated(id: &Value, refusal: &Refusal) -> Self {
+        let text = format!("{refusal}; {}", refusal.remedy().text);
+        Self::error(401, id, -31_401, &text, Some(details(refusal)))
+    }
+
+    /// What a server answered to anything but a tool call. What its era stamps on results is for clients of that era.
+    pub(crate) fn of_server(era: Era, id: &Value, spoken: Spoken, result: Value, cacheable: bool) -> Self {
+        let Value::Object(mut members) = result else {
+            return Self::error(500, id, -32603, "internal error in the encoder", None);
+        };
+        match era {
+            Era::Legacy => {
+                unstamp(&mut members, spoken);
+                Self { status: 200, message: response(id, Value::Object(members)) }
+            }
+            Era::Modern => {
+                let named = |name: &str| members.iter().any(|(member, _)| member == name);
+                if cacheable && !named("ttlMs") && !named("cacheScope") {
+                    // What a server says today it need not say tomorrow, nor to others.
+                    members.push(("ttlMs".to_owned(), 0_u64.into()));
+                    members.push(("cacheScope".to_owned(), "private".into()));
+                }
+                Self::result(era, id, Value::Object(members), Cache::No)
+            }
+        }
+    }
+
+    /// A server's own error, as it was. -32002 is what older servers say of an unknown resource; modern clients know it as
+    /// -32602 (MCP 2026-07-28, "Resources").
+    pub(crate) fn error_of_server(era: Era, id: &Value, mut error: Value) -> Self {
+        if let (Era::Modern, Value::Object(members)) = (era, &mut error) {
+            for (name, value) in members {
+                if name == "code" && *value == Value::Number("-32002".to_owned()) {
+                    *value = Value::Number("-32602".to_owned());
+                }
+            }
+        }
+        Self { status: 200, message: object([("jsonrpc", "2.0".into()), ("id", id.clone()), ("error", error)]) }
+    }
+
+    /// What a modern client has to answer before its request goes on.
+    pub(crate) fn asks(id: &Value, asks: Value) -> Self {
+        Self::result(Era::Modern, id, asks, Cache::No)
+    }
+
+    /// A refusal of a request other than a tool call: a JSON-RPC error, since there is no tool whose answer it could be.
+    pub(crate) fn protocol_refusal(era: Era, id: &Value, refusal: &Refusal) -> Self {
+        let remedy = refusal.remedy();
+        let details = details(refusal);
+        let (status, code) = match refusal {
+            Refusal::BadCredential { .. } | Refusal::SignatureRequired => (401, -31_401),
+            Refusal::UnknownServer { .. } | Refusal::BadRequest { .. } => (200, -32602),
+            Refusal::Internal { .. } => (500, -32603),
+            Refusal::WalletRequired => (200, -31_401),
+            Refusal::MissingSecrets { .. } => (200, -31_424),
+            Refusal::Busy { .. } | Refusal::UnpaidQuestions { .. } => (200, -31_429),
+            Refusal::BadAnswer { .. } => (200, -31_502),
+            Refusal::ServerTimeout { .. } => (200, -31_504),
+            Refusal::AsksBack { .. } | Refusal::Withdrawn => (200, -31_409),
+            _ => (200, -31_503),
+        };
+        let status = if era == Era::Legacy && status == 500 { 500 } else { status };
+        Self::error(status, id, code, &format!("{refusal}; {}", remedy.text), Some(details))
     }
 
     /// What a call costs, to the clients of this ecosystem and to official ones at once: a tool result, since an HTTP
@@ -125,12 +200,7 @@ impl Answer {
     /// A refusal of a tool call: some are the protocol's business, the others are the tool's answer.
     pub(crate) fn refusal(era: Era, id: &Value, refusal: &Refusal) -> Self {
         let remedy = refusal.remedy();
-        let details = object([
-            ("error", refusal.code().into()),
-            ("message", refusal.to_string().into()),
-            ("remediation", object([("action", remedy.action.into()), ("text", remedy.text.as_str().into())])),
-            ("reason", refusal.reason().map_or(Value::Null, Value::from)),
-        ]);
+        let details = details(refusal);
         match refusal {
             Refusal::BadCredential { .. } | Refusal::SignatureRequired => {
                 Self::error(401, id, -31_401, &format!("{refusal}; {}", remedy.text), Some(details))
@@ -151,6 +221,36 @@ impl Answer {
     }
 }
 
+/// A refusal for programs.
+fn details(refusal: &Refusal) -> Value {
+    let remedy = refusal.remedy();
+    object([
+        ("error", refusal.code().into()),
+        ("message", refusal.to_string().into()),
+        ("remediation", object([("action", remedy.action.into()), ("text", remedy.text.into())])),
+        ("reason", refusal.reason().map_or(Value::Null, Value::from)),
+    ])
+}
+
+fn response(id: &Value, result: Value) -> Value {
+    object([("jsonrpc", "2.0".into()), ("id", id.clone()), ("result", result)])
+}
+
+/// Takes away what a server's era put on a result by itself.
+pub(crate) fn unstamp(members: &mut Vec<(String, Value)>, spoken: Spoken) {
+    let stamps = spoken.stamps();
+    if stamps.is_empty() {
+        return;
+    }
+    members.retain(|(name, _)| !stamps.contains(&name.as_str()));
+    for (name, value) in &mut *members {
+        if let ("_meta", Value::Object(meta)) = (name.as_str(), value) {
+            meta.retain(|(name, _)| name != SERVER_INFO_META);
+        }
+    }
+    members.retain(|(name, value)| name != "_meta" || *value != Value::Object(Vec::new()));
+}
+
 /// A tool result of the gateway itself: a text, the same as structure, and whether it is an error.
 pub(crate) fn tool_result(text: String, structured: Value, is_error: bool) -> Value {
     object([
@@ -169,45 +269,44 @@ fn stamp(members: &mut Vec<(String, Value)>, cache: Cache) {
     if members.iter().all(|(name, _)| name != "resultType") {
         members.push(("resultType".to_owned(), "complete".into()));
     }
-    let scope = match cache {
+    let kept = match cache {
         Cache::No => None,
-        Cache::Public => Some("public"),
-        Cache::Private => Some("private"),
+        Cache::Public => Some(("public", LIST_TTL_MS)),
+        Cache::Private => Some(("private", LIST_TTL_MS)),
+        Cache::Never => Some(("private", 0)),
     };
-    if let Some(scope) = scope {
-        members.push(("ttlMs".to_owned(), LIST_TTL_MS.into()));
+    if let Some((scope, ttl)) = kept {
+        members.push(("ttlMs".to_owned(), ttl.into()));
         members.push(("cacheScope".to_owned(), scope.into()));
     }
-    let info = ("io.modelcontextprotocol/serverInfo".to_owned(), server_info());
+    let info = (SERVER_INFO_META.to_owned(), server_info());
     match members.iter_mut().find(|(name, _)| name == "_meta") {
+        // A server that names itself is who made this result.
+        Some((_, Value::Object(meta))) if meta.iter().any(|(name, _)| name == SERVER_INFO_META) => {}
         Some((_, Value::Object(meta))) => meta.push(info),
         _ => members.push(("_meta".to_owned(), Value::Object(vec![info]))),
     }
 }
 
 /// The result of `initialize` (legacy), for the version that the client asked for.
-pub(crate) fn initialized(asked: Option<&str>, instructions: &str) -> Value {
+pub(crate) fn initialized(asked: Option<&str>, capabilities: Value, instructions: &str) -> Value {
     let newest = super::era::LEGACY.last().copied().unwrap_or_default();
     let version = super::era::LEGACY.iter().copied().find(|known| Some(*known) == asked).unwrap_or(newest);
     object([
         ("protocolVersion", version.into()),
-        ("capabilities", capabilities()),
+        ("capabilities", capabilities),
         ("serverInfo", server_info()),
         ("instructions", instructions.into()),
     ])
 }
 
 /// The result of `server/discover` (modern).
-pub(crate) fn discovered(instructions: &str) -> Value {
+pub(crate) fn discovered(capabilities: Value, instructions: &str) -> Value {
     object([
         ("supportedVersions", Value::Array(vec![MODERN.into()])),
-        ("capabilities", capabilities()),
+        ("capabilities", capabilities),
         ("instructions", instructions.into()),
     ])
-}
-
-fn capabilities() -> Value {
-    object([("tools", object([]))])
 }
 
 #[cfg(test)]
@@ -237,7 +336,7 @@ mod tests {
             (Some("2026-07-28"), "2025-11-25"),
             (None, "2025-11-25"),
         ] {
-            assert_eq!(initialized(asked, "").member("protocolVersion"), Some(&given.into()));
+            assert_eq!(initialized(asked, object([]), "").member("protocolVersion"), Some(&given.into()));
         }
     }
 }

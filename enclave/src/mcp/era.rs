@@ -11,7 +11,11 @@ pub(crate) const MODERN: &str = "2026-07-28";
 /// Revisions that begin with `initialize`, newest last.
 pub(crate) const LEGACY: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"];
 
-const VERSION_META: &str = "io.modelcontextprotocol/protocolVersion";
+/// The one revision that has batches.
+pub(crate) const WITH_BATCHES: &str = "2025-03-26";
+
+/// Where a modern request says its version.
+pub(crate) const VERSION_META: &str = "io.modelcontextprotocol/protocolVersion";
 const CAPABILITIES_META: &str = "io.modelcontextprotocol/clientCapabilities";
 
 /// The era of one request.
@@ -51,6 +55,30 @@ impl EraError {
     fn new(status: u16, code: i64, message: impl Into<String>) -> Self {
         Self { status, code, message: message.into(), data: None }
     }
+
+    /// A header says something other than the body, or is missing.
+    pub(crate) fn mismatch(header: &str, found: Option<&str>, wanted: &str) -> Self {
+        let short = |text: &str| text.chars().take(128).collect::<String>();
+        let found = found.map_or_else(|| "is missing".to_owned(), |found| format!("is {:?}", short(found)));
+        let wanted = short(wanted);
+        Self::new(400, -32020, format!("header {header} {found}, the body says {wanted:?}: send both alike"))
+    }
+
+    /// A version that is not spoken here.
+    pub(crate) fn unsupported(version: &str) -> Self {
+        unsupported(version)
+    }
+
+    /// A header that stands twice.
+    pub(crate) fn doubled(header: &str) -> Self {
+        Self::new(400, -32020, format!("header {header} stands more than once: send it once"))
+    }
+
+    /// A header without anything in the body that it could repeat.
+    pub(crate) fn unfounded(header: &str, argument: &str) -> Self {
+        let what = format!("header {header} is there, the argument {argument:?} is not: send both or none");
+        Self::new(400, -32020, what)
+    }
 }
 
 impl Era {
@@ -77,7 +105,7 @@ impl Era {
             return Err(EraError::new(400, -32602, format!("params._meta[{VERSION_META:?}] is not a string")));
         };
         if headers.version != Some(version) {
-            return Err(mismatch("MCP-Protocol-Version", headers.version, version));
+            return Err(EraError::mismatch("MCP-Protocol-Version", headers.version, version));
         }
         if version != MODERN {
             return Err(unsupported(version));
@@ -90,20 +118,37 @@ impl Era {
             ));
         }
         if headers.method != Some(&*request.method) {
-            return Err(mismatch("Mcp-Method", headers.method, &request.method));
+            return Err(EraError::mismatch("Mcp-Method", headers.method, &request.method));
         }
-        if request.method == "tools/call" {
-            let name = request.params.member("name").and_then(Value::as_str).unwrap_or_default();
-            let shown = headers.name.map(decoded);
+        if let Some(member) = named_by(&request.method) {
+            let name = request.params.member(member).and_then(Value::as_str).unwrap_or_default();
+            let shown = headers.name.and_then(decoded);
             if shown.as_deref() != Some(name) {
-                return Err(mismatch("Mcp-Name", headers.name, name));
+                return Err(EraError::mismatch("Mcp-Name", headers.name, name));
             }
         }
         Ok(Self::Modern)
     }
 }
 
+impl Request {
+    /// What a modern client says that it can be asked.
+    pub(crate) fn capabilities(&self) -> Option<&Value> {
+        self.meta(CAPABILITIES_META)
+    }
+}
+
+/// The member of `params` that `Mcp-Name` repeats.
+fn named_by(method: &str) -> Option<&'static str> {
+    match method {
+        "tools/call" | "prompts/get" => Some("name"),
+        "resources/read" => Some("uri"),
+        _ => None,
+    }
+}
+
 fn unsupported(version: &str) -> EraError {
+    let version: String = version.chars().take(64).collect();
     EraError {
         status: 400,
         code: -32022,
@@ -114,16 +159,13 @@ fn unsupported(version: &str) -> EraError {
     }
 }
 
-fn mismatch(header: &str, found: Option<&str>, wanted: &str) -> EraError {
-    let found = found.map_or_else(|| "is missing".to_owned(), |found| format!("is {found:?}"));
-    EraError::new(400, -32020, format!("header {header} {found}, the body says {wanted:?}: send both alike"))
-}
-
-/// A header value, `=?base64?…?=` undone.
-fn decoded(value: &str) -> String {
-    let inner = value.strip_prefix("=?base64?").and_then(|rest| rest.strip_suffix("?="));
-    let bytes = inner.and_then(|text| base64::engine::general_purpose::STANDARD.decode(text).ok());
-    bytes.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_else(|| value.to_owned())
+/// A header value, `=?base64?…?=` undone. `None`: it says that it is base64 and is none.
+pub(crate) fn decoded(value: &str) -> Option<String> {
+    let Some(text) = value.strip_prefix("=?base64?").and_then(|rest| rest.strip_suffix("?=")) else {
+        return Some(value.to_owned());
+    };
+    let bytes = base64::engine::general_purpose::STANDARD.decode(text).ok()?;
+    String::from_utf8(bytes).ok()
 }
 
 #[cfg(test)]
@@ -167,11 +209,25 @@ mod tests {
     }
 
     #[test]
-    fn a_modern_call_names_its_tool_in_a_header() {
-        let call = request("tools/call", &format!(r#"{{"name":"écho",{META}}}"#));
-        let with = |name| Era::of(&call, McpHeaders { name, ..modern("tools/call") });
-        assert_eq!(with(Some("=?base64?w6ljaG8=?=")), Ok(Era::Modern));
-        assert_eq!(with(None).unwrap_err().code, -32020);
-        assert_eq!(with(Some("other")).unwrap_err().code, -32020);
+    fn a_modern_request_names_its_tool_prompt_or_resource_in_a_header() {
+        for (method, member) in [("tools/call", "name"), ("prompts/get", "name"), ("resources/read", "uri")] {
+            let call = request(method, &format!(r#"{{"{member}":"écho",{META}}}"#));
+            let with = |name| Era::of(&call, McpHeaders { name, ..modern(method) });
+            assert_eq!(with(Some("=?base64?w6ljaG8=?=")), Ok(Era::Modern));
+            for wrong in [None, Some("other"), Some("=?base64?w6ljaG8?="), Some("=?base64?w6lj!!!aG8=?=")] {
+                assert_eq!(with(wrong).unwrap_err().code, -32020, "{method} {wrong:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_value_that_only_looks_like_base64_is_taken_as_it_is() {
+        for literal in ["SGVsbG8=", "=?base64?SGVsbG8=", "SGVsbG8=?=", ""] {
+            assert_eq!(decoded(literal).as_deref(), Some(literal));
+        }
+        assert_eq!(decoded("=?base64?SGVsbG8=?=").as_deref(), Some("Hello"));
+        for broken in ["=?base64?SGVsbG8?=", "=?base64?SGVs!!!bG8=?=", "=?base64?/w==?="] {
+            assert_eq!(decoded(broken), None, "{broken}");
+        }
     }
 }

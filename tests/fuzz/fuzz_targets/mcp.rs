@@ -13,7 +13,7 @@ use evidence::json::Value;
 use libfuzzer_sys::fuzz_target;
 use mcp::{
     era::{Era, McpHeaders},
-    message::{Message, MessageError},
+    message::{Body, Message, MessageError},
 };
 
 fuzz_target!(|bytes: &[u8]| {
@@ -23,18 +23,25 @@ fuzz_target!(|bytes: &[u8]| {
     let mut words = line.split('|').map(|word| (!word.is_empty()).then_some(word));
     let mut word = || words.next().flatten();
     let headers = McpHeaders { version: word(), method: word(), name: word() };
-    match Message::read(body) {
-        Ok(Message::Request(request)) => {
-            assert!(matches!(request.id, Value::String(_) | Value::Number(_)));
-            let _ = request.meta("io.sealgate/challenge");
-            if let Err(error) = Era::of(&request, headers) {
-                assert!((400..500).contains(&error.status) && !error.message.is_empty());
+    let messages = match Body::read(body) {
+        Ok(Body::One(message)) => vec![Ok(message)],
+        Ok(Body::Many(messages)) => messages,
+        Err(error) => vec![Err(error)],
+    };
+    for message in messages {
+        match message {
+            Ok(Message::Request(request)) => {
+                assert!(matches!(request.id, Value::String(_) | Value::Number(_)));
+                let _ = request.meta("io.sealgate/challenge");
+                if let Err(error) = Era::of(&request, headers) {
+                    assert!((400..500).contains(&error.status) && !error.message.is_empty());
+                }
             }
+            Ok(Message::Notification(_) | Message::Response(_)) => {}
+            Err(MessageError::Shape { id, .. }) => {
+                assert!(matches!(id, Value::Null | Value::String(_) | Value::Number(_)), "echoes {id:?}");
+            }
+            Err(MessageError::Json(error)) => assert!(!error.to_string().is_empty()),
         }
-        Ok(Message::Silent) => {}
-        Err(MessageError::Shape { id, .. }) => {
-            assert!(matches!(id, Value::Null | Value::String(_) | Value::Number(_)), "echoes {id:?}");
-        }
-        Err(MessageError::Json(error)) => assert!(!error.to_string().is_empty()),
     }
 });

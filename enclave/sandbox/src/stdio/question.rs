@@ -15,6 +15,7 @@ type Reply = Result<Box<RawValue>, Box<RawValue>>;
 pub struct Question {
     board: Arc<Switchboard>,
     number: u64,
+    id: Box<RawValue>,
     method: String,
     params: Option<Box<RawValue>>,
     /// Closed when nobody waits for the answer.
@@ -30,11 +31,17 @@ impl Question {
     pub(super) fn new(
         board: Arc<Switchboard>,
         number: u64,
+        id: Box<RawValue>,
         method: String,
         params: Option<Box<RawValue>>,
         open: watch::Receiver<()>,
     ) -> Self {
-        Self { board, number, method, params, open }
+        Self { board, number, id, method, params, open }
+    }
+
+    /// The id that the server gave it, a string or a number as it wrote it. It need not be unique.
+    pub fn id(&self) -> &RawValue {
+        &self.id
     }
 
     /// For instance `elicitation/create`.

@@ -225,7 +225,14 @@ impl Switchboard {
         }
         let (waits, still_open) = watch::channel(());
         let params = params.map(RawValue::to_owned);
-        open.events.question(Question::new(Arc::clone(self), number, method.to_owned(), params, still_open));
+        open.events.question(Question::new(
+            Arc::clone(self),
+            number,
+            id.to_owned(),
+            method.to_owned(),
+            params,
+            still_open,
+        ));
         open.hear();
         state.last_question = number;
         state.asked.insert(number, Asked { id: id.to_owned(), exchange, bytes, _open: waits });

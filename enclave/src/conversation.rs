@@ -1,0 +1,243 @@
+//! What a request's work says to whoever waits for it: between the pipeline, which runs it, and an encoder, which knows
+//! what its client can hear.
+
+use std::sync::Arc;
+
+use evidence::json::Value;
+use gate::Refusal;
+use sandbox::{Notice, Question};
+use serde_json::value::RawValue;
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use crate::pipeline::{Answered, Reply};
+
+/// What may wait to be heard. Progress and log messages beyond it are dropped; questions and the outcome wait.
+const QUEUE: usize = 64;
+
+/// What is said while a request runs.
+#[derive(Debug)]
+pub(crate) enum Said {
+    /// `params` of a `notifications/progress` of the server.
+    Progress(Box<RawValue>),
+    /// `params` of a `notifications/message` of the server.
+    Message(Box<RawValue>),
+    /// Something changed in the server while it worked on the request.
+    Notice(Notice),
+    /// A legacy server asks its client something and waits.
+    Question {
+        /// The question.
+        question: Question,
+        /// Whether it is asked for a call that costs something and is not paid yet.
+        unpaid: bool,
+    },
+    /// A modern server needs answers before it goes on.
+    Input {
+        /// What it needs.
+        input: Input,
+        /// As above.
+        unpaid: bool,
+    },
+    /// The end. Nothing comes after it.
+    Done(Box<Result<Outcome, Refusal>>),
+}
+
+/// What a modern server needs: its result of type `input_required`.
+#[derive(Debug)]
+pub(crate) struct Input {
+    /// The whole result, without its `requestState`, which stays here.
+    pub(crate) result: Value,
+    /// Takes the object `inputResponses`.
+    pub(crate) reply: oneshot::Sender<Value>,
+}
+
+/// What came of a request.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// Of a tool call.
+    Called(Reply),
+    /// Of any other request.
+    Answered(Answered),
+}
+
+/// The side of the work.
+#[derive(Debug)]
+pub(crate) struct Speaker {
+    said: Option<mpsc::Sender<Said>>,
+    cancel: Arc<Notify>,
+    numbers_only: bool,
+}
+
+/// The side of whoever waits. Dropping it tells the work that nobody does, unless it was made to last: then the work goes
+/// on unheard.
+#[derive(Debug)]
+pub(crate) struct Listening {
+    said: mpsc::Receiver<Said>,
+    lasting: bool,
+}
+
+/// A pair of both. `lasting`: whoever listens may leave without the work being given up (a legacy client that disconnects).
+/// `cancel`: gives it up in any case.
+pub(crate) fn pair(lasting: bool, cancel: Arc<Notify>) -> (Speaker, Listening) {
+    let (sender, said) = mpsc::channel(QUEUE);
+    (Speaker { said: Some(sender), cancel, numbers_only: false }, Listening { said, lasting })
+}
+
+/// Nobody is there.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Gone;
+
+impl Speaker {
+    /// For a wire on which nothing can be said before the answer: what a server asks is answered by an error.
+    pub(crate) fn unheard() -> Self {
+        Self { said: None, cancel: Arc::default(), numbers_only: false }
+    }
+
+    /// From here on nothing that could be worth money is said: progress as numbers, no log messages.
+    pub(crate) fn numbers_only(&mut self) {
+        self.numbers_only = true;
+    }
+
+    /// Ends when nobody waits any longer, or the caller has withdrawn the request.
+    pub(crate) async fn gone(&self) {
+        match &self.said {
+            Some(said) => tokio::select! {
+                () = said.closed() => {}
+                () = self.cancel.notified() => {}
+            },
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Whether somebody was there and has left.
+    pub(crate) fn was_left(&self) -> bool {
+        self.said.as_ref().is_some_and(mpsc::Sender::is_closed)
+    }
+
+    /// Progress. Dropped where nobody keeps up with it.
+    pub(crate) fn progress(&self, params: Box<RawValue>) {
+        let params = if self.numbers_only { numbers(&params) } else { Some(params) };
+        if let (Some(said), Some(params)) = (&self.said, params) {
+            let _full = said.try_send(Said::Progress(params));
+        }
+    }
+
+    /// A log message. Dropped where nobody keeps up with it.
+    pub(crate) fn message(&self, params: Box<RawValue>) {
+        if let (Some(said), false) = (&self.said, self.numbers_only) {
+            let _full = said.try_send(Said::Message(params));
+        }
+    }
+
+    /// A change. Dropped where nobody keeps up with it.
+    pub(crate) fn notice(&self, notice: Notice) {
+        if let (Some(said), false) = (&self.said, self.numbers_only) {
+            let _full = said.try_send(Said::Notice(notice));
+        }
+    }
+
+    /// A question of a legacy server. Where nobody is there it is dropped, and the server hears so.
+    pub(crate) async fn question(&self, question: Question) {
+        if let Some(said) = &self.said {
+            let _gone = said.send(Said::Question { question, unpaid: self.numbers_only }).await;
+        }
+    }
+
+    /// What a modern server needs; its `inputResponses`.
+    ///
+    /// # Errors
+    /// [`Gone`]
+    pub(crate) async fn input(&self, result: Value) -> Result<Value, Gone> {
+        let said = self.said.as_ref().ok_or(Gone)?;
+        let (reply, answer) = oneshot::channel();
+        let said_it = Said::Input { input: Input { result, reply }, unpaid: self.numbers_only };
+        said.send(said_it).await.map_err(|_| Gone)?;
+        answer.await.map_err(|_| Gone)
+    }
+
+    /// The end.
+    pub(crate) async fn done(self, outcome: Result<Outcome, Refusal>) {
+        if let Some(said) = self.said {
+            let _gone = said.send(Said::Done(Box::new(outcome))).await;
+        }
+    }
+}
+
+impl Listening {
+    /// What is said next. A work that ended without a word has failed.
+    pub(crate) async fn next(&mut self) -> Said {
+        self.said.recv().await.unwrap_or_else(|| Said::Done(Box::new(Err(Refusal::Internal { part: "pipeline" }))))
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        if !self.lasting {
+            return;
+        }
+        // Without a runtime the gateway is ending.
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let (_, none) = mpsc::channel(1);
+        let mut said = std::mem::replace(&mut self.said, none);
+        runtime.spawn(async move { while said.recv().await.is_some() {} });
+    }
+}
+
+/// Progress without its text: token, how far, of how much.
+fn numbers(params: &RawValue) -> Option<Box<RawValue>> {
+    let value = evidence::json::parse(params.get().as_bytes(), &evidence::json::Limits::THEIRS).ok()?;
+    let Value::Object(members) = value else { return None };
+    let kept: Vec<_> = members
+        .into_iter()
+        .filter(|(name, value)| match name.as_str() {
+            "progressToken" => true,
+            "progress" | "total" => matches!(value, Value::Number(_)),
+            _ => false,
+        })
+        .collect();
+    RawValue::from_string(Value::Object(kept).to_text()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raw(text: &str) -> Box<RawValue> {
+        RawValue::from_string(text.to_owned()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn before_a_call_is_paid_its_progress_is_numbers_and_its_log_is_silent() {
+        let (mut speaker, mut listening) = pair(false, Arc::default());
+        speaker.numbers_only();
+        speaker.message(raw(r#"{"level":"info","data":"the answer is 42"}"#));
+        speaker.progress(raw(r#"{"progressToken":1,"progress":0.50,"total":1,"message":"the answer is 42","x":{}}"#));
+        match listening.next().await {
+            Said::Progress(params) => assert_eq!(params.get(), r#"{"progressToken":1,"progress":0.50,"total":1}"#),
+            other => panic!("{other:?}"),
+        }
+        speaker.progress(raw(r#"{"progressToken":1,"progress":"the answer is 42"}"#));
+        match listening.next().await {
+            Said::Progress(params) => assert_eq!(params.get(), r#"{"progressToken":1}"#),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn work_whose_listener_left_is_given_up_unless_the_listener_was_to_last() {
+        let (speaker, listening) = pair(false, Arc::default());
+        drop(listening);
+        speaker.gone().await;
+        let (speaker, listening) = pair(true, Arc::default());
+        drop(listening);
+        let still = tokio::time::timeout(std::time::Duration::from_millis(50), speaker.gone()).await;
+        assert!(still.is_err(), "a legacy client's disconnect withdraws nothing");
+    }
+
+    #[tokio::test]
+    async fn a_withdrawn_request_is_given_up_also_where_somebody_listens() {
+        let cancel = Arc::new(Notify::new());
+        let (speaker, _listening) = pair(true, Arc::clone(&cancel));
+        cancel.notify_one();
+        speaker.gone().await;
+    }
+}
