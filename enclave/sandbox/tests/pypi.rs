@@ -59,7 +59,7 @@ async fn the_time_server_tells_the_time_and_its_second_install_needs_no_network(
     assert_eq!(again.image(), image);
 
     let tools = bench.sandbox.inspect(&warrant(), &again, &LaunchSpec::default()).await.unwrap();
-    let listed: Value = serde_json::from_str(tools.get()).unwrap();
+    let listed: Value = serde_json::from_str(tools.tools.as_deref().unwrap().get()).unwrap();
     assert_eq!(listed["tools"].as_array().unwrap().len(), 2);
     let session =
         Session::open(bench.sandbox.start(&warrant(), &again, &LaunchSpec::default()).await.unwrap()).await.unwrap();
@@ -81,7 +81,7 @@ async fn the_git_server_lists_its_tools_and_says_that_an_empty_directory_is_no_r
     let server = installed(&bench, GIT).await;
     let spec = LaunchSpec { writable: vec!["/data".into()], ..LaunchSpec::default() };
     let tools = bench.sandbox.inspect(&warrant(), &server, &spec).await.unwrap();
-    let tools: Value = serde_json::from_str(tools.get()).unwrap();
+    let tools: Value = serde_json::from_str(tools.tools.as_deref().unwrap().get()).unwrap();
     assert_eq!(tools["tools"].as_array().unwrap().len(), 12);
     let session = Session::open(bench.sandbox.start(&warrant(), &server, &spec).await.unwrap()).await.unwrap();
     // The directory is empty at start, and no tool of this server makes a repository: it says so.
@@ -97,7 +97,7 @@ async fn the_fetch_server_lists_its_tool_and_says_that_it_reaches_nothing() {
     let bench = bench().await;
     let server = installed(&bench, FETCH).await;
     let tools = bench.sandbox.inspect(&warrant(), &server, &LaunchSpec::default()).await.unwrap();
-    let tools: Value = serde_json::from_str(tools.get()).unwrap();
+    let tools: Value = serde_json::from_str(tools.tools.as_deref().unwrap().get()).unwrap();
     assert_eq!(tools["tools"][0]["name"], "fetch");
     assert_eq!(tools["tools"].as_array().unwrap().len(), 1);
     let session =

@@ -177,20 +177,13 @@ impl Offers {
 mod tests {
     use super::*;
 
-    fn raw(text: &str) -> Box<RawValue> {
-        RawValue::from_string(text.to_owned()).unwrap()
-    }
-
     #[test]
     fn a_server_is_described_as_it_describes_itself() {
-        let inspection = Inspection {
-            era: sandbox::stdio::ServerEra::Modern,
-            greeting: raw(r#"{"capabilities":{"tools":{"listChanged":true},"resources":{},"tasks":{},"x":{"n":1.0}}}"#),
-            tools: Some(raw(r#"{"tools":[{"name":"a"}],"later":1.0}"#)),
-            prompts: None,
-            resources: Some(raw(r#"{"resources":[]}"#)),
-            resource_templates: None,
-        };
+        let kept = r#"{"era":"2026-07-28",
+            "greeting":{"capabilities":{"tools":{"listChanged":true},"resources":{},"tasks":{},"x":{"n":1.0}}},
+            "tools":{"tools":[{"name":"a"}],"later":1.0},"prompts":null,"resources":{"resources":[]},
+            "resourceTemplates":null,"manners":"usual"}"#;
+        let inspection: Inspection = serde_json::from_str(kept).unwrap();
         let offers = Offers::of(&inspection).unwrap();
         assert!(offers.has("tools") && !offers.has("prompts") && offers.says("tools", "listChanged"));
         assert!(!offers.says("resources", "subscribe"));
