@@ -66,7 +66,8 @@ impl Stdio {
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
     }
 
-    /// Sends a request and gives the whole line that answers it. Notifications before it are passed over.
+    /// Sends a request and gives the whole line that answers it. Notifications before it are passed over, and questions are
+    /// refused.
     ///
     /// # Panics
     /// There is no answer.
@@ -77,8 +78,13 @@ impl Stdio {
         loop {
             let line = self.line();
             let message: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
-            if message["id"] == id && message.get("method").is_none() {
-                return line;
+            match (message.get("method"), message.get("id")) {
+                (None, Some(answered)) if *answered == id => return line,
+                (Some(_), Some(asked)) => {
+                    let error = json!({"code": -32601, "message": "nobody is there to ask"});
+                    self.send(&json!({"jsonrpc": "2.0", "id": asked, "error": error}).to_string());
+                }
+                _ => {}
             }
         }
     }
@@ -92,7 +98,11 @@ impl Stdio {
     pub fn initialize(&mut self) -> Value {
         let params = json!({
             "protocolVersion": "2025-11-25",
-            "capabilities": {"elicitation": {}, "sampling": {}, "roots": {"listChanged": true}},
+            "capabilities": {
+                "roots": {"listChanged": true},
+                "sampling": {"tools": {}, "context": {}},
+                "elicitation": {"form": {}, "url": {}},
+            },
             "clientInfo": {"name": "scenario", "version": "1"},
         });
         let answer = self.answer("initialize", &params);

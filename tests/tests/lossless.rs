@@ -141,12 +141,10 @@ fn the_thinking_server_says_the_same_through_the_gateway() {
 fn the_most_delicate_server_says_the_same_through_the_gateway() {
     let words = ["legacy", "--faults"];
     let gateway = Gateway::with(&Settings { more: fixture("fixture", &words), ..Settings::default() });
-    let mut server = fixture_over_stdio(&words);
-    server.initialize();
-    same(
-        &gateway.caller(),
+    in_both_eras(
+        &gateway.anonymous(),
         &gateway.endpoint("fixture"),
-        &mut server,
+        || fixture_over_stdio(&words),
         &[
             (
                 "tools/call",
@@ -182,9 +180,23 @@ fn compare(section: &str, name: &str, arguments: &[&str], requests: &[Request]) 
         assert_eq!(caller.post("/api/secrets", &secrets).status, 200);
     }
     let package = caller.get(&format!("/api/servers/{name}")).json()["package"].as_str().unwrap().to_owned();
-    let mut server = alone(&gateway, &package, arguments);
-    server.initialize();
-    same(&caller, &gateway.endpoint(name), &mut server, requests);
+    in_both_eras(&caller, &gateway.endpoint(name), || alone(&gateway, &package, arguments), requests);
+}
+
+/// How a client speaks.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Era {
+    Legacy,
+    Modern,
+}
+
+/// Compares with a client of each era; each has a server of its own on both ways.
+fn in_both_eras(client: &Client, endpoint: &str, start: impl Fn() -> Stdio, requests: &[Request]) {
+    for era in [Era::Legacy, Era::Modern] {
+        let mut server = start();
+        server.initialize();
+        same(&client.with("x-mcp-session", &format!("{era:?}")), endpoint, &mut server, requests, era);
+    }
 }
 
 /// A container of the image that the gateway runs this package from, without the gateway.
@@ -213,22 +225,43 @@ fn alone(gateway: &Gateway, package: &str, arguments: &[&str]) -> Stdio {
     Stdio::start(&mut docker)
 }
 
-/// Sends every list and every request both ways, in this order, as a client of each era, and compares the answers.
-fn same(client: &Client, endpoint: &str, server: &mut Stdio, requests: &[Request]) {
+/// Sends every list and every request both ways, in this order, and compares the answers.
+fn same(client: &Client, endpoint: &str, server: &mut Stdio, requests: &[Request], era: Era) {
     let mut compared = 0;
     for (method, params) in LISTS.iter().chain(requests) {
         let direct = outcome(server.ask(method, params).as_bytes());
-        let body = format!("{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"{method}\",\"params\":{params}}}");
-        let answer = client.send("POST", endpoint, Some("application/json"), body.as_bytes());
-        let through = without_additions(outcome(&answer.body));
+        let through = outcome(&ask(client, endpoint, method, params, era));
         if direct.member("code").and_then(number) == Some("-32601") {
-            // The server does not know the method: the gateway need not offer it.
+            // The server does not know the method: what the gateway says of it is its own.
             continue;
         }
-        assert_eq!(through.to_text(), direct.to_text(), "{method} {params}");
+        let (direct, through) = (as_of(era, direct), without_additions(through, era));
+        assert_eq!(through.to_text(), direct.to_text(), "{era:?} {method} {params}");
         compared += 1;
     }
     assert!(compared > requests.len(), "only {compared} answers were compared");
+}
+
+fn ask(client: &Client, endpoint: &str, method: &str, params: &str, era: Era) -> Vec<u8> {
+    let (mut client, mut params) = (client.clone(), params.to_owned());
+    if era == Era::Modern {
+        let said: serde_json::Value = serde_json::from_str(&params).unwrap();
+        let meta = json!({
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientCapabilities": {},
+            "io.modelcontextprotocol/clientInfo": {"name": "scenario", "version": "1"},
+        });
+        let rest = params.strip_prefix('{').unwrap();
+        let comma = if rest == "}" { "" } else { "," };
+        params = format!("{{\"_meta\":{meta}{comma}{rest}");
+        client = client.with("mcp-protocol-version", "2026-07-28").with("mcp-method", method);
+        if let Some(name) = said["name"].as_str().or(said["uri"].as_str()) {
+            client = client.with("mcp-name", name);
+        }
+    }
+    let client = client.with("accept", "application/json, text/event-stream");
+    let body = format!("{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"{method}\",\"params\":{params}}}");
+    client.send("POST", endpoint, Some("application/json"), body.as_bytes()).body
 }
 
 /// `result` or `error` of an answer.
@@ -241,13 +274,28 @@ fn outcome(answer: &[u8]) -> Value {
     outcome.unwrap_or_else(|| panic!("neither a result nor an error: {text}")).clone()
 }
 
-/// The result as the server gave it: without the proof that the gateway adds to `_meta` (docs/WIRE.md).
-fn without_additions(value: Value) -> Value {
+/// What the server said, with the number that an error has in this era (docs/MCP.md).
+fn as_of(era: Era, value: Value) -> Value {
+    let Value::Object(mut members) = value else { return value };
+    for (name, member) in &mut members {
+        if name == "code" && era == Era::Modern && number(member) == Some("-32002") {
+            *member = Value::Number("-32602".to_owned());
+        }
+    }
+    Value::Object(members)
+}
+
+/// What came through, without what the gateway adds to it: the proof (docs/WIRE.md), and the stamps of the newer era on a
+/// result of the older one (docs/MCP.md).
+fn without_additions(value: Value, era: Era) -> Value {
     let Value::Object(members) = value else { return value };
-    let members = members.into_iter().filter_map(|(name, member)| match member {
+    let stamps = ["resultType", "ttlMs", "cacheScope"];
+    let members = members.into_iter().filter(|(name, _)| era == Era::Legacy || !stamps.contains(&name.as_str()));
+    let members = members.filter_map(|(name, member)| match member {
         Value::Object(meta) if name == "_meta" => {
-            let kept: Vec<_> = meta.into_iter().filter(|(name, _)| name != "io.sealgate/proof").collect();
-            (!kept.is_empty()).then(|| (name, Value::Object(kept)))
+            let added = ["io.sealgate/proof", "io.modelcontextprotocol/serverInfo"];
+            let kept: Vec<_> = meta.into_iter().filter(|(name, _)| !added.contains(&name.as_str())).collect();
+            (!kept.is_empty()).then_some((name, Value::Object(kept)))
         }
         member => Some((name, member)),
     });
