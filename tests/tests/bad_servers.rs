@@ -106,7 +106,11 @@ fn a_server_that_cannot_begin_is_listed_with_the_reason_and_the_others_work() {
 
 /// The whole answer to a tool call.
 fn call(client: &Client, endpoint: &str, tool: &str, arguments: Value) -> Value {
-    client.rpc(endpoint, "tools/call", json!({"name": tool, "arguments": arguments})).json()
+    let answer = client.rpc(endpoint, "tools/call", json!({"name": tool, "arguments": arguments}));
+    // An answer that came as a stream is its last event.
+    let text = String::from_utf8_lossy(&answer.body).into_owned();
+    let last = text.lines().filter_map(|line| line.strip_prefix("data: ")).next_back().unwrap_or(&text);
+    serde_json::from_str(last).unwrap_or_else(|error| panic!("{tool}: {error}: {text}"))
 }
 
 fn simple(client: &Client, endpoint: &str) -> String {

@@ -195,7 +195,13 @@ fn in_both_eras(client: &Client, endpoint: &str, start: impl Fn() -> Stdio, requ
     for era in [Era::Legacy, Era::Modern] {
         let mut server = start();
         server.initialize();
-        same(&client.with("x-mcp-session", &format!("{era:?}")), endpoint, &mut server, requests, era);
+        same(
+            &client.with("x-mcp-session", &format!("the-session-of-a-{era:?}-client")),
+            endpoint,
+            &mut server,
+            requests,
+            era,
+        );
     }
 }
 

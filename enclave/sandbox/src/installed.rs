@@ -9,7 +9,7 @@ use evidence::ServerId;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::{Inspection, Sandbox, SandboxError, error::is_missing};
+use crate::{Inspection, LaunchSpec, Sandbox, SandboxError, error::is_missing};
 
 /// Label of a server's image: digest over everything it was made of.
 pub(crate) const LABEL_KEY: &str = "io.sealgate.key";
@@ -90,12 +90,16 @@ impl InstalledServer {
 }
 
 impl Sandbox {
-    /// What was kept of what a server offers, for its image.
+    /// What was kept of what a server offers, for its image and the arguments it is started with.
     ///
     /// # Errors
     /// The file is there but cannot be read.
-    pub async fn kept_inspection(&self, server: &InstalledServer) -> Result<Option<Inspection>, SandboxError> {
-        let path = self.inspection_file(server);
+    pub async fn kept_inspection(
+        &self,
+        server: &InstalledServer,
+        spec: &LaunchSpec,
+    ) -> Result<Option<Inspection>, SandboxError> {
+        let path = self.inspection_file(server, spec);
         let Some(text) = read(&path).await? else { return Ok(None) };
         // A damaged file, or one of another form, is asked for anew, like a missing one.
         Ok(serde_json::from_str(&text).ok())
@@ -104,10 +108,11 @@ impl Sandbox {
     pub(crate) async fn keep_inspection(
         &self,
         server: &InstalledServer,
+        spec: &LaunchSpec,
         inspection: &Inspection,
     ) -> Result<(), SandboxError> {
         let text = serde_json::to_string(inspection).unwrap_or_default();
-        write(&self.inspection_file(server), &text).await
+        write(&self.inspection_file(server, spec), &text).await
     }
 
     /// A record whose image is still there and is still the one of the record.
@@ -128,8 +133,14 @@ impl Sandbox {
         write(&self.record_file(question), &text).await
     }
 
-    fn inspection_file(&self, server: &InstalledServer) -> PathBuf {
-        let name = server.image_digest().trim_start_matches("sha256:");
+    fn inspection_file(&self, server: &InstalledServer, spec: &LaunchSpec) -> PathBuf {
+        // One program may offer other things with other arguments.
+        let mut hash = Sha256::new();
+        for part in std::iter::once(server.image_digest()).chain(spec.arguments.iter().map(String::as_str)) {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        let name = hex::encode(hash.finalize());
         self.config.state_directory.join("inspections").join(format!("{name}.json"))
     }
 

@@ -92,7 +92,7 @@ async fn echo_of_the_everything_server_and_its_second_install_without_network() 
     assert!(!list(&offer.resources)["resources"].as_array().unwrap().is_empty());
     assert!(!list(&offer.resource_templates)["resourceTemplates"].as_array().unwrap().is_empty());
     assert!(offer.greeting.get().contains("serverInfo"));
-    let kept = bench.sandbox.kept_inspection(&again).await.unwrap().unwrap();
+    let kept = bench.sandbox.kept_inspection(&again, &LaunchSpec::default()).await.unwrap().unwrap();
     assert_eq!(serde_json::to_string(&kept).unwrap(), serde_json::to_string(&offer).unwrap());
 
     let instance = bench.sandbox.start(&warrant(), &again, &LaunchSpec::default()).await.unwrap();

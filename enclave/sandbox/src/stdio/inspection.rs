@@ -53,7 +53,7 @@ impl Sandbox {
         server: &InstalledServer,
         spec: &LaunchSpec,
     ) -> Result<Inspection, SessionError> {
-        if let Some(kept) = self.kept_inspection(server).await? {
+        if let Some(kept) = self.kept_inspection(server, spec).await? {
             self.learn_manners(server, kept.manners);
             return Ok(kept);
         }
@@ -61,7 +61,7 @@ impl Sandbox {
         let inspection = session.inspect(HANDSHAKE_TIMEOUT).await;
         session.stop().await;
         let inspection = Inspection { manners: self.manners(server), ..inspection? };
-        self.keep_inspection(server, &inspection).await?;
+        self.keep_inspection(server, spec, &inspection).await?;
         Ok(inspection)
     }
 }
