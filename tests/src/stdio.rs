@@ -77,6 +77,9 @@ impl Stdio {
         self.send(&format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":{},\"params\":{params}}}", json!(method)));
         loop {
             let line = self.line();
+            if line.trim().is_empty() {
+                continue;
+            }
             let message: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
             match (message.get("method"), message.get("id")) {
                 (None, Some(answered)) if *answered == id => return line,

@@ -147,7 +147,7 @@ fn the_most_delicate_server_says_the_same_through_the_gateway() {
         &[
             (
                 "tools/call",
-                r#"{"name":"echo","arguments":{"z":1,"a":1.0,"e":1E+2,"big":18446744073709551615,"s":"\u00e9é\/","":[{"b":-0,"a":{}}]}}"#,
+                r#"{"name":"echo","arguments":{"z":1,"a":1.0,"e":1E+2,"big":18446744073709551615,"s":"é😀","":[{"b":-0,"a":{}}]}}"#,
             ),
             ("tools/call", r#"{"name":"fault_delicate_json","arguments":{}}"#),
             ("tools/call", r#"{"name":"fault_unknown_fields","arguments":{}}"#),
@@ -175,8 +175,8 @@ fn compare(section: &str, name: &str, arguments: &[&str], requests: &[Request]) 
     let gateway = Gateway::with(&Settings { more: section.to_owned(), ..Settings::default() });
     let caller = gateway.member();
     if section == MEMORY {
-        let secrets = json!({"serverId": name, "secrets": {"MEMORY_FILE_PATH": "/data/memory.jsonl"}});
-        assert_eq!(caller.post("/api/secrets", &secrets).status, 200);
+        let secrets = json!({"secrets": {"MEMORY_FILE_PATH": "/data/memory.jsonl"}});
+        assert_eq!(caller.post(&format!("/api/secrets/{name}"), &secrets).status, 200);
     }
     let package = caller.get(&format!("/api/servers/{name}")).json()["package"].as_str().unwrap().to_owned();
     in_both_eras(&caller, &gateway.endpoint(name), || alone(&gateway, &package, arguments), requests);
@@ -282,6 +282,7 @@ fn outcome(answer: &[u8]) -> Value {
 /// What the server said, with the number that an error has in this era (docs/MCP.md).
 fn as_of(era: Era, value: Value) -> Value {
     let Value::Object(mut members) = value else { return value };
+    members.retain(|(name, member)| name != "isError" || *member != Value::Bool(false));
     for (name, member) in &mut members {
         if name == "code" && era == Era::Modern && number(member) == Some("-32002") {
             *member = Value::Number("-32602".to_owned());
@@ -299,6 +300,8 @@ fn without_additions(value: Value, era: Era) -> Value {
         .into_iter()
         .filter(|(name, _)| name != "io.sealgate/proof" && (era == Era::Legacy || !stamps.contains(&name.as_str())));
     let members = members.filter_map(|(name, member)| match member {
+        // Made explicit where the server left it out (docs/WIRE.md, P2).
+        Value::Bool(false) if name == "isError" => None,
         // The proof of an error is in its `data`, or beside it.
         Value::Object(meta) if name == "_meta" || name == "data" => {
             let added = ["io.sealgate/proof", "io.modelcontextprotocol/serverInfo"];
