@@ -307,7 +307,8 @@ async fn packages_that_need_each_other_are_installed_once_each_and_run_locked_in
     let refused = answer(refused).await;
     assert!(refused == "Read-only file system" || refused == "Permission denied", "{refused}");
     let alone = "import socket\ntry:\n  socket.create_connection(('192.0.2.1', 80), 5); answer = 'reached'\nexcept OSError as error:\n  answer = error.strerror";
-    assert_eq!(answer(alone).await, "Network is unreachable");
+    let alone = answer(alone).await;
+    assert!(alone == "Network is unreachable" || alone == "No route to host", "{alone}");
     let child = "import subprocess, sys; answer = subprocess.run([sys.executable, '-c', 'import beta; print(beta.__file__)'], capture_output=True, text=True).stdout";
     assert_eq!(answer(child).await, "/app/lib/python3.11/site-packages/beta/__init__.py\n");
     let programs = "import os, shutil; answer = [shutil.which(name, path='/bin:/usr/bin:/sbin:/usr/sbin') for name in ('sh', 'bash', 'apt-get', 'dpkg', 'perl', 'pip')]";
