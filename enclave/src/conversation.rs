@@ -54,7 +54,7 @@ pub(crate) struct Input {
 #[derive(Debug)]
 pub(crate) enum Outcome {
     /// Of a tool call.
-    Called(Reply),
+    Called(Box<Reply>),
     /// Of any other request.
     Answered(Answered),
 }

@@ -105,6 +105,7 @@ fn server(n: usize, sequence: &mut Sequence) -> Server {
         categories: vec![sequence.word().to_owned()],
         package: format!("@scope-{}/{}-mcp-{n}", n % 997, sequence.word()),
         version: "1.0.0".to_owned(),
+        registry: crate::config::PackageRegistry::Npm,
         path: None,
         bin: None,
         args: Vec::new(),

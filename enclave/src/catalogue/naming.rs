@@ -138,7 +138,7 @@ mod tests {
     #[test]
     fn a_long_slug_leaves_room_for_tools() {
         let (most, longer) = ("n".repeat(MAX_PREFIX), "n".repeat(MAX_PREFIX + 1));
-        assert_eq!(made(&[(&most, 1)]), [most.clone()]);
+        assert_eq!(made(&[(&most, 1)]), std::slice::from_ref(&most));
         assert_eq!(made(&[(&longer, 0xabcdef)]), [format!("{}-abcdef", "n".repeat(33))]);
     }
 

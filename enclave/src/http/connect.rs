@@ -99,7 +99,7 @@ fn connect_inner(app: &App, wanted: &Wanted, query: &Query) -> Result<Response, 
     let server = wanted.server(&app.catalogue)?;
     let url = format!("{}/mcp/server/{}", app.base, server.entry.id);
     let slug = server.prefix();
-    let endpoint = Endpoint { name: name(&slug), url: &url };
+    let endpoint = Endpoint { name: name(slug), url: &url };
     let clients = clients.into_iter().map(|client| client.to_value(&endpoint));
     Ok(json(
         StatusCode::OK,

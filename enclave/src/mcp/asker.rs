@@ -354,7 +354,7 @@ impl Asker<'_> {
         tokio::spawn(async move {
             let _withdrawable = withdrawable;
             let outcome = pipeline::serve(&app, asked, &mut speaker).await;
-            speaker.done(outcome.map(Outcome::Called)).await;
+            speaker.done(outcome.map(|reply| Outcome::Called(Box::new(reply)))).await;
         });
         drive::drive(self.app, turn, listening).await
     }
