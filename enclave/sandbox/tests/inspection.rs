@@ -36,7 +36,7 @@ async fn every_list_that_is_declared_is_asked_for_and_kept_byte_for_byte() {
           'resources/templates/list': () => ({ resourceTemplates: [{ uriTemplate: 'test://{id}' }], nextCursor: null }),"#,
     )
     .await;
-    assert!(bench.sandbox.kept_inspection(&server).await.unwrap().is_none());
+    assert!(bench.sandbox.kept_inspection(&server, &LaunchSpec::default()).await.unwrap().is_none());
     let found = inspect(&bench, &server).await.unwrap();
     none_left(&bench.sandbox).await;
     for offer in [&found, &inspect(&bench, &server).await.unwrap()] {
@@ -77,7 +77,7 @@ async fn a_damaged_record_and_one_of_another_form_are_asked_for_anew() {
     ] {
         assert_ne!(bad, good);
         std::fs::write(&file, &bad).unwrap();
-        assert!(bench.sandbox.kept_inspection(&server).await.unwrap().is_none(), "{bad}");
+        assert!(bench.sandbox.kept_inspection(&server, &LaunchSpec::default()).await.unwrap().is_none(), "{bad}");
     }
     inspect(&bench, &server).await.unwrap();
     assert_eq!(std::fs::read_to_string(&file).unwrap(), good);

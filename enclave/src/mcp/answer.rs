@@ -91,8 +91,9 @@ impl Answer {
                     None => error.push(("data".to_owned(), Value::Object(vec![proof]))),
                 }
             }
+            let status = status_of(era, &error);
             let message = object([("jsonrpc", "2.0".into()), ("id", id.clone()), ("error", error)]);
-            return Self { status: 200, message };
+            return Self { status, message };
         }
         let mut ours = vec![proof];
         ours.extend(paid.map(|paid| (PAYMENT_RESPONSE_META.to_owned(), paid.response())));
@@ -144,7 +145,8 @@ impl Answer {
                 }
             }
         }
-        Self { status: 200, message: object([("jsonrpc", "2.0".into()), ("id", id.clone()), ("error", error)]) }
+        let status = status_of(era, &error);
+        Self { status, message: object([("jsonrpc", "2.0".into()), ("id", id.clone()), ("error", error)]) }
     }
 
     /// What a modern client has to answer before its request goes on.
@@ -230,6 +232,18 @@ fn details(refusal: &Refusal) -> Value {
         ("remediation", object([("action", remedy.action.into()), ("text", remedy.text.into())])),
         ("reason", refusal.reason().map_or(Value::Null, Value::from)),
     ])
+}
+
+/// The HTTP status of a server's own error (MCP 2026-07-28, Streamable HTTP): some codes are of the transport.
+fn status_of(era: Era, error: &Value) -> u16 {
+    match (era, error.member("code")) {
+        (Era::Modern, Some(Value::Number(code))) => match code.as_str() {
+            "-32020" | "-32021" | "-32022" => 400,
+            "-32601" => 404,
+            _ => 200,
+        },
+        _ => 200,
+    }
 }
 
 fn response(id: &Value, result: Value) -> Value {
@@ -326,6 +340,42 @@ mod tests {
         assert!(modern.member("_meta").unwrap().member("io.modelcontextprotocol/serverInfo").is_some());
         let legacy = Answer::result(Era::Legacy, &id, result.clone(), Cache::Private).message;
         assert_eq!(legacy.member("result"), Some(&result));
+    }
+
+    #[test]
+    fn what_an_era_stamps_on_results_is_for_clients_of_that_era() {
+        let value = |text: &str| parse(text.as_bytes(), &Limits::THEIRS).unwrap();
+        let id = Value::from("x");
+        let of = |era, spoken, text: &str| Answer::of_server(era, &id, spoken, value(text), true).message;
+        let result = |message: &Value| message.member("result").unwrap().to_text();
+        let modern = r#"{"contents":[1.0],"resultType":"complete","ttlMs":5,"cacheScope":"public","_meta":{"io.modelcontextprotocol/serverInfo":{"name":"own"}}}"#;
+        assert_eq!(result(&of(Era::Legacy, Spoken::Modern, modern)), r#"{"contents":[1.0]}"#);
+        assert_eq!(result(&of(Era::Modern, Spoken::Modern, modern)), modern, "unchanged");
+        // The same words of an older server are its own.
+        let own = r#"{"contents":[],"ttlMs":"soon"}"#;
+        assert_eq!(result(&of(Era::Legacy, Spoken::Legacy, own)), own);
+        let stamped = of(Era::Modern, Spoken::Legacy, r#"{"contents":[],"_meta":{"a/b":1}}"#);
+        let stamped = stamped.member("result").unwrap();
+        assert_eq!(stamped.member("ttlMs"), Some(&0_u64.into()));
+        assert_eq!(stamped.member("cacheScope"), Some(&"private".into()));
+        assert_eq!(stamped.member("_meta").unwrap().member("a/b"), Some(&1_u64.into()));
+    }
+
+    #[test]
+    fn an_unknown_resource_has_the_code_of_its_clients_era() {
+        let code = |era, code: &str| {
+            let error = parse(format!("{{\"code\":{code},\"message\":\"no\"}}").as_bytes(), &Limits::THEIRS).unwrap();
+            let message = Answer::error_of_server(era, &Value::Null, error).message;
+            message.member("error").unwrap().member("code").unwrap().to_text()
+        };
+        assert_eq!(code(Era::Modern, "-32002"), "-32602");
+        assert_eq!(code(Era::Legacy, "-32002"), "-32002");
+        assert_eq!(code(Era::Modern, "-32042"), "-32042");
+        for (code, status) in [("-32021", 400), ("-32601", 404), ("-32602", 200), ("7", 200)] {
+            let error = object([("code", Value::Number(code.to_owned()))]);
+            assert_eq!(Answer::error_of_server(Era::Modern, &Value::Null, error.clone()).status, status, "{code}");
+            assert_eq!(Answer::error_of_server(Era::Legacy, &Value::Null, error).status, 200, "{code}");
+        }
     }
 
     #[test]

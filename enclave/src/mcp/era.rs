@@ -143,6 +143,8 @@ fn named_by(method: &str) -> Option<&'static str> {
     match method {
         "tools/call" | "prompts/get" => Some("name"),
         "resources/read" => Some("uri"),
+        // SEP-2663, "Streamable HTTP: Routing Headers".
+        "tasks/get" | "tasks/update" | "tasks/cancel" => Some("taskId"),
         _ => None,
     }
 }
@@ -210,7 +212,9 @@ mod tests {
 
     #[test]
     fn a_modern_request_names_its_tool_prompt_or_resource_in_a_header() {
-        for (method, member) in [("tools/call", "name"), ("prompts/get", "name"), ("resources/read", "uri")] {
+        for (method, member) in
+            [("tools/call", "name"), ("prompts/get", "name"), ("resources/read", "uri"), ("tasks/get", "taskId")]
+        {
             let call = request(method, &format!(r#"{{"{member}":"écho",{META}}}"#));
             let with = |name| Era::of(&call, McpHeaders { name, ..modern(method) });
             assert_eq!(with(Some("=?base64?w6ljaG8=?=")), Ok(Era::Modern));

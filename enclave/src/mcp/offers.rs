@@ -90,27 +90,35 @@ impl Offers {
     /// # Errors
     /// The server said something that is no JSON of ours.
     pub(crate) fn of(inspection: &Inspection) -> Result<Self, String> {
+        let spoken = match inspection.era {
+            sandbox::stdio::ServerEra::Modern => Spoken::Modern,
+            sandbox::stdio::ServerEra::Legacy { .. } => Spoken::Legacy,
+        };
+        let Inspection { greeting, tools, prompts, resources, resource_templates, .. } = inspection;
+        let lists = [tools, prompts, resources, resource_templates].map(|list| list.as_deref());
+        Self::read(spoken, greeting, lists)
+    }
+
+    /// `lists`: tools, prompts, resources, templates.
+    fn read(spoken: Spoken, greeting: &RawValue, lists: [Option<&RawValue>; 4]) -> Result<Self, String> {
         let read = |what: &str, raw: &RawValue| {
             json::parse(raw.get().as_bytes(), &Limits::THEIRS).map_err(|error| format!("its {what}: {error}"))
         };
-        let list =
-            |list: List, raw: &Option<Box<RawValue>>| raw.as_deref().map(|raw| read(list.method(), raw)).transpose();
-        let greeting = read("greeting", &inspection.greeting)?;
+        let list = |list: List, raw: Option<&RawValue>| raw.map(|raw| read(list.method(), raw)).transpose();
+        let greeting = read("greeting", greeting)?;
+        let [tools, prompts, resources, templates] = lists;
         Ok(Self {
-            spoken: match inspection.era {
-                sandbox::stdio::ServerEra::Modern => Spoken::Modern,
-                sandbox::stdio::ServerEra::Legacy { .. } => Spoken::Legacy,
-            },
+            spoken,
             capabilities: greeting
                 .member("capabilities")
                 .filter(|found| found.as_object().is_some())
                 .cloned()
                 .unwrap_or_else(|| object([])),
             instructions: greeting.member("instructions").and_then(Value::as_str).map(str::to_owned),
-            tools: list(List::Tools, &inspection.tools)?,
-            prompts: list(List::Prompts, &inspection.prompts)?,
-            resources: list(List::Resources, &inspection.resources)?,
-            templates: list(List::Templates, &inspection.resource_templates)?,
+            tools: list(List::Tools, tools)?,
+            prompts: list(List::Prompts, prompts)?,
+            resources: list(List::Resources, resources)?,
+            templates: list(List::Templates, templates)?,
         })
     }
 
@@ -177,14 +185,17 @@ impl Offers {
 mod tests {
     use super::*;
 
+    fn raw(text: &str) -> Box<RawValue> {
+        RawValue::from_string(text.to_owned()).unwrap()
+    }
+
     #[test]
     fn a_server_is_described_as_it_describes_itself() {
-        let kept = r#"{"era":"2026-07-28",
-            "greeting":{"capabilities":{"tools":{"listChanged":true},"resources":{},"tasks":{},"x":{"n":1.0}}},
-            "tools":{"tools":[{"name":"a"}],"later":1.0},"prompts":null,"resources":{"resources":[]},
-            "resourceTemplates":null,"manners":"usual"}"#;
-        let inspection: Inspection = serde_json::from_str(kept).unwrap();
-        let offers = Offers::of(&inspection).unwrap();
+        let greeting =
+            raw(r#"{"capabilities":{"tools":{"listChanged":true},"resources":{},"tasks":{},"x":{"n":1.0}}}"#);
+        let (tools, resources) = (raw(r#"{"tools":[{"name":"a"}],"later":1.0}"#), raw(r#"{"resources":[]}"#));
+        let lists = [Some(&*tools), None, Some(&*resources), None];
+        let offers = Offers::read(Spoken::Modern, &greeting, lists).unwrap();
         assert!(offers.has("tools") && !offers.has("prompts") && offers.says("tools", "listChanged"));
         assert!(!offers.says("resources", "subscribe"));
         assert_eq!(offers.list(List::Tools).unwrap().to_text(), r#"{"tools":[{"name":"a"}],"later":1.0}"#);
