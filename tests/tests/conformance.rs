@@ -57,7 +57,7 @@ fn the_suite_finds_no_failure_and_the_document_says_what_it_finds() {
             }
         }
     }
-    println!("{table}");
+    eprintln!("{table}");
     assert!(wrong.is_empty(), "{}\n\n{table}", wrong.join("\n"));
     let written = fs::read_to_string(repository().join("docs/CONFORMANCE.md")).expect("docs/CONFORMANCE.md");
     assert!(written.contains(&table), "docs/CONFORMANCE.md does not hold the table of this run:\n{table}");

@@ -106,7 +106,6 @@ fn server(n: usize, sequence: &mut Sequence) -> Server {
         registry: crate::config::PackageRegistry::Npm,
         package: format!("@scope-{}/{}-mcp-{n}", n % 997, sequence.word()),
         version: "1.0.0".to_owned(),
-        registry: crate::config::PackageRegistry::Npm,
         path: None,
         bin: None,
         args: Vec::new(),
