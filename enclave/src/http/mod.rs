@@ -48,7 +48,7 @@ pub(crate) fn router(live: Live) -> Router {
         .route("/health/reload/{id}", post(reload::one).fallback(only_post))
         .route("/mcp", post(mcp::gateway).fallback(mcp::only_post))
         .route("/mcp/server/{id}", post(mcp::one_server).fallback(mcp::only_post))
-        .route("/.well-known/oauth-protected-resource", get(resource_metadata::gateway).fallback(only_get))
+        .route("/.well-known/oauth-protected-resource", get(resource_metadata::root).fallback(only_get))
         .route("/.well-known/oauth-protected-resource/mcp", get(resource_metadata::gateway).fallback(only_get))
         .route(
             "/.well-known/oauth-protected-resource/mcp/server/{id}",

@@ -17,15 +17,43 @@ use super::{
 };
 use crate::app::App;
 
+/// Protected resource metadata (RFC 9728, section 2).
+#[derive(utoipa::ToSchema)]
+#[schema(examples(json!({"resource": "https://gateway.example/mcp", "resource_name": "Sealgate",
+    "bearer_methods_supported": ["header"], "resource_documentation": "https://gateway.example/api/auth/challenge"})))]
+#[expect(dead_code, reason = "only its shape is read")]
+pub(crate) struct ResourceMetadata {
+    /// The endpoint.
+    resource: String,
+    /// Its name.
+    resource_name: String,
+    /// How a token is shown.
+    bearer_methods_supported: Vec<String>,
+    /// Where logging in begins.
+    resource_documentation: String,
+}
+
 /// Where the documents are, before the path of the resource (RFC 9728, section 3.1).
 const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
 
-/// `GET /.well-known/oauth-protected-resource` and `…/mcp`
+/// `GET /.well-known/oauth-protected-resource`
+#[utoipa::path(get, path = "/.well-known/oauth-protected-resource", tag = "MCP", summary = "The resource that /mcp is (RFC 9728)",
+    responses((status = 200, description = "As asked", body = ResourceMetadata)))]
+pub(crate) async fn root(app: State<Arc<App>>, query: NoQuery) -> Response {
+    gateway(app, query).await
+}
+
+/// `GET /.well-known/oauth-protected-resource/mcp`
+#[utoipa::path(get, path = "/.well-known/oauth-protected-resource/mcp", tag = "MCP", summary = "The same, at its own address",
+    responses((status = 200, description = "As asked", body = ResourceMetadata)))]
 pub(crate) async fn gateway(State(app): State<Arc<App>>, _: NoQuery) -> Response {
     json(StatusCode::OK, &document(&app, "/mcp", "Sealgate"))
 }
 
 /// `GET /.well-known/oauth-protected-resource/mcp/server/:serverId`
+#[utoipa::path(get, path = "/.well-known/oauth-protected-resource/mcp/server/{id}", tag = "MCP", summary = "The resource that one server's endpoint is",
+    params(("id" = String, Path, description = "UUID, name, slug or package name", example = "everything")),
+    responses((status = 200, description = "As asked", body = ResourceMetadata)))]
 pub(crate) async fn one_server(State(app): State<Arc<App>>, Place(id): Place<String>, _: NoQuery) -> Response {
     match app.catalogue.find(&id) {
         Ok(server) => {

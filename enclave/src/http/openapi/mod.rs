@@ -17,7 +17,8 @@ use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
 
 use super::{
-    attestation, auth, catalog, connect, pay, problem::Problem, query::NoQuery, reload, rest, servers, warmth,
+    attestation, auth, catalog, connect, pay, problem::Problem, query::NoQuery, reload, resource_metadata, rest,
+    servers, warmth,
 };
 use crate::app::App;
 
@@ -63,6 +64,9 @@ use crate::app::App;
         auth::create_token,
         auth::revoke,
         auth::jwks,
+        resource_metadata::root,
+        resource_metadata::gateway,
+        resource_metadata::one_server,
         pay::config,
         rest::proof,
         rest::verify,
