@@ -9,7 +9,7 @@ use super::{
     message::Request,
     offers::List,
 };
-use crate::catalogue::Server;
+use crate::{catalogue::Server, errand::Spoken};
 
 impl Asker<'_> {
     /// A list, in one page. No container is started for it; one that runs and has announced a change is asked.
@@ -109,6 +109,10 @@ impl Asker<'_> {
                 Err(text) => return wrong(&text),
             },
         };
+        let modern = server.ready.as_ref().is_ok_and(|ready| ready.offers.spoken == Spoken::Modern);
+        if modern && matches!(request.method.as_str(), "resources/subscribe" | "resources/unsubscribe") {
+            return self.follow(&id, &request.method, server, uri).await;
+        }
         self.inquire(era, request, server.entry.id.clone(), Some(uri), cacheable).await
     }
 

@@ -7,8 +7,8 @@ use std::{
 };
 
 use super::{
-    asked::AskedQuestions, level::Level, parked::ParkingLot, request_state::StateSeal, subscription::Listeners,
-    unpaid::UnpaidQuestions, withdrawals::Withdrawals,
+    asked::AskedQuestions, followed::Followed, level::Level, parked::ParkingLot, request_state::StateSeal,
+    subscription::Listeners, unpaid::UnpaidQuestions, withdrawals::Withdrawals,
 };
 
 /// Callers whose log level is remembered; the one that said it longest ago is forgotten first.
@@ -32,6 +32,8 @@ pub(crate) struct Lobby {
     pub(crate) unpaid: UnpaidQuestions,
     /// Who listens for changes.
     pub(crate) listeners: Arc<Listeners>,
+    /// What legacy clients follow of modern servers.
+    pub(crate) followed: Followed,
     levels: Mutex<Levels>,
 }
 
@@ -54,6 +56,7 @@ impl Lobby {
             running: Arc::default(),
             unpaid: UnpaidQuestions::default(),
             listeners: Arc::default(),
+            followed: Followed::default(),
             levels: Mutex::default(),
         });
         tokio::spawn(sweep(Arc::downgrade(&lobby)));

@@ -29,10 +29,10 @@ use crate::{
 };
 
 /// Most resources of one subscription.
-const MAX_RESOURCES: usize = 64;
+pub(crate) const MAX_RESOURCES: usize = 64;
 
 /// Longest address of a resource.
-const MAX_URI_BYTES: usize = 2048;
+pub(crate) const MAX_URI_BYTES: usize = 2048;
 
 /// Most subscriptions at once; of one caller; of all strangers together.
 const MAX_LISTENING: usize = 512;
@@ -370,16 +370,10 @@ async fn ended(notices: &mut Option<broadcast::Receiver<Notice>>) {
 async fn subscribe(session: &Arc<Session>, uris: Vec<String>) -> (Option<sandbox::Exchange>, Vec<String>) {
     use crate::errand::Spoken;
     match crate::runner::spoken(session) {
-        Spoken::Modern => {
-            let wanted = Filter { uris: uris.clone(), ..Filter::default() };
-            let params = vec![("notifications".to_owned(), wanted.to_value())];
-            let errand = Errand::new("subscriptions/listen", params);
-            let params = |token| errand.params(Spoken::Modern, &[], token, None);
-            match session.begin("subscriptions/listen", params, std::time::Duration::MAX) {
-                Ok(exchange) => (Some(exchange), uris),
-                Err(_) => (None, Vec::new()),
-            }
-        }
+        Spoken::Modern => match listening(session, uris.clone()) {
+            Some(exchange) => (Some(exchange), uris),
+            None => (None, Vec::new()),
+        },
         Spoken::Legacy => {
             let mut honored = Vec::new();
             for uri in uris {
@@ -393,6 +387,15 @@ async fn subscribe(session: &Arc<Session>, uris: Vec<String>) -> (Option<sandbox
             (None, honored)
         }
     }
+}
+
+/// Asks a server of 2026-07-28 for the updates of resources. `None`: it has ended.
+pub(crate) fn listening(session: &Arc<Session>, uris: Vec<String>) -> Option<sandbox::Exchange> {
+    use crate::errand::Spoken;
+    let wanted = Filter { uris, ..Filter::default() };
+    let errand = Errand::new("subscriptions/listen", vec![("notifications".to_owned(), wanted.to_value())]);
+    let params = |token| errand.params(Spoken::Modern, &[], token, None);
+    session.begin("subscriptions/listen", params, std::time::Duration::MAX).ok()
 }
 
 /// How long a server may take to note one subscription.
