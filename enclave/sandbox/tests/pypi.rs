@@ -35,7 +35,12 @@ async fn installed(bench: &common::Bench, package: (&str, &str)) -> InstalledSer
 }
 
 async fn call(session: &Session, tool: &str, arguments: Value) -> Value {
-    let params = json!({"name": tool, "arguments": arguments}).to_string();
+    // Servers of the newest revision want these two with every request; older ones pass them over.
+    let meta = json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {},
+    });
+    let params = json!({"name": tool, "arguments": arguments, "_meta": meta}).to_string();
     let params = RawValue::from_string(params).unwrap();
     match session.request("tools/call", Some(&params), LIMIT).await.unwrap() {
         Answer::Result(result) => serde_json::from_str(result.get()).unwrap(),
