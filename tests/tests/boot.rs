@@ -108,11 +108,6 @@ fn a_configuration_that_cannot_be_meant_is_refused_with_its_line() {
         ("version = \"2026.8.31\"", "", &["version"]),
         ("[development]", "[development]\ntoken = \"x\"", &["unknown field", "token"]),
         ("name = \"everything\"", "name = \"(everything)\"", &["cannot stand in front of a tool's name"]),
-        (
-            "[[server]]",
-            "[[server]]\nname = \"a_b\"\npackage = \"a\"\nversion = \"1.0.0\"\n[[server]]\nname = \"A.b\"\npackage = \"b\"\nversion = \"1.0.0\"\n[[server]]",
-            &["\"a_b\"", "\"A.b\"", "share"],
-        ),
         ("categories = [\"reference\"]", "id = \"42\"", &["server id", "UUID"]),
         (
             "[[server]]",
