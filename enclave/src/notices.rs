@@ -7,7 +7,7 @@ use std::{
 };
 
 use evidence::json::Value;
-use sandbox::{Event, Notice, PoolKey, Session};
+use sandbox::{Event, Exchange, Notice, PoolKey, Session};
 use tokio::sync::broadcast;
 
 use crate::{
@@ -29,6 +29,10 @@ struct Board {
     told: broadcast::Sender<Notice>,
     /// The container whose announcements these are.
     container: Option<String>,
+    /// Its conversation, where it announces to those alone who listen (MCP 2026-07-28, "Subscriptions").
+    modern: Weak<Session>,
+    /// Whether we listen.
+    following: bool,
     /// Methods of the lists that changed since it started.
     changed: BTreeSet<String>,
     /// What its log was set to.
@@ -37,7 +41,22 @@ struct Board {
 
 impl Default for Board {
     fn default() -> Self {
-        Self { told: broadcast::Sender::new(KEPT), container: None, changed: BTreeSet::new(), level: None }
+        Self {
+            told: broadcast::Sender::new(KEPT),
+            container: None,
+            modern: Weak::new(),
+            following: false,
+            changed: BTreeSet::new(),
+            level: None,
+        }
+    }
+}
+
+impl Board {
+    /// Nothing of a container that ran before.
+    fn forget(&mut self) {
+        (self.container, self.modern, self.following) = (None, Weak::new(), false);
+        (self.changed, self.level) = (BTreeSet::new(), None);
     }
 }
 
@@ -49,6 +68,8 @@ impl NoticeBoard {
     /// From now on what this server announces is told here. Once for each container, however often it is called.
     pub(crate) fn attach(self: &Arc<Self>, key: &PoolKey, session: &Arc<Session>) {
         let container = session.container().to_owned();
+        // Before anything is sent that could be announced about.
+        let mut notices = session.notices();
         {
             let mut boards = self.boards();
             boards.retain(|_, board| board.container.is_some() || board.told.receiver_count() > 0);
@@ -56,12 +77,12 @@ impl NoticeBoard {
             if board.container.as_ref() == Some(&container) {
                 return;
             }
-            (board.changed, board.level) = (BTreeSet::new(), None);
+            board.forget();
             board.container = Some(container.clone());
-        }
-        let mut notices = session.notices();
-        if crate::runner::spoken(session) == Spoken::Modern {
-            tokio::spawn(follow(Arc::clone(self), key.clone(), Arc::downgrade(session), session.notices()));
+            if crate::runner::spoken(session) == Spoken::Modern {
+                board.modern = Arc::downgrade(session);
+                self.follow(key, board);
+            }
         }
         let (board, key) = (Arc::clone(self), key.clone());
         tokio::spawn(async move {
@@ -76,9 +97,30 @@ impl NoticeBoard {
         });
     }
 
-    /// Whether anybody listens to this container.
-    fn is_heard(&self, key: &PoolKey) -> bool {
-        self.boards().get(key).is_some_and(|board| board.told.receiver_count() > 0)
+    /// Listens to a server of 2026-07-28, once somebody listens to us. What is sent to the server from now on it reads
+    /// after this.
+    fn follow(self: &Arc<Self>, key: &PoolKey, board: &mut Board) {
+        if board.following || board.told.receiver_count() == 0 {
+            return;
+        }
+        let Some(session) = board.modern.upgrade() else { return };
+        let wanted = LISTS.map(|name| (name.to_owned(), Value::Bool(true))).into();
+        let errand = Errand::new("subscriptions/listen", vec![("notifications".to_owned(), Value::Object(wanted))]);
+        let params = |token| errand.params(Spoken::Modern, &[], token, None);
+        let Ok(exchange) = session.begin("subscriptions/listen", params, Duration::MAX) else { return };
+        board.following = true;
+        tokio::spawn(drained(Arc::clone(self), key.clone(), session.container().to_owned(), exchange));
+    }
+
+    /// Ends the following of this container, for good or if nobody listens to us any more. Says whether it has ended.
+    fn followed_enough(&self, key: &PoolKey, container: &str, for_good: bool) -> bool {
+        let mut boards = self.boards();
+        let Some(board) = boards.get_mut(key).filter(|board| board.container.as_deref() == Some(container)) else {
+            return true;
+        };
+        let enough = for_good || board.told.receiver_count() == 0;
+        board.following &= !enough;
+        enough
     }
 
     fn tell(&self, key: &PoolKey, container: &str, notice: Notice) {
@@ -97,15 +139,19 @@ impl NoticeBoard {
         let Some(board) = boards.get_mut(key).filter(|board| board.container.as_deref() == Some(container)) else {
             return;
         };
-        (board.container, board.changed, board.level) = (None, BTreeSet::new(), None);
+        board.forget();
         if board.told.receiver_count() == 0 {
             boards.remove(key);
         }
     }
 
     /// What the container of this key announces from now on, also one that starts later.
-    pub(crate) fn listen(&self, key: &PoolKey) -> broadcast::Receiver<Notice> {
-        self.boards().entry(key.clone()).or_default().told.subscribe()
+    pub(crate) fn listen(self: &Arc<Self>, key: &PoolKey) -> broadcast::Receiver<Notice> {
+        let mut boards = self.boards();
+        let board = boards.entry(key.clone()).or_default();
+        let heard = board.told.subscribe();
+        self.follow(key, board);
+        heard
     }
 
     /// Whether the container that runs for this key has announced that this list changed (`tools/list`, …).
@@ -121,40 +167,23 @@ impl NoticeBoard {
     }
 }
 
-/// A modern server announces changes to those alone who listen (MCP 2026-07-28, "Subscriptions"): we do, for as long as one
-/// of our clients does. Meanwhile the container is not idle.
-async fn follow(board: Arc<NoticeBoard>, key: PoolKey, session: Weak<Session>, mut ends: broadcast::Receiver<Notice>) {
+/// Holds the subscription for as long as one of our clients listens. Meanwhile the container is not idle. What the server
+/// announces comes as notices of its session.
+async fn drained(board: Arc<NoticeBoard>, key: PoolKey, container: String, mut exchange: Exchange) {
     loop {
-        tokio::select! {
-            () = tokio::time::sleep(LOOK) => {}
-            () = ended(&mut ends) => return,
-        }
-        if !board.is_heard(&key) {
-            continue;
-        }
-        let Some(running) = session.upgrade() else { return };
-        let wanted = LISTS.map(|name| (name.to_owned(), Value::Bool(true))).into();
-        let errand = Errand::new("subscriptions/listen", vec![("notifications".to_owned(), Value::Object(wanted))]);
-        let params = |token| errand.params(Spoken::Modern, &[], token, None);
-        let Ok(mut exchange) = running.begin("subscriptions/listen", params, Duration::MAX) else { return };
-        drop(running);
-        while board.is_heard(&key) {
-            match tokio::time::timeout(LOOK, exchange.next()).await {
-                Err(_) | Ok(Ok(Event::Progress(_) | Event::Message(_) | Event::Question(_))) => {}
-                // It does not serve subscriptions, or has ended.
-                Ok(Ok(Event::Answer(_)) | Err(_)) => return,
-            }
+        let for_good = match tokio::time::timeout(LOOK, exchange.next()).await {
+            Err(_) | Ok(Ok(Event::Progress(_) | Event::Message(_) | Event::Question(_))) => false,
+            // It does not serve subscriptions, or has ended.
+            Ok(Ok(Event::Answer(_)) | Err(_)) => true,
+        };
+        if board.followed_enough(&key, &container, for_good) {
+            return;
         }
     }
 }
 
-/// Ends with the server.
-async fn ended(notices: &mut broadcast::Receiver<Notice>) {
-    while !matches!(notices.recv().await, Err(broadcast::error::RecvError::Closed)) {}
-}
-
-/// How soon a listener is heard of.
-const LOOK: Duration = Duration::from_millis(100);
+/// How soon it is seen that nobody listens any more.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// What is listened for.
 const LISTS: [&str; 3] = ["toolsListChanged", "promptsListChanged", "resourcesListChanged"];
