@@ -264,7 +264,7 @@ fn read_as(client: &str, format: &str, text: &str, token: &str) -> (String, Stri
     match (client, format) {
         (_, "shell") => {
             let words = shell_words::split(text).expect("a shell reads it");
-            let address = words.iter().find(|word| word.starts_with("http")).expect("an address").clone();
+            let address = words.iter().find(|word| word.contains("://")).expect("an address").clone();
             if let Some(at) = words.iter().position(|word| word == "--bearer-token-env-var") {
                 assert_eq!(words[at + 1], "SEALGATE_TOKEN");
                 return (address, format!("Bearer {token}"));
