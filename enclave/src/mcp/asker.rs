@@ -69,6 +69,9 @@ impl Asker<'_> {
         match (era, request.method.as_str()) {
             (Era::Legacy, "initialize") => {
                 let asked = request.params.member("protocolVersion").and_then(Value::as_str);
+                if let Some(said) = request.params.member("capabilities") {
+                    self.app.lobby.set_capabilities(&self.caller(), said);
+                }
                 let result = initialized(asked, self.capabilities(era), &self.instructions());
                 Answer::result(era, &id, result, Cache::No).into()
             }
@@ -266,8 +269,8 @@ impl Asker<'_> {
         errand.level = turn.level;
         if turn.era == Era::Legacy && self.streams {
             let both = object([("form", object([])), ("url", object([]))]);
-            let sampling = object([("tools", object([]))]);
-            errand = errand.assuming(object([("elicitation", both), ("sampling", sampling), ("roots", object([]))]));
+            let most = || object([("elicitation", both), ("sampling", object([("tools", object([]))]))]);
+            errand = errand.assuming(self.app.lobby.capabilities(&turn.caller).unwrap_or_else(most));
         }
         errand
     }

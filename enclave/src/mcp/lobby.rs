@@ -6,13 +6,15 @@ use std::{
     time::{Duration, Instant},
 };
 
+use evidence::json::{Value, object};
+
 use super::{
     asked::AskedQuestions, followed::Followed, level::Level, parked::ParkingLot, request_state::StateSeal,
     subscription::Listeners, unpaid::UnpaidQuestions, withdrawals::Withdrawals,
 };
 
-/// Callers whose log level is remembered; the one that said it longest ago is forgotten first.
-const MAX_LEVELS: usize = 10_000;
+/// Legacy callers of whom something is remembered; the one that said it longest ago is forgotten first.
+const MAX_CALLERS: usize = 10_000;
 
 /// How often parked requests are looked through.
 const SWEEP: Duration = Duration::from_secs(5);
@@ -34,13 +36,41 @@ pub(crate) struct Lobby {
     pub(crate) listeners: Arc<Listeners>,
     /// What legacy clients follow of modern servers.
     pub(crate) followed: Followed,
-    levels: Mutex<Levels>,
+    levels: Mutex<Remembered<Level>>,
+    capabilities: Mutex<Remembered<Value>>,
 }
 
-#[derive(Debug, Default)]
-struct Levels {
-    of: HashMap<String, Level>,
+/// What legacy callers said once, for requests that do not say it again. Strangers are not remembered.
+#[derive(Debug)]
+struct Remembered<T> {
+    of: HashMap<String, T>,
     order: VecDeque<String>,
+}
+
+impl<T> Default for Remembered<T> {
+    fn default() -> Self {
+        Self { of: HashMap::new(), order: VecDeque::new() }
+    }
+}
+
+impl<T: Clone> Remembered<T> {
+    fn recall(&self, caller: &str) -> Option<T> {
+        self.of.get(caller).cloned()
+    }
+
+    fn remember(&mut self, caller: &str, said: T) {
+        if caller.is_empty() {
+            return;
+        }
+        if self.of.insert(caller.to_owned(), said).is_none() {
+            self.order.push_back(caller.to_owned());
+            if self.order.len() > MAX_CALLERS
+                && let Some(oldest) = self.order.pop_front()
+            {
+                self.of.remove(&oldest);
+            }
+        }
+    }
 }
 
 impl Lobby {
@@ -58,6 +88,7 @@ impl Lobby {
             listeners: Arc::default(),
             followed: Followed::default(),
             levels: Mutex::default(),
+            capabilities: Mutex::default(),
         });
         tokio::spawn(sweep(Arc::downgrade(&lobby)));
         Ok(lobby)
@@ -65,23 +96,34 @@ impl Lobby {
 
     /// A legacy caller's log level. Strangers have none.
     pub(crate) fn level(&self, caller: &str) -> Option<Level> {
-        self.levels.lock().unwrap_or_else(PoisonError::into_inner).of.get(caller).copied()
+        self.levels.lock().unwrap_or_else(PoisonError::into_inner).recall(caller)
     }
 
     /// Remembers a caller's log level.
     pub(crate) fn set_level(&self, caller: &str, level: Level) {
-        if caller.is_empty() {
-            return;
-        }
-        let mut levels = self.levels.lock().unwrap_or_else(PoisonError::into_inner);
-        if levels.of.insert(caller.to_owned(), level).is_none() {
-            levels.order.push_back(caller.to_owned());
-            if levels.order.len() > MAX_LEVELS
-                && let Some(oldest) = levels.order.pop_front()
-            {
-                levels.of.remove(&oldest);
+        self.levels.lock().unwrap_or_else(PoisonError::into_inner).remember(caller, level);
+    }
+
+    /// What a legacy caller can be asked, as its last `initialize` said. `None`: it is a stranger, or began elsewhere.
+    pub(crate) fn capabilities(&self, caller: &str) -> Option<Value> {
+        self.capabilities.lock().unwrap_or_else(PoisonError::into_inner).recall(caller)
+    }
+
+    /// Remembers what a caller can be asked: of its capabilities those that a server's question can need.
+    pub(crate) fn set_capabilities(&self, caller: &str, said: &Value) {
+        let mut kept = Vec::new();
+        for (name, details) in
+            [("elicitation", &["form", "url"][..]), ("sampling", &["tools", "context"]), ("roots", &[])]
+        {
+            if let Some(own) = said.member(name) {
+                let details = details.iter().filter(|detail| own.member(detail).is_some());
+                kept.push((
+                    name.to_owned(),
+                    Value::Object(details.map(|detail| ((*detail).to_owned(), object([]))).collect()),
+                ));
             }
         }
+        self.capabilities.lock().unwrap_or_else(PoisonError::into_inner).remember(caller, Value::Object(kept));
     }
 }
 
@@ -103,11 +145,21 @@ mod tests {
     #[tokio::test]
     async fn the_level_that_was_said_longest_ago_is_forgotten_first_and_strangers_have_none() {
         let lobby = Lobby::open().unwrap();
-        for n in 0..=MAX_LEVELS {
+        for n in 0..=MAX_CALLERS {
             lobby.set_level(&n.to_string(), Level::Error);
         }
         assert_eq!((lobby.level("0"), lobby.level("1")), (None, Some(Level::Error)));
         lobby.set_level("", Level::Debug);
         assert_eq!(lobby.level(""), None);
+    }
+
+    #[tokio::test]
+    async fn of_what_a_client_declares_only_what_it_can_be_asked_is_kept() {
+        let lobby = Lobby::open().unwrap();
+        let said = r#"{"elicitation":{"url":{"x":1}},"roots":{"listChanged":true},"experimental":{"a":"long"}}"#;
+        let said = evidence::json::parse(said.as_bytes(), &evidence::json::Limits::THEIRS).unwrap();
+        assert_eq!(lobby.capabilities("one"), None);
+        lobby.set_capabilities("one", &said);
+        assert_eq!(lobby.capabilities("one").unwrap().to_text(), r#"{"elicitation":{"url":{}},"roots":{}}"#);
     }
 }

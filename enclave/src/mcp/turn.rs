@@ -340,8 +340,17 @@ impl Turn {
         Ok(asks)
     }
 
-    /// A legacy client is asked on its stream. One that takes none is not asked, and the server hears so.
+    /// A legacy client is asked on its stream. One that takes none is not asked, and the server hears so; nor is one asked
+    /// for what it did not declare. Of whom no `initialize` is remembered may be asked all but roots, which servers ask for
+    /// on their own account: a client that wanted one answer would get a stream for nothing.
     fn ask_at_once(&self, app: &App, mut question: Open, open: &mut JoinSet<()>) -> Step {
+        let declared = app.lobby.capabilities(&self.caller);
+        let lacks = undeclared(question.method(), question.params.as_ref(), declared.as_ref()).is_some();
+        if lacks && (declared.is_some() || Asking::of(question.method()) == Some(Asking::Roots)) {
+            let why = format!("this client does not offer {}", question.method());
+            question.answer(Err(refused(&why)));
+            return Step::Nothing;
+        }
         let asked = if self.streams { app.lobby.asked.ask(&self.caller) } else { None };
         let Some(mut asked) = asked else {
             question.answer(Err(unable(self.streams)));
