@@ -87,7 +87,8 @@ fn a_slow_a_dead_and_a_killed_server_cost_one_clear_error_and_the_next_call_work
     let mut caller = TcpStream::connect(host).unwrap();
     let length = body.len();
     let head = format!(
-        "POST {endpoint} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+        "POST {endpoint} HTTP/1.1\r\nHost: {host}\r\nX-MCP-Session: the-session-of-one-caller\r\n\
+         Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
     );
     caller.write_all(format!("{head}{body}").as_bytes()).unwrap();
     thread::sleep(Duration::from_millis(300));
