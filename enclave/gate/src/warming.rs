@@ -11,6 +11,7 @@ use evidence::ServerId;
 
 use crate::{
     identity::{Authentication, OperatorRule, Principal},
+    offer::Listing,
     refusal::Refusal,
     stage::Unverified,
     warrant::Warrant,
@@ -54,19 +55,13 @@ impl Warming {
         &self.principal
     }
 
-    /// May they? `name` is the server's, `required` the secrets without which it is of no use, `stored` what the caller
-    /// has stored for it.
+    /// May they? `secrets`: names of those that the caller has stored for the server.
     ///
     /// # Errors
-    /// [`Refusal::MissingSecrets`], as a call would hear it.
-    pub fn permit(self, name: &str, required: &[&str], stored: &[String]) -> Result<Warmable, Refusal> {
-        let missing = required.iter().filter(|name| !stored.iter().any(|stored| stored == *name));
-        let missing: Vec<String> = missing.map(|name| (*name).to_owned()).collect();
-        if missing.is_empty() {
-            Ok(Warmable { warming: self })
-        } else {
-            Err(Refusal::MissingSecrets { server: name.to_owned(), id: self.server, missing })
-        }
+    /// The server is unknown or cannot run, or a required secret is missing, as a call would hear it.
+    pub fn permit(self, listing: &impl Listing, secrets: &[String]) -> Result<Warmable, Refusal> {
+        listing.look_up_server(&self.server)?.missing(&self.server, secrets)?;
+        Ok(Warmable { warming: self })
     }
 }
 
@@ -87,7 +82,19 @@ mod tests {
     use evidence::Wallet;
 
     use super::*;
-    use crate::{RunReason, Shown};
+    use crate::{Call, Listed, ListedServer, RunReason, Shown};
+
+    struct Echo;
+
+    impl Listing for Echo {
+        fn look_up(&self, _call: &Call) -> Result<Listed, Refusal> {
+            Err(Refusal::Internal { part: "not asked for here" })
+        }
+
+        fn look_up_server(&self, _server: &ServerId) -> Result<ListedServer, Refusal> {
+            Ok(ListedServer { server: "echo".into(), required_secrets: vec!["API_KEY".into()] })
+        }
+    }
 
     fn wish(found: Authentication, rule: &OperatorRule) -> Result<Warming, Refusal> {
         let server = "0193e3a2-6b5c-5f7d-9c1e-2a4b6c8d0e1f".parse().unwrap();
@@ -101,9 +108,9 @@ mod tests {
         let everybody = OperatorRule::default();
         assert_eq!(wish(Authentication::NOBODY, &everybody).unwrap_err(), Refusal::WalletRequired);
         assert_eq!(wish(session, &OperatorRule::of([wallet])).unwrap_err(), Refusal::SignatureRequired);
-        let missing = wish(session, &everybody).unwrap().permit("echo", &["API_KEY"], &[]).unwrap_err();
+        let missing = wish(session, &everybody).unwrap().permit(&Echo, &[]).unwrap_err();
         assert!(matches!(missing, Refusal::MissingSecrets { missing, .. } if missing == ["API_KEY"]));
-        let warm = wish(session, &everybody).unwrap().permit("echo", &["API_KEY"], &["API_KEY".into()]).unwrap();
+        let warm = wish(session, &everybody).unwrap().permit(&Echo, &["API_KEY".into()]).unwrap();
         assert_eq!(warm.warrant().reason(), RunReason::Warming);
         assert_eq!(warm.principal(), &Principal::Wallet(wallet));
     }

@@ -41,8 +41,7 @@ async fn start_inner(app: &Arc<App>, wanted: &Wanted, request: Request) -> Resul
     let principal = *warming.principal();
     let ready = server.ready().map_err(refused)?;
     let stored = app.secret_names(&principal, id).await.map_err(refused)?;
-    let required: Vec<&str> = server.required_secrets().collect();
-    let permitted = warming.permit(&server.entry.name, &required, &stored).map_err(refused)?;
+    let permitted = warming.permit(&app.catalogue, &stored).map_err(refused)?;
     let key = Scope::of(&principal, narrower).map(|scope| scope.key()).unwrap_or_default();
     let secrets = app.secrets(&principal, id).await.map_err(refused)?;
     // What starts takes a place among the calls: it is as much work as one.
