@@ -18,7 +18,8 @@ use evidence::{
 use gate::{Principal, Refusal, Warmable, Warrant};
 use sandbox::{
     Config as SandboxConfig, InstalledServer, LaunchSpec, LocalPackage, NpmPackage, NpmRegistry, PackageError,
-    PackageSpec, Pool, PoolConfig, PoolKey, PypiIndex, PypiPackage, RegistryError, Sandbox, SessionError, Variable,
+    PackageSpec, Pool, PoolConfig, PoolKey, PypiIndex, PypiPackage, RegistryError, Sandbox, Session, SessionError,
+    Variable,
 };
 use serde_json::value::RawValue;
 use tokio::task::JoinSet;
@@ -247,10 +248,21 @@ impl Runner {
         let warrant = permitted.warrant();
         let own = |found: &PoolKey| found.server == *warrant.server() && found.principal == key;
         let was_running = self.pool.running_where(own).await > 0;
+        self.started(&warrant, ready, key, secrets).await?;
+        Ok(was_running)
+    }
+
+    /// The running server of a principal, started with its secrets if need be.
+    async fn started(
+        &self,
+        warrant: &Warrant,
+        ready: &Ready,
+        principal: &str,
+        secrets: Vec<Variable>,
+    ) -> Result<Arc<Session>, SessionError> {
         let mut launch = ready.launch.clone();
         launch.environment.extend(secrets);
-        self.pool.session(&warrant, key, &ready.installed, &launch).await?;
-        Ok(was_running)
+        self.pool.session(warrant, principal, &ready.installed, &launch).await
     }
 
     /// Containers that run now.

@@ -56,19 +56,16 @@ impl Runner {
         let own = [("name".to_owned(), call.tool.as_str().into()), ("arguments".to_owned(), call.arguments.clone())];
         let heard = self.converse(&funded.warrant(), server, ready, key, secrets, &own, errand, speaker).await?;
         let bad = |why: String| Refusal::BadAnswer { server: server.entry.name.clone(), why };
-        let mut of_type = None;
-        let result = match &heard.answer {
+        let (result, of_type) = match &heard.answer {
             Answer::Result(raw) => {
                 let value = parsed(raw).map_err(bad)?;
-                if heard.spoken == Spoken::Modern {
-                    of_type = value.member("resultType").and_then(Value::as_str).filter(|kind| *kind != "complete");
-                }
-                let of_type = std::mem::take(&mut of_type).map(str::to_owned);
+                let kind = value.member("resultType").and_then(Value::as_str);
+                let of_type =
+                    kind.filter(|kind| heard.spoken == Spoken::Modern && *kind != "complete").map(str::to_owned);
                 (evidence::ResultObject::of_server(value), of_type)
             }
             Answer::Error(raw) => (evidence::ResultObject::of_error(parsed(raw).map_err(bad)?), None),
         };
-        let (result, of_type) = result;
         let Heard { started_ms, duration_ms, environment, .. } = heard;
         let result = result.map_err(|fault| bad(fault.to_string()))?;
         Ok((Run { result, started_ms, duration_ms, environment }, of_type))
@@ -114,9 +111,7 @@ impl Runner {
         key: &PoolKey,
         secrets: Vec<Variable>,
     ) -> Result<std::sync::Arc<Session>, Refusal> {
-        let mut launch = ready.launch.clone();
-        launch.environment.extend(secrets);
-        let session = self.pool.session(&permitted.warrant(), &key.principal, &ready.installed, &launch).await;
+        let session = self.started(&permitted.warrant(), ready, &key.principal, secrets).await;
         let session = session.map_err(|error| self.refusal(server, &error))?;
         self.notices.attach(key, &session);
         Ok(session)
