@@ -24,7 +24,7 @@ use crate::{
     PypiError, Registry, RegistryError, Sandbox, SandboxError, ServerImage,
     engine::{BaseImage, Config},
     installed::LABEL_KEY,
-    instance::InstanceError,
+    instance::{Instance, InstanceError},
     layer::{Files, HOME, Layer, LayerError},
     lock::{LockEntry, integrity_text, sha512_of},
     manifest::Manifest,
@@ -261,13 +261,8 @@ impl Sandbox {
         let order = json!({"package": {npm.name(): npm.version()}, "lock": true}).to_string();
         instance.send(order.as_bytes()).await.map_err(SandboxError::from)?;
         let work = relay(&mut instance, npm, registry);
-        let outcome = match tokio::time::timeout(RESOLVE_TIMEOUT, work).await {
-            Ok(outcome) => outcome,
-            Err(_) => {
-                let stderr = instance.stderr();
-                Err(SandboxError::from(InstanceError::Hung { waited: RESOLVE_TIMEOUT, stderr }).into())
-            }
-        };
+        let outcome = tokio::time::timeout(RESOLVE_TIMEOUT, work).await;
+        let outcome = outcome.unwrap_or_else(|_| Err(out_of_time(&instance)));
         instance.stop().await;
         outcome
     }
@@ -292,6 +287,11 @@ enum Told {
     Ask { ask: u64, path: String },
     Lock { lock: String },
     Failed { failed: i64 },
+}
+
+/// What is said of an installer that resolves for too long.
+pub(crate) fn out_of_time(instance: &Instance) -> InstallError {
+    SandboxError::from(InstanceError::Hung { waited: RESOLVE_TIMEOUT, stderr: instance.stderr() }).into()
 }
 
 async fn relay<R: Registry + Clone>(

@@ -22,8 +22,7 @@ use super::{
 use crate::{
     Fetched, InstallError, Instance, LaunchSpec, Registry, RegistryError, Sandbox, SandboxError,
     engine::Config,
-    install::{QUESTIONS_LIMIT, RESOLVE_LIMITS, RESOLVE_TIMEOUT},
-    instance::InstanceError,
+    install::{QUESTIONS_LIMIT, RESOLVE_LIMITS, RESOLVE_TIMEOUT, out_of_time},
 };
 
 /// What works for us in the installer image. Nothing of its caller's environment reaches it.
@@ -90,13 +89,8 @@ impl Sandbox {
         instance.send(order.as_bytes()).await.map_err(SandboxError::from)?;
         let mut received = Received::of(index);
         let work = received.relay(&mut instance, package);
-        let outcome = match tokio::time::timeout(RESOLVE_TIMEOUT, work).await {
-            Ok(outcome) => outcome,
-            Err(_) => {
-                let stderr = instance.stderr();
-                Err(SandboxError::from(InstanceError::Hung { waited: RESOLVE_TIMEOUT, stderr }).into())
-            }
-        };
+        let outcome = tokio::time::timeout(RESOLVE_TIMEOUT, work).await;
+        let outcome = outcome.unwrap_or_else(|_| Err(out_of_time(&instance)));
         instance.stop().await;
         let lock = outcome?;
         received.check(&lock, package)?;
