@@ -581,6 +581,57 @@ mod tests {
         assert_eq!(known, written);
     }
 
+    #[test]
+    fn what_a_policy_asks_is_put_into_words() {
+        let text = |text: &str| text.to_owned();
+        let says = |change: &dyn Fn(&mut Policy), path: &str| {
+            let mut policy = Policy::strict();
+            change(&mut policy);
+            let field = policy.fields().into_iter().find(|field| field.path == path).unwrap();
+            field.rule.map_err(str::to_owned)
+        };
+        let mask = 1 << 63 | 1 << 6 | 1 << 5 | 1;
+        let known = |id: &str, reason: &str| AcceptedAdvisory { id: text(id), reason: text(reason) };
+        let changes: [(&dyn Fn(&mut Policy), &str, &str); 16] = [
+            (&|_| {}, "revocation", "a list that is given must hold; none need be"),
+            (&|policy| policy.revocation = Need::Required, "revocation", "a list must clear the intermediate"),
+            (&|policy| policy.settlement = Need::Required, "settlement", "a settlement must be shown"),
+            (&|_| {}, "stale_crl", "a list outside its dates rejects"),
+            (
+                &|policy| policy.stale_crl = StaleCrl::Warn,
+                "stale_crl",
+                "a list outside its dates is reported and clears nothing",
+            ),
+            (
+                &|policy| policy.stale_crl = StaleCrl::AcceptUntil { days: 9 },
+                "stale_crl",
+                "a list counts as current up to 9 days past its nextUpdate, and rejects after that",
+            ),
+            (&|_| {}, "advisories", "is named, and does not reject"),
+            (&|policy| policy.advisories = OnAdvisory::Reject, "advisories", "rejects, unless it is accepted below"),
+            (&|_| {}, "accepted_advisories", "none"),
+            (
+                &|policy| policy.accepted_advisories = vec![known("badram", "locked"), known("heracles", "old")],
+                "accepted_advisories",
+                "badram (locked); heracles (old)",
+            ),
+            (&|_| {}, "products", "Milan or Genoa or Turin"),
+            (&|policy| policy.chips = Rule::Check(vec![vec![0xAB; 2], vec![1]]), "chips", "abab or 01"),
+            (
+                &|policy| policy.firmware.turin.launch_mitigations = Rule::Check(mask),
+                "firmware.turin.launch_mitigations",
+                "bits 0, 5, 6, 63 must be set",
+            ),
+            (&|_| {}, "guest.debug", "must not be set"),
+            (&|policy| policy.guest.debug = Rule::Check(Bit::Require), "guest.debug", "must be set"),
+            (&|policy| policy.vmpl = Rule::Check(vec![0, 2]), "vmpl", "0 or 2"),
+        ];
+        for (change, path, words) in changes {
+            assert_eq!(says(change, path), Ok(text(words)));
+        }
+        assert_eq!(says(&|policy| policy.vmpl = Rule::unchecked("any will do"), "vmpl"), Err(text("any will do")));
+    }
+
     fn leaves(path: &str, table: &toml::Table, found: &mut BTreeSet<String>) {
         for (name, value) in table {
             let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
