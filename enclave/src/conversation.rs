@@ -167,6 +167,11 @@ impl Listening {
     pub(crate) async fn next(&mut self) -> Said {
         self.said.recv().await.unwrap_or_else(|| Said::Done(Box::new(Err(Refusal::Internal { part: "pipeline" }))))
     }
+
+    /// Whether the work has ended, and nobody waits for an answer any more.
+    pub(crate) fn is_over(&self) -> bool {
+        self.said.is_closed()
+    }
 }
 
 impl Drop for Listening {

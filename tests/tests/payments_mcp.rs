@@ -493,7 +493,7 @@ fn a_payment_that_ends_while_its_call_waits_is_not_taken_and_gives_nothing_out()
         let given = json!({"requestState": state, "inputResponses": accepted("user_name", json!({"name": "Ada"}))});
         let said = ask(given);
         assert_eq!(said["result"]["isError"], true, "{mode}: {said}");
-        let why = &said["result"]["structuredContent"]["error"];
+        let why = &said["result"]["_meta"]["x402/error"]["error"];
         assert_eq!(why, "invalid_exact_evm_payload_authorization_valid_before", "{mode}: {said}");
         assert!(!said.to_string().contains("Ada") && !said.to_string().contains("io.sealgate/proof"), "{mode}: {said}");
         assert_eq!((paying.balance(&buyer.wallet), paying.received()), (PURSE, 0), "{mode}");
