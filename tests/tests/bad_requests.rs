@@ -10,7 +10,7 @@
 
 use std::{fs, net::TcpListener, thread};
 
-use sealgate_tests::{Client, Gateway, Settings, fixture};
+use sealgate_tests::{Client, Gateway, fixture};
 use serde_json::{Value, json};
 
 const JSON: Option<&str> = Some("application/json");
@@ -89,7 +89,7 @@ fn a_hundred_thousand_bytes_of_arguments_pass_and_one_more_is_told_the_limit() {
 
 #[test]
 fn an_argument_that_stands_in_a_header_stands_there_once_and_alike() {
-    let gateway = Gateway::with(&Settings { more: fixture("fixture", &["dual"]), ..Settings::default() });
+    let gateway = Gateway::serving(&fixture("fixture", &["dual"]));
     let (client, endpoint) = (gateway.caller(), gateway.endpoint("fixture"));
     let params = json!({"name": "test_x_mcp_header", "arguments": {"region": "north", "shard": 7}});
     let (client, body) = client.modern_request("tools/call", params, json!({}));
@@ -154,7 +154,7 @@ fn nobody_fetches_what_a_schema_refers_to() {
     let address = format!("http://{}", listener.local_addr().unwrap());
     let folder = tempfile::tempdir().unwrap();
     let more = referring(&folder.path().join("server"), &address);
-    let gateway = Gateway::with(&Settings { more, ..Settings::default() });
+    let gateway = Gateway::serving(&more);
     let (client, endpoint) = (gateway.caller(), gateway.endpoint("referring"));
     let enabled = client.call("/mcp", "gateway__enable_server", json!({"server_name": "referring"}));
     assert_ne!(enabled["isError"], true, "{enabled}");

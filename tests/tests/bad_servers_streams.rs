@@ -9,7 +9,7 @@
 
 use std::{fs, thread, time::Duration};
 
-use sealgate_tests::{Client, Events, Gateway, Settings, fixture};
+use sealgate_tests::{Client, Events, Gateway, fixture};
 use serde_json::{Value, json};
 
 /// The fixture as a server of each era.
@@ -23,7 +23,7 @@ const ROOM: u64 = 24 << 20;
 
 fn with(more: &str) -> Gateway {
     let servers: String = MODES.iter().map(|mode| fixture(mode, &[mode, "--faults"])).collect();
-    Gateway::with(&Settings { more: format!("{more}{servers}"), ..Settings::default() })
+    Gateway::serving(&format!("{more}{servers}"))
 }
 
 /// Opens a tool call as a client of an era that wants to hear everything.

@@ -11,7 +11,7 @@
 use std::{fs, process::Command};
 
 use evidence::json::{self, Limits, Value};
-use sealgate_tests::{Client, EVERYTHING, FILESYSTEM, Gateway, Settings, Stdio, fixture, fixture_over_stdio};
+use sealgate_tests::{Client, EVERYTHING, FILESYSTEM, Gateway, Stdio, fixture, fixture_over_stdio};
 use serde_json::json;
 
 /// Keeps a graph in a file that its caller names.
@@ -232,7 +232,7 @@ fn the_most_delicate_server_of_each_era_says_the_same_through_the_gateway() {
 }
 
 fn delicate(words: &[&str]) {
-    let gateway = Gateway::with(&Settings { more: fixture("fixture", words), ..Settings::default() });
+    let gateway = Gateway::serving(&fixture("fixture", words));
     in_both_eras(
         &gateway.anonymous(),
         &gateway.endpoint("fixture"),
@@ -265,7 +265,7 @@ fn delicate(words: &[&str]) {
 
 /// The server of a catalogue's section, through the gateway and alone in a container of the same image.
 fn compare(section: &str, name: &str, arguments: &[&str], requests: &[Request]) {
-    let gateway = Gateway::with(&Settings { more: section.to_owned(), ..Settings::default() });
+    let gateway = Gateway::serving(section);
     let caller = gateway.member();
     if section == MEMORY {
         let secrets = json!({"secrets": {"MEMORY_FILE_PATH": "/data/memory.jsonl"}});

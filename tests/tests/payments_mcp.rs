@@ -445,7 +445,7 @@ fn questions_are_no_way_to_get_a_result_for_nothing() {
         let refused = json!({"jsonrpc": "2.0", "id": last["id"], "error": error});
         assert_eq!(buyer.client.post(&endpoint, &refused).status, 202);
         let end = events.rest().pop().unwrap();
-        assert_eq!(end["result"]["isError"].as_bool().unwrap_or(end["error"].is_object()), true, "{end}");
+        assert!(end["result"]["isError"].as_bool().unwrap_or(end["error"].is_object()), "{end}");
         answered += 1;
     }
     assert_eq!(heard, 32, "{last}");
