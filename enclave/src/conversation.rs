@@ -167,6 +167,11 @@ impl Listening {
     pub(crate) async fn next(&mut self) -> Said {
         self.said.recv().await.unwrap_or_else(|| Said::Done(Box::new(Err(Refusal::Internal { part: "pipeline" }))))
     }
+
+    /// Whether the work has ended, and nobody waits for an answer any more.
+    pub(crate) fn is_over(&self) -> bool {
+        self.said.is_closed()
+    }
 }
 
 impl Drop for Listening {
@@ -182,10 +187,13 @@ impl Drop for Listening {
     }
 }
 
-/// Progress without its text: token, how far, of how much.
+/// Progress without its text: token, how far, of how much. `None`: it does not say how far.
 fn numbers(params: &RawValue) -> Option<Box<RawValue>> {
     let value = evidence::json::parse(params.get().as_bytes(), &evidence::json::Limits::THEIRS).ok()?;
     let Value::Object(members) = value else { return None };
+    if !members.iter().any(|(name, value)| name == "progress" && matches!(value, Value::Number(_))) {
+        return None;
+    }
     let kept: Vec<_> = members
         .into_iter()
         .filter(|(name, value)| match name.as_str() {
@@ -215,9 +223,11 @@ mod tests {
             Said::Progress(params) => assert_eq!(params.get(), r#"{"progressToken":1,"progress":0.50,"total":1}"#),
             other => panic!("{other:?}"),
         }
+        // What is no number is no progress either; of the rest the numbers stay.
         speaker.progress(raw(r#"{"progressToken":1,"progress":"the answer is 42"}"#));
+        speaker.progress(raw(r#"{"progressToken":1,"progress":2,"total":"the answer is 42"}"#));
         match listening.next().await {
-            Said::Progress(params) => assert_eq!(params.get(), r#"{"progressToken":1}"#),
+            Said::Progress(params) => assert_eq!(params.get(), r#"{"progressToken":1,"progress":2}"#),
             other => panic!("{other:?}"),
         }
     }

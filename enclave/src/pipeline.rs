@@ -185,7 +185,7 @@ async fn finish(
         (gate::Receipt::Nothing, None)
     } else {
         let (result, envelope) = settling.kept();
-        let paid = app.till.settle(&purchase, held, StoredReply::of(result, envelope)).await?;
+        let paid = app.till.settle(&purchase, held, StoredReply::of(result, envelope, of_type.as_deref())).await?;
         (paid.receipt(), Some(paid))
     };
     let (result, mut envelope, _receipt) = settling.settled(receipt)?.into_reply();
@@ -198,10 +198,10 @@ async fn finish(
 
 /// A reply that was paid before, to the same call with the same payment.
 fn restored(app: &App, stored: &StoredReply, paid: Paid) -> Result<Reply, Refusal> {
-    let (result, mut envelope) = stored.read().ok_or(Refusal::Internal { part: "journal" })?;
+    let (result, mut envelope, of_type) = stored.read().ok_or(Refusal::Internal { part: "journal" })?;
     envelope.settlement = app.prover.settlement(&envelope.proof, paid.transaction())?;
     app.prover.keep(&envelope);
-    Ok(Reply { result, envelope, paid: Some(paid), of_type: None })
+    Ok(Reply { result, envelope, paid: Some(paid), of_type })
 }
 
 /// What a payment for this call pays for.

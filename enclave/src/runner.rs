@@ -158,8 +158,8 @@ impl Runner {
         let name = server.entry.name.clone();
         match error {
             SessionError::Full { .. } | SessionError::Stopping => Refusal::Busy { retry_after_s: 2 },
-            SessionError::Instance(sandbox::InstanceError::Hung { .. }) => {
-                let after_ms = u64::try_from(self.call_timeout.as_millis()).unwrap_or(u64::MAX);
+            SessionError::Instance(sandbox::InstanceError::Hung { waited, .. }) => {
+                let after_ms = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX);
                 Refusal::ServerTimeout { server: name, after_ms }
             }
             other => Refusal::ServerUnavailable { server: name, why: other.to_string() },

@@ -67,7 +67,7 @@ pub(crate) struct Paid {
     dialect: Dialect,
 }
 
-/// A reply as the journal keeps it: `{"result":…,"envelope":…}`. It holds what opens the proof, so it is for its buyer alone.
+/// A reply as the journal keeps it: `{"result":…,"envelope":…}`, and `"type"` where the result has one of its own. It holds what opens the proof, so it is for its buyer alone.
 pub(crate) struct StoredReply(Vec<u8>);
 
 impl Reservation for Held {
@@ -123,10 +123,12 @@ impl Paid {
 }
 
 impl StoredReply {
-    /// Of a call.
-    pub(crate) fn of(result: &ResultObject, envelope: &Envelope) -> Self {
-        let reply = object([("result", result.value().clone()), ("envelope", envelope.to_value())]);
-        Self(reply.to_text().into_bytes())
+    /// Of a call. `of_type`: the type of its result where that is another than `complete`.
+    pub(crate) fn of(result: &ResultObject, envelope: &Envelope, of_type: Option<&str>) -> Self {
+        let mut reply =
+            vec![("result".to_owned(), result.value().clone()), ("envelope".to_owned(), envelope.to_value())];
+        reply.extend(of_type.map(|of_type| ("type".to_owned(), of_type.into())));
+        Self(Value::Object(reply).to_text().into_bytes())
     }
 
     /// Of anything else.
@@ -140,11 +142,12 @@ impl StoredReply {
         parse(&self.0, &limits).ok()
     }
 
-    /// The call's result and envelope.
-    pub(crate) fn read(&self) -> Option<(ResultObject, Envelope)> {
+    /// The call's result, its envelope, and the type of the result.
+    pub(crate) fn read(&self) -> Option<(ResultObject, Envelope, Option<String>)> {
         let value = self.value()?;
         let result = ResultObject::of(value.member("result")?.clone()).ok()?;
-        Some((result, Envelope::from_value(value.member("envelope")?).ok()?))
+        let of_type = value.member("type").and_then(Value::as_str).map(str::to_owned);
+        Some((result, Envelope::from_value(value.member("envelope")?).ok()?, of_type))
     }
 }
 

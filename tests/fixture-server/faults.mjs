@@ -53,6 +53,44 @@ export const FAULTS = [
     await pause(50);
     process.exit(3);
   }),
+  fault('tells_early', 'Says its result in everything that it sends before it', nothing, async (call) => {
+    const { wire } = call.server;
+    const { progressToken } = call.meta;
+    const early = 'THE RESULT';
+    const send = (method, params) => wire.send({ jsonrpc: '2.0', method: `notifications/${method}`, params });
+    send('progress', { progressToken, progress: 1, total: 3, message: early, _meta: { early }, early });
+    send('progress', { progressToken, progress: early });
+    send('progress', { progressToken, progress: 2, total: early });
+    send('message', { level: 'emergency', logger: early, data: early });
+    send('resources/updated', { uri: `test://${early}` });
+    send('tools/list_changed', { _meta: { early } });
+    send('x-unknown', { early });
+    await pause(50);
+    send('progress', { progressToken, progress: 3, total: 3 });
+    return said(early);
+  }),
+  fault('reports_without_end', 'Reports progress and never answers', takes({ ms: { type: 'integer' } }), async (call) => {
+    for (let n = 0; !call.withdrawn; n += 1) {
+      call.progress(n, undefined, 'still at it');
+      await pause(count(call.arguments.ms, 100, 60_000));
+    }
+    return NO_ANSWER;
+  }),
+  fault('answers_twice_while_it_reports', 'Reports progress, answers twice, and reports more', nothing, async (call) => {
+    call.progress(1, 2);
+    await pause(50);
+    call.server.wire.send(answer(call, said('first')));
+    call.progress(2, 2);
+    call.server.wire.send(answer(call, said('second')));
+    call.log('info', 'after the answer');
+    return NO_ANSWER;
+  }),
+  fault('dies_after_its_question', 'Asks its client, then ends its process', nothing, async (call) => {
+    call.progress(1, 2);
+    call.server.wire.send({ jsonrpc: '2.0', id: 'the last question', ...elicit('Are you there?', { ok: { type: 'boolean' } }) });
+    await pause(300);
+    process.exit(3);
+  }),
   fault('floods', 'Sends notifications without end, then answers', takes({
     count: { type: 'integer' },
     kind: { type: 'string', enum: ['progress', 'message', 'unknown', 'list_changed', 'updated'] },

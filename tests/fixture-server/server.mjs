@@ -17,6 +17,7 @@ const CACHEABLE = ['server/discover', 'tools/list', 'prompts/list', 'resources/l
 export class Server {
   level = 'info';
   clientCapabilities = {};
+  tally = {};
   #greeted = false;
   #questions = new Map();
   #calls = new Map();
@@ -236,7 +237,16 @@ export class Server {
   #called(call) {
     const tool = this.#tools().find(({ definition }) => definition.name === call.params.name);
     if (!tool) throw invalid(`There is no tool ${JSON.stringify(call.params.name)}`);
-    return tool.task ? this.#tasks.begin(call, tool) : tool.run(call);
+    return tool.task ? this.#tasks.begin(call, tool) : this.#run(call, tool);
+  }
+
+  // What asks its client in the newer era is begun once for each round, and ended once.
+  async #run(call, tool) {
+    const tally = (this.tally[tool.definition.name] ??= { begun: 0, ended: 0 });
+    tally.begun += 1;
+    const result = await tool.run(call);
+    if (!call.withdrawn) tally.ended += 1;
+    return result;
   }
 
   #read(call) {

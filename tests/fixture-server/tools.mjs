@@ -182,6 +182,10 @@ export const TOOLS = [
     call.server.counted = (call.server.counted ?? 0) + 1;
     return { ...said(String(call.server.counted)), structuredContent: { count: call.server.counted } };
   }, { outputSchema: object({ count: { type: 'integer' } }) }),
+  tool('calls', 'Says how often each tool of this process was begun and ended', nothing, (call) => ({
+    ...said(JSON.stringify(call.server.tally)),
+    structuredContent: call.server.tally,
+  })),
   tool('wait', 'Answers after some milliseconds; says on stderr when it is cancelled', object({ ms: { type: 'integer' } }), async (call) => {
     const until = Date.now() + Math.min(Number(call.arguments.ms ?? 0), 600_000);
     for (let n = 0; Date.now() < until && !call.withdrawn; n += 1) {

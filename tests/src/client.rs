@@ -39,6 +39,11 @@ impl Answer {
     }
 }
 
+/// Status and body, for messages and for what must not be in them.
+pub fn text(answer: &Answer) -> String {
+    format!("{} {}", answer.status, String::from_utf8_lossy(&answer.body))
+}
+
 /// Talks to one gateway.
 #[derive(Clone, Debug)]
 pub struct Client {

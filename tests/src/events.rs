@@ -20,14 +20,15 @@ impl Events {
         Self { status, kind, buffering, lines: Box::new(BufReader::new(body).lines()) }
     }
 
-    /// The next message. Waits for it; `None` at the end of the stream.
+    /// The next message. Waits for it; `None` at the end of the stream. An answer that is no stream is one message.
     ///
     /// # Panics
     /// It is not JSON, or the connection broke.
     pub fn message(&mut self) -> Option<Value> {
         loop {
             let line = self.lines.next()?.expect("the stream is read");
-            if let Some(data) = line.strip_prefix("data: ") {
+            let whole = (self.kind == "application/json").then_some(line.as_str());
+            if let Some(data) = whole.or_else(|| line.strip_prefix("data: ")) {
                 return Some(serde_json::from_str(data).unwrap_or_else(|error| panic!("{error}: {data}")));
             }
         }

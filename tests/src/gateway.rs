@@ -93,6 +93,11 @@ impl Gateway {
         Self::with(&Settings::default())
     }
 
+    /// Starts one with these lines of TOML: servers and sections.
+    pub fn serving(more: &str) -> Self {
+        Self::with(&Settings { more: more.to_owned(), ..Settings::default() })
+    }
+
     /// Starts one with these settings.
     ///
     /// # Panics

@@ -24,10 +24,11 @@ mod saved;
 mod shared;
 mod stdio;
 pub mod tpm;
+mod waiting;
 pub mod wallet;
 
 pub use anvil::Anvil;
-pub use client::{Answer, Client};
+pub use client::{Answer, Client, text};
 pub use docker::docker;
 pub use events::Events;
 pub use fixture::{fixture, fixture_over_stdio};
@@ -40,4 +41,5 @@ pub use saved::{Judged, Saved, verify};
 pub use shared::opened_processor;
 pub use stdio::Stdio;
 pub use tpm::Swtpm;
+pub use waiting::until;
 pub use wallet::Wallet;

@@ -68,6 +68,15 @@ impl Saved {
         }
         verify(&arguments)
     }
+
+    /// The same with the saved file `payment`, a payment header, which the proof must be paid by.
+    pub fn judge_paid(&self, root: &Path) -> Judged {
+        let names = ["proof.json", "bundle.json", "request.json", "answer.json", "payment"].map(|name| self.path(name));
+        let [proof, bundle, request, answer, payment] = &names;
+        let root = root.display().to_string();
+        let files = ["proof", proof, "--bundle", bundle, "--request", request, "--response", answer];
+        verify(&[files.as_slice(), &["--payment", payment, "--trust-root", &root]].concat())
+    }
 }
 
 /// Runs `attestation-verifier`.

@@ -21,7 +21,7 @@ use sha2::{Digest as _, Sha256};
 
 #[test]
 fn the_commands_of_the_contract_work_as_they_are_written() {
-    let gateway = Gateway::with(&Settings { more: String::new(), ..Settings::default() });
+    let gateway = Gateway::serving("");
     let summary = shell(&gateway, "curl -s $URL/api/attestation | jq '{teeEnabled, platform, codeHash}'");
     assert!(summary.status.success());
     let summary: Value = serde_json::from_slice(&summary.stdout).unwrap();
@@ -103,7 +103,7 @@ fn the_commands_of_the_contract_work_as_they_are_written() {
 
 #[test]
 fn every_nonce_is_answered_and_many_share_one_report() {
-    let gateway = Gateway::with(&Settings { more: String::new(), ..Settings::default() });
+    let gateway = Gateway::serving("");
     let root = gateway.test_root().display().to_string();
     let client = gateway.anonymous();
     let answers: Vec<(String, Value)> = thread::scope(|scope| {
@@ -156,7 +156,7 @@ fn every_nonce_is_answered_and_many_share_one_report() {
 
 #[test]
 fn the_report_is_served_raw_and_with_its_certificates() {
-    let gateway = Gateway::with(&Settings { more: String::new(), ..Settings::default() });
+    let gateway = Gateway::serving("");
     let client = gateway.anonymous();
     let said = client.get("/api/attestation/report").json();
     let report = STANDARD.decode(said["report"].as_str().unwrap()).unwrap();

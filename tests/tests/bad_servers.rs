@@ -7,7 +7,7 @@
     reason = "a scenario that panics has failed"
 )]
 
-use sealgate_tests::{Client, EVERYTHING, Gateway, Settings, fixture};
+use sealgate_tests::{Client, EVERYTHING, Gateway, fixture};
 use serde_json::{Value, json};
 
 /// Servers have three seconds for an answer.
@@ -15,10 +15,7 @@ const IMPATIENT: &str = "[limits]\ncall_timeout_s = 3\n";
 
 #[test]
 fn what_a_server_does_beside_its_answer_changes_nothing() {
-    let gateway = Gateway::with(&Settings {
-        more: format!("{IMPATIENT}{}", fixture("fixture", &["legacy", "--faults"])),
-        ..Settings::default()
-    });
+    let gateway = Gateway::serving(&format!("{IMPATIENT}{}", fixture("fixture", &["legacy", "--faults"])));
     let client = gateway.caller();
     let endpoint = gateway.endpoint("fixture");
     for (tool, arguments, said) in [
@@ -52,10 +49,7 @@ fn what_a_server_does_beside_its_answer_changes_nothing() {
 
 #[test]
 fn a_server_that_gives_no_usable_answer_is_said_to_and_the_next_call_works() {
-    let gateway = Gateway::with(&Settings {
-        more: format!("{IMPATIENT}{}", fixture("fixture", &["legacy", "--faults"])),
-        ..Settings::default()
-    });
+    let gateway = Gateway::serving(&format!("{IMPATIENT}{}", fixture("fixture", &["legacy", "--faults"])));
     let client = gateway.caller();
     let endpoint = gateway.endpoint("fixture");
     for (tool, arguments) in [
@@ -90,7 +84,7 @@ fn a_server_that_cannot_begin_is_listed_with_the_reason_and_the_others_work() {
         &fixture("gone", &["legacy", "--exit"]),
         &fixture("confused", &["no-such-mode"]),
     ];
-    let gateway = Gateway::with(&Settings { more: more.concat(), ..Settings::default() });
+    let gateway = Gateway::serving(&more.concat());
     let client = gateway.caller();
     for name in ["banner", "flood"] {
         assert_eq!(simple(&client, &gateway.endpoint(name)), "This is a simple text response for testing.", "{name}");

@@ -10,7 +10,7 @@
 use std::fs;
 
 use sealgate_tests::{
-    Gateway, Proxy, Settings,
+    Gateway, Proxy,
     conformance::{Scenario, conformance},
     fixture, repository,
 };
@@ -36,7 +36,7 @@ const OF_TASKS: [&str; 9] = [
 #[test]
 fn the_suite_finds_no_failure_and_the_document_says_what_it_finds() {
     let more: String = MODES.iter().map(|mode| fixture(mode, &[mode])).collect();
-    let gateway = Gateway::with(&Settings { more, ..Settings::default() });
+    let gateway = Gateway::serving(&more);
     let mut table =
         String::from("| revision | scenario | counts | legacy server | dual-era server |\n|---|---|---|---|---|\n");
     let mut wrong = Vec::new();

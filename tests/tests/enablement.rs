@@ -247,7 +247,7 @@ fn a_search_by_meaning_finds_what_no_word_says_and_goes_on_when_its_provider_is_
         "[search.embeddings]\nurl = {url:?}\nmodel = \"three-words\"\ndimensions = 3\nkey_file = {:?}\n{EVERYTHING}{FILESYSTEM}",
         key.path()
     );
-    let gateway = Gateway::with(&Settings { more, ..Settings::default() });
+    let gateway = Gateway::serving(&more);
     let member = gateway.member();
     let ask = |query: &str| {
         let answer = member.post("/api/catalog/semantic-search", &json!({"query": query}));

@@ -7,7 +7,7 @@
     reason = "a scenario that panics has failed"
 )]
 
-use sealgate_tests::{Gateway, Settings, fixture, fixture_over_stdio};
+use sealgate_tests::{Gateway, fixture, fixture_over_stdio};
 use serde_json::{Value, json};
 
 const MODERN: &str = "2026-07-28";
@@ -228,7 +228,7 @@ fn bad_habits_are_as_bad_as_they_say() {
 #[test]
 fn a_folder_of_the_operators_runs_behind_the_gateway_and_a_proof_names_it() {
     let more = format!("{}{}", fixture("fixture", &["legacy"]), fixture("fixture dual", &["dual"]));
-    let gateway = Gateway::with(&Settings { more, ..Settings::default() });
+    let gateway = Gateway::serving(&more);
     let client = gateway.caller();
     for name in ["fixture", "fixture dual"] {
         let about = client.get(&format!("/api/servers/{}", name.replace(' ', "-"))).json();

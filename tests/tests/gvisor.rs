@@ -9,7 +9,7 @@
 
 use std::fs;
 
-use sealgate_tests::{EVERYTHING, Gateway, Settings, docker};
+use sealgate_tests::{EVERYTHING, Gateway, docker};
 use serde_json::{Value, json};
 
 const WIDE: &str = r#"
@@ -29,7 +29,7 @@ fn with_runtime_runsc_servers_run_under_gvisor_and_the_proof_says_so() {
         "the container engine does not know gVisor; fix: `scripts/setup` registers runsc with it (then restart the engine)"
     );
     let more = format!("[sandbox]\nruntime = \"runsc\"\n{EVERYTHING}{WIDE}");
-    let mut gateway = Gateway::with(&Settings { more, ..Settings::default() });
+    let mut gateway = Gateway::serving(&more);
     let client = gateway.caller();
     let echo = client.call(&gateway.endpoint("everything"), "echo", json!({"message": "inside"}));
     assert_eq!(echo["content"][0]["text"], "Echo: inside");

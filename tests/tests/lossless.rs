@@ -11,7 +11,7 @@
 use std::{fs, process::Command};
 
 use evidence::json::{self, Limits, Value};
-use sealgate_tests::{Client, EVERYTHING, FILESYSTEM, Gateway, Settings, Stdio, fixture, fixture_over_stdio};
+use sealgate_tests::{Client, EVERYTHING, FILESYSTEM, Gateway, Stdio, fixture, fixture_over_stdio};
 use serde_json::json;
 
 /// Keeps a graph in a file that its caller names.
@@ -29,6 +29,32 @@ const THINKING: &str = r#"
 name = "thinking"
 package = "@modelcontextprotocol/server-sequential-thinking"
 version = "2026.8.31"
+"#;
+
+/// The three from PyPI speak both eras, and are spoken to in the newer one.
+const TIME: &str = r#"
+[[server]]
+name = "time"
+registry = "pypi"
+package = "mcp-server-time"
+version = "2026.10.19"
+"#;
+
+const GIT: &str = r#"
+[[server]]
+name = "git"
+registry = "pypi"
+package = "mcp-server-git"
+version = "2026.10.19"
+scratch_dirs = ["/data"]
+"#;
+
+const FETCH: &str = r#"
+[[server]]
+name = "fetch"
+registry = "pypi"
+package = "mcp-server-fetch"
+version = "2026.10.24"
 "#;
 
 /// A method and its parameters, as they are sent on both ways.
@@ -137,13 +163,80 @@ fn the_thinking_server_says_the_same_through_the_gateway() {
 }
 
 #[test]
-fn the_most_delicate_server_says_the_same_through_the_gateway() {
-    let words = ["legacy", "--faults"];
-    let gateway = Gateway::with(&Settings { more: fixture("fixture", &words), ..Settings::default() });
+fn the_time_server_says_the_same_through_the_gateway() {
+    compare(
+        TIME,
+        "time",
+        &[],
+        &[
+            (
+                "tools/call",
+                r#"{"name":"convert_time","arguments":{"source_timezone":"Asia/Tokyo","time":"12:00","target_timezone":"UTC"}}"#,
+            ),
+            (
+                "tools/call",
+                r#"{"name":"convert_time","arguments":{"source_timezone":"Asia/Kathmandu","time":"00:00","target_timezone":"America/St_Johns"}}"#,
+            ),
+            (
+                "tools/call",
+                r#"{"name":"convert_time","arguments":{"source_timezone":"Łódź/é😀","time":"12:00","target_timezone":"UTC"}}"#,
+            ),
+            (
+                "tools/call",
+                r#"{"name":"convert_time","arguments":{"source_timezone":"UTC","time":"25:61","target_timezone":"UTC"}}"#,
+            ),
+            ("tools/call", r#"{"name":"get_current_time","arguments":{"timezone":7}}"#),
+            ("tools/call", r#"{"name":"get_current_time","arguments":{}}"#),
+        ],
+    );
+}
+
+#[test]
+fn the_git_server_says_the_same_through_the_gateway() {
+    compare(
+        GIT,
+        "git",
+        &[],
+        &[
+            ("tools/call", r#"{"name":"git_status","arguments":{"repo_path":"/data"}}"#),
+            ("tools/call", r#"{"name":"git_log","arguments":{"repo_path":"/data","max_count":1.0}}"#),
+            ("tools/call", r#"{"name":"git_diff","arguments":{"repo_path":"/é 😀","target":"HEAD"}}"#),
+            ("tools/call", r#"{"name":"git_add","arguments":{"repo_path":"/data","files":"not a list"}}"#),
+            ("tools/call", r#"{"name":"git_show","arguments":{}}"#),
+        ],
+    );
+}
+
+#[test]
+fn the_fetch_server_says_the_same_through_the_gateway_and_without_a_network_that_it_has_none() {
+    compare(
+        FETCH,
+        "fetch",
+        &[],
+        &[
+            ("tools/call", r#"{"name":"fetch","arguments":{"url":"http://192.0.2.1/é"}}"#),
+            ("tools/call", r#"{"name":"fetch","arguments":{"url":"http://192.0.2.1/","max_length":0}}"#),
+            ("tools/call", r#"{"name":"fetch","arguments":{"url":"no address"}}"#),
+            ("tools/call", r#"{"name":"fetch","arguments":{}}"#),
+            ("prompts/get", r#"{"name":"fetch","arguments":{"url":"http://192.0.2.1/"}}"#),
+            ("prompts/get", r#"{"name":"fetch"}"#),
+        ],
+    );
+}
+
+#[test]
+fn the_most_delicate_server_of_each_era_says_the_same_through_the_gateway() {
+    for mode in ["legacy", "dual"] {
+        delicate(&[mode, "--faults"]);
+    }
+}
+
+fn delicate(words: &[&str]) {
+    let gateway = Gateway::serving(&fixture("fixture", words));
     in_both_eras(
         &gateway.anonymous(),
         &gateway.endpoint("fixture"),
-        || fixture_over_stdio(&words),
+        || fixture_over_stdio(words),
         &[
             (
                 "tools/call",
@@ -172,7 +265,7 @@ fn the_most_delicate_server_says_the_same_through_the_gateway() {
 
 /// The server of a catalogue's section, through the gateway and alone in a container of the same image.
 fn compare(section: &str, name: &str, arguments: &[&str], requests: &[Request]) {
-    let gateway = Gateway::with(&Settings { more: section.to_owned(), ..Settings::default() });
+    let gateway = Gateway::serving(section);
     let caller = gateway.member();
     if section == MEMORY {
         let secrets = json!({"secrets": {"MEMORY_FILE_PATH": "/data/memory.jsonl"}});
@@ -189,19 +282,38 @@ enum Era {
     Modern,
 }
 
+/// Who speaks how: the client to the gateway, and the gateway to the server.
+#[derive(Clone, Copy, Debug)]
+struct Eras {
+    client: Era,
+    server: Era,
+}
+
 /// Compares with a client of each era; each has a server of its own on both ways.
 fn in_both_eras(client: &Client, endpoint: &str, start: impl Fn() -> Stdio, requests: &[Request]) {
     for era in [Era::Legacy, Era::Modern] {
-        let mut server = start();
-        server.initialize();
+        let (mut server, spoken) = greeted(&start);
         same(
             &client.with("x-mcp-session", &format!("the-session-of-a-{era:?}-client")),
             endpoint,
             &mut server,
             requests,
-            era,
+            Eras { client: era, server: spoken },
         );
     }
+}
+
+/// A server that was spoken to, in the newest era that it knows: as the gateway does it.
+fn greeted(start: &impl Fn() -> Stdio) -> (Stdio, Era) {
+    let mut server = start();
+    let discovered = server.ask("server/discover", &of_era("{}", Era::Modern));
+    if outcome(discovered.as_bytes()).member("supportedVersions").is_some() {
+        return (server, Era::Modern);
+    }
+    // A new one: who was asked the wrong thing first may not want to begin.
+    let mut server = start();
+    server.initialize();
+    (server, Era::Legacy)
 }
 
 /// A container of the image that the gateway runs this package from, without the gateway.
@@ -231,42 +343,74 @@ fn alone(gateway: &Gateway, package: &str, arguments: &[&str]) -> Stdio {
 }
 
 /// Sends every list and every request both ways, in this order, and compares the answers.
-fn same(client: &Client, endpoint: &str, server: &mut Stdio, requests: &[Request], era: Era) {
+fn same(client: &Client, endpoint: &str, server: &mut Stdio, requests: &[Request], eras: Eras) {
     let mut compared = 0;
     for (method, params) in LISTS.iter().chain(requests) {
-        let direct = outcome(server.ask(method, params).as_bytes());
-        let through = outcome(&ask(client, endpoint, method, params, era));
+        let direct = outcome(server.ask(method, &of_era(params, eras.server)).as_bytes());
+        let through = outcome(&ask(client, endpoint, method, params, eras.client));
         if direct.member("code").and_then(number) == Some("-32601") {
             // The server does not know the method: what the gateway says of it is its own.
             continue;
         }
-        let (direct, through) = (as_of(era, direct), without_additions(through, era));
-        assert_eq!(through.to_text(), direct.to_text(), "{era:?} {method} {params}");
+        let stamped = through.member("resultType").is_some();
+        let is_result = through.member("code").is_none();
+        assert_eq!(
+            stamped,
+            is_result && eras.client == Era::Modern,
+            "{eras:?} {method} {params}: {}",
+            through.to_text()
+        );
+        if stamped && eras.server == Era::Modern {
+            assert_eq!(through.member("resultType"), direct.member("resultType"), "{eras:?} {method} {params}");
+        }
+        let added = added(method, eras);
+        let direct = without(&added, as_of(eras.client, direct));
+        let through = without(&added, through);
+        alike(&through.to_text(), &direct.to_text(), &format!("{eras:?} {method} {params}"));
         compared += 1;
     }
     assert!(compared > requests.len(), "only {compared} answers were compared");
 }
 
+/// Two texts that are one. Where they part is shown, not five megabytes of both.
+fn alike(through: &str, direct: &str, what: &str) {
+    if through != direct {
+        let parts = through.bytes().zip(direct.bytes()).take_while(|(one, other)| one == other).count();
+        let shown = |text: &str| {
+            let around = text.as_bytes().get(parts.saturating_sub(100)..(parts + 200).min(text.len()));
+            String::from_utf8_lossy(around.unwrap_or_default()).into_owned()
+        };
+        panic!("{what}: they part after {parts} bytes\nthrough: {}\ndirect: {}", shown(through), shown(direct));
+    }
+}
+
 fn ask(client: &Client, endpoint: &str, method: &str, params: &str, era: Era) -> Vec<u8> {
-    let (mut client, mut params) = (client.clone(), params.to_owned());
+    let mut client = client.with("accept", "application/json, text/event-stream");
     if era == Era::Modern {
-        let said: serde_json::Value = serde_json::from_str(&params).unwrap();
-        let meta = json!({
-            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-            "io.modelcontextprotocol/clientCapabilities": {},
-            "io.modelcontextprotocol/clientInfo": {"name": "scenario", "version": "1"},
-        });
-        let rest = params.strip_prefix('{').unwrap();
-        let comma = if rest == "}" { "" } else { "," };
-        params = format!("{{\"_meta\":{meta}{comma}{rest}");
+        let said: serde_json::Value = serde_json::from_str(params).unwrap();
         client = client.with("mcp-protocol-version", "2026-07-28").with("mcp-method", method);
         if let Some(name) = said["name"].as_str().or(said["uri"].as_str()) {
             client = client.with("mcp-name", name);
         }
     }
-    let client = client.with("accept", "application/json, text/event-stream");
+    let params = of_era(params, era);
     let body = format!("{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"{method}\",\"params\":{params}}}");
     client.send("POST", endpoint, Some("application/json"), body.as_bytes()).body
+}
+
+/// Parameters as this era sends them.
+fn of_era(params: &str, era: Era) -> String {
+    if era == Era::Legacy {
+        return params.to_owned();
+    }
+    let meta = json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {},
+        "io.modelcontextprotocol/clientInfo": {"name": "scenario", "version": "1"},
+    });
+    let rest = params.strip_prefix('{').unwrap();
+    let comma = if rest == "}" { "" } else { "," };
+    format!("{{\"_meta\":{meta}{comma}{rest}")
 }
 
 /// `result` or `error` of an answer.
@@ -280,25 +424,35 @@ fn outcome(answer: &[u8]) -> Value {
 }
 
 /// What the server said, with the number that an error has in this era (docs/MCP.md).
-fn as_of(era: Era, value: Value) -> Value {
+fn as_of(client: Era, value: Value) -> Value {
     let Value::Object(mut members) = value else { return value };
-    members.retain(|(name, member)| name != "isError" || *member != Value::Bool(false));
     for (name, member) in &mut members {
-        if name == "code" && era == Era::Modern && number(member) == Some("-32002") {
+        if name == "code" && client == Era::Modern && number(member) == Some("-32002") {
             *member = Value::Number("-32602".to_owned());
         }
     }
     Value::Object(members)
 }
 
-/// What came through, without what the gateway adds to it: the proof (docs/WIRE.md), and the stamps of the newer era on a
-/// result of the older one (docs/MCP.md).
-fn without_additions(value: Value, era: Era) -> Value {
+/// The stamps of the newer era that are the gateway's to give, to take and to place (docs/MCP.md): all of them where client
+/// and server are not both of it, and those of a list in any case, for it is the gateway's list.
+fn added(method: &str, eras: Eras) -> Vec<&'static str> {
+    match eras {
+        // It is no part of what is proven (docs/WIRE.md, P2), and so stands behind it.
+        Eras { client: Era::Modern, server: Era::Modern } if method == "tools/call" => vec!["resultType"],
+        Eras { client: Era::Modern, server: Era::Modern } if !method.ends_with("/list") => Vec::new(),
+        // A legacy server of a legacy client says nothing of the kind, and a client must not find it there either.
+        Eras { client: Era::Legacy, server: Era::Legacy } => Vec::new(),
+        _ => vec!["resultType", "ttlMs", "cacheScope"],
+    }
+}
+
+/// What was said without these members, and without what the gateway puts there: the proof (docs/WIRE.md), the name of who
+/// answers, and that a result is no error.
+fn without(added: &[&str], value: Value) -> Value {
     let Value::Object(members) = value else { return value };
-    let stamps = ["resultType", "ttlMs", "cacheScope"];
-    let members = members
-        .into_iter()
-        .filter(|(name, _)| name != "io.sealgate/proof" && (era == Era::Legacy || !stamps.contains(&name.as_str())));
+    let members =
+        members.into_iter().filter(|(name, _)| name != "io.sealgate/proof" && !added.contains(&name.as_str()));
     let members = members.filter_map(|(name, member)| match member {
         // Made explicit where the server left it out (docs/WIRE.md, P2).
         Value::Bool(false) if name == "isError" => None,

@@ -7,7 +7,7 @@
     reason = "a scenario that panics has failed"
 )]
 
-use sealgate_tests::{Answer, Client, EVERYTHING, FILESYSTEM, Gateway, Settings};
+use sealgate_tests::{Answer, Client, EVERYTHING, FILESYSTEM, Gateway};
 use serde_json::{Value, json};
 
 const META_TOOLS: [&str; 7] = [
@@ -82,7 +82,7 @@ fn clients_of_every_legacy_version_initialize_list_and_call() {
 
 #[test]
 fn servers_are_switched_on_for_those_who_switched_them_on_and_for_nobody_else() {
-    let gateway = Gateway::with(&Settings { more: format!("{EVERYTHING}{FILESYSTEM}"), ..Settings::default() });
+    let gateway = Gateway::serving(&format!("{EVERYTHING}{FILESYSTEM}"));
     let one = gateway.anonymous().with("x-mcp-session", "one-random-string");
     let two = gateway.anonymous().with("x-mcp-session", "two-random-string");
     for client in [&one, &two, &gateway.anonymous(), &gateway.member()] {

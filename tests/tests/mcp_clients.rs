@@ -9,7 +9,7 @@
 
 use std::thread;
 
-use sealgate_tests::{Gateway, Settings, clients, fixture, fixture_over_stdio};
+use sealgate_tests::{Gateway, clients, fixture, fixture_over_stdio};
 use serde_json::{Value, json};
 
 const TEXT: &str = "This is a simple text response for testing.";
@@ -17,7 +17,7 @@ const TEXT: &str = "This is a simple text response for testing.";
 #[test]
 fn every_official_client_uses_servers_of_both_eras() {
     let more: String = ["legacy", "dual"].iter().map(|mode| fixture(mode, &[mode])).collect();
-    let gateway = &Gateway::with(&Settings { more, ..Settings::default() });
+    let gateway = &Gateway::serving(&more);
     for mode in ["legacy", "dual"] {
         // What the server itself lists, over stdio.
         let mut server = fixture_over_stdio(&[mode]);
@@ -55,7 +55,7 @@ fn every_official_client_uses_servers_of_both_eras() {
 
 #[test]
 fn the_inspector_lists_calls_and_reads_in_either_era() {
-    let gateway = Gateway::with(&Settings { more: fixture("legacy", &["legacy"]), ..Settings::default() });
+    let gateway = Gateway::serving(&fixture("legacy", &["legacy"]));
     let url = format!("{}{}", gateway.base(), gateway.endpoint("legacy"));
     for era in ["legacy", "modern"] {
         let session = format!("X-MCP-Session: inspector-{era}");

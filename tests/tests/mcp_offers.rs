@@ -67,7 +67,7 @@ fn resources_prompts_and_completions_of_a_server_are_served_in_both_eras() {
     let gone = caller.modern(&endpoint, "resources/read", json!({"uri": "demo://nothing"})).json();
     assert_eq!(gone["error"]["code"], -32602, "{gone}");
     // What a server has not is not there.
-    let other = Gateway::with(&Settings { more: FILESYSTEM.to_owned(), ..Settings::default() });
+    let other = Gateway::serving(FILESYSTEM);
     let endpoint = other.endpoint("filesystem");
     for list in ["prompts/list", "resources/list"] {
         assert_eq!(other.anonymous().rpc(&endpoint, list, json!({})).json()["error"]["code"], -32601, "{list}");
@@ -79,7 +79,7 @@ fn resources_prompts_and_completions_of_a_server_are_served_in_both_eras() {
 fn on_the_gateways_own_endpoint_prompts_have_prefixes_and_resources_are_found_by_their_address() {
     let second =
         EVERYTHING.replace("name = \"everything\"", "name = \"again\"\nid = \"0193e3a2-6b5c-5f7d-9c1e-2a4b6c8d0e1f\"");
-    let gateway = Gateway::with(&Settings { more: format!("{EVERYTHING}{second}"), ..Settings::default() });
+    let gateway = Gateway::serving(&format!("{EVERYTHING}{second}"));
     let caller = gateway.caller();
     let enable = |name: &str| caller.call("/mcp", "gateway__enable_server", json!({"server_name": name}));
     assert!(items(&caller, "/mcp", "prompts/list", "prompts").is_empty());

@@ -3,7 +3,7 @@
 
 use std::{thread, time::Duration};
 
-use sealgate_tests::{Client, EVERYTHING, FILESYSTEM, Gateway, Settings};
+use sealgate_tests::{Client, EVERYTHING, FILESYSTEM, Gateway};
 use serde_json::{Value, json};
 
 const STREAM: &str = "application/json, text/event-stream";
@@ -231,7 +231,7 @@ fn requests_end_when_their_clients_say_so() {
 
 #[test]
 fn a_modern_client_hears_of_what_it_listens_for() {
-    let gateway = Gateway::with(&Settings { more: format!("{EVERYTHING}{FILESYSTEM}"), ..Settings::default() });
+    let gateway = Gateway::serving(&format!("{EVERYTHING}{FILESYSTEM}"));
     let caller = gateway.caller();
     let listen = |path: &str, wanted: Value| {
         let (client, body) = caller.modern_request("subscriptions/listen", json!({"notifications": wanted}), json!({}));

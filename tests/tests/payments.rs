@@ -11,7 +11,7 @@
 use std::path::Path;
 
 use sealgate_tests::{
-    Answer, EVERYTHING, Gateway, Paying, Saved, Settings, clients, verify,
+    EVERYTHING, Gateway, Paying, Saved, Settings, clients, text, verify,
     wallet::{Terms, header},
 };
 use serde_json::{Value, json};
@@ -289,8 +289,4 @@ fn row<'a>(verdict: &'a Value, name: &str) -> &'a str {
     let checks = verdict["checks"].as_array().unwrap_or_else(|| panic!("no checks: {verdict}"));
     let found = checks.iter().find(|check| check["name"] == name);
     found.and_then(|check| check["outcome"].as_str()).unwrap_or_else(|| panic!("no check {name}: {verdict}"))
-}
-
-fn text(answer: &Answer) -> String {
-    format!("{} {}", answer.status, String::from_utf8_lossy(&answer.body))
 }

@@ -7,16 +7,12 @@
     reason = "a scenario that panics has failed"
 )]
 
-use std::{
-    io::Write as _,
-    net::TcpStream,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{io::Write as _, net::TcpStream, thread, time::Duration};
 
 use sealgate_tests::{
     Answer, Anvil, Client, Liar, Paying, Settings,
     paying::PURSE,
+    text, until,
     wallet::{Terms, header},
 };
 use serde_json::json;
@@ -214,16 +210,4 @@ fn during(buyer: &Client, path: &str, what: &dyn Fn()) -> Answer {
         what();
         call.join().unwrap()
     })
-}
-
-fn until(mut reached: impl FnMut() -> bool, what: &str) {
-    let deadline = Instant::now() + Duration::from_secs(40);
-    while !reached() {
-        assert!(Instant::now() < deadline, "{what}: it did not happen");
-        thread::sleep(Duration::from_millis(300));
-    }
-}
-
-fn text(answer: &Answer) -> String {
-    format!("{} {}", answer.status, String::from_utf8_lossy(&answer.body))
 }

@@ -10,7 +10,7 @@
 use std::{io::Write as _, net::TcpStream, thread, time::Duration};
 
 use sealgate_tests::{
-    Answer, EVERYTHING, Paying, Settings,
+    Answer, EVERYTHING, Paying, Settings, text,
     wallet::{Terms, header},
 };
 use serde_json::{Value, json};
@@ -202,8 +202,4 @@ fn hangs_up(base: &str, path: &str, payment: &str) {
     caller.write_all(format!("{head}{body}").as_bytes()).unwrap();
     thread::sleep(Duration::from_secs(1));
     drop(caller);
-}
-
-fn text(answer: &Answer) -> String {
-    format!("{} {}", answer.status, String::from_utf8_lossy(&answer.body))
 }

@@ -13,7 +13,7 @@ use std::{
 };
 
 use sealgate_tests::{
-    Answer, Client, Paying, Settings,
+    Answer, Client, Paying, Settings, text, until,
     wallet::{Terms, header},
 };
 use serde_json::{Value, json};
@@ -183,18 +183,6 @@ fn retried(buyer: &Client, path: &str, body: &Value) -> Answer {
     }
 }
 
-fn until(mut reached: impl FnMut() -> bool, what: &str) {
-    let deadline = Instant::now() + Duration::from_secs(40);
-    while !reached() {
-        assert!(Instant::now() < deadline, "{what}: it did not happen");
-        thread::sleep(Duration::from_millis(200));
-    }
-}
-
 fn waiting_transaction(paying: &Paying) {
     until(|| paying.chain.rpc("txpool_status", &json!([]))["pending"] != "0x0", "a transaction that waits");
-}
-
-fn text(answer: &Answer) -> String {
-    format!("{} {}", answer.status, String::from_utf8_lossy(&answer.body))
 }

@@ -11,7 +11,7 @@ use std::{fs, path::Path};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use sealgate_tests::{
-    Answer, Paying, Settings,
+    Paying, Settings, text,
     wallet::{Terms, header},
 };
 use serde_json::json;
@@ -100,8 +100,4 @@ fn nothing_in(place: &Path, shows: &impl Fn(&[u8]) -> Option<usize>) {
             assert_eq!(found, None, "{}", entry.path().display());
         }
     }
-}
-
-fn text(answer: &Answer) -> String {
-    format!("{} {}", answer.status, String::from_utf8_lossy(&answer.body))
 }

@@ -14,7 +14,7 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use sealgate_tests::{
-    Answer, Client, EVERYTHING, FILESYSTEM, Paying, Settings, Wallet,
+    Client, EVERYTHING, FILESYSTEM, Paying, Settings, Wallet, text,
     wallet::{Terms, header, now},
 };
 use serde_json::{Value, json};
@@ -191,8 +191,4 @@ fn high_s(mut payment: Value) -> Value {
     let v = 27 + 28 - bytes[64];
     payment["payload"]["signature"] = json!(format!("0x{}", hex::encode([&bytes[..32], &s, &[v]].concat())));
     payment
-}
-
-fn text(answer: &Answer) -> String {
-    format!("{} {}", answer.status, String::from_utf8_lossy(&answer.body))
 }

@@ -8,7 +8,7 @@
 )]
 
 use sealgate_tests::{
-    Answer, Paying,
+    Paying, text,
     wallet::{Terms, USDC, header},
 };
 use serde_json::{Value, json};
@@ -161,8 +161,4 @@ fn a_payment_is_taken_in_every_way_in_which_clients_send_it() {
     let paid = client.with("x-payment", &header(&payment)).rpc(&endpoint, "tools/call", params);
     assert_eq!(paid.json()["result"]["content"][0]["text"], "Echo: beside", "{}", text(&paid));
     charged("the same in _meta and a header");
-}
-
-fn text(answer: &Answer) -> String {
-    format!("{} {}", answer.status, String::from_utf8_lossy(&answer.body))
 }

@@ -11,7 +11,7 @@
 use std::fs;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use sealgate_tests::{Gateway, Judged, Settings, verify};
+use sealgate_tests::{Gateway, Judged, verify};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
@@ -19,7 +19,7 @@ const NONCE: &str = "5ca1ab1e5ca1ab1e5ca1ab1e5ca1ab1e";
 
 /// No server: these scenarios are about the machine under one.
 fn gateway() -> Gateway {
-    Gateway::with(&Settings { more: String::new(), ..Settings::default() })
+    Gateway::serving("")
 }
 
 fn bundle(gateway: &Gateway, query: &str) -> Value {

@@ -9,7 +9,7 @@
 
 use std::{fs, path::PathBuf, process::Command};
 
-use sealgate_tests::{Gateway, Settings, program, repository, run, verify};
+use sealgate_tests::{Gateway, program, repository, run, verify};
 use serde_json::Value;
 
 fn key(person: &str) -> String {
@@ -65,7 +65,7 @@ fn what_both_release_keys_signed_is_served_carried_and_found_by_a_stranger() {
     }
 
     let more = format!("[release]\nmanifest = {file:?}\n");
-    let mut gateway = Gateway::with(&Settings { more, ..Settings::default() });
+    let mut gateway = Gateway::serving(&more);
     let served = gateway.anonymous().get("/api/attestation/provenance").json();
     assert_eq!((&served["signed"], &served["dsse"]), (&Value::Bool(true), &whole["dsse"]));
     let answer = gateway.anonymous().get("/api/attestation/bundle");

@@ -41,7 +41,7 @@ args = ["no-such-transport"]
 #[test]
 fn a_slow_a_dead_and_a_killed_server_cost_one_clear_error_and_the_next_call_works() {
     let more = format!("[limits]\ncall_timeout_s = 2\n{EVERYTHING}{DEAD}");
-    let gateway = Gateway::with(&Settings { more, ..Settings::default() });
+    let gateway = Gateway::serving(&more);
     let client = gateway.caller();
     let endpoint = gateway.endpoint("everything");
     echoes(&client, &endpoint);
@@ -176,7 +176,7 @@ fn no_more_containers_run_than_are_allowed() {
 
 #[test]
 fn strangers_share_nothing_and_leave_nothing() {
-    let gateway = Gateway::with(&Settings { more: FILESYSTEM.to_owned(), ..Settings::default() });
+    let gateway = Gateway::serving(FILESYSTEM);
     let files = gateway.endpoint("filesystem");
     let (one, two) = (gateway.anonymous(), gateway.anonymous());
     succeeded(&one.call(&files, "write_file", json!({"path": "/data/note.txt", "content": "mine"})));
@@ -191,7 +191,7 @@ fn strangers_share_nothing_and_leave_nothing() {
 
 #[test]
 fn a_server_sees_nothing_but_itself() {
-    let gateway = Gateway::with(&Settings { more: format!("{EVERYTHING}{FILESYSTEM}{WIDE}"), ..Settings::default() });
+    let gateway = Gateway::serving(&format!("{EVERYTHING}{FILESYSTEM}{WIDE}"));
     let one = gateway.anonymous().with("x-mcp-session", "one-random-string");
     let two = gateway.anonymous().with("x-mcp-session", "two-random-string");
     let files = gateway.endpoint("filesystem");

@@ -279,6 +279,27 @@ async fn a_flood_of_notifications_keeps_the_newest_progress_and_holds_up_nobody(
 }
 
 #[tokio::test]
+async fn a_server_that_talks_and_never_answers_is_given_up_as_well() {
+    let (bench, pool, session) = started(
+        "talking",
+        r#"talk: async (params) => { for (let progress = 1; ; progress++) { await sleep(20); tell('progress', { progressToken: params._meta.progressToken, progress }); } },"#,
+    )
+    .await;
+    let limit = Duration::from_millis(200);
+    let mut exchange = begin_within(&session, "talk", limit);
+    let error = loop {
+        match exchange.next().await {
+            Ok(Event::Progress(_)) => {}
+            other => break other.unwrap_err(),
+        }
+    };
+    let hung = matches!(error, SessionError::Instance(InstanceError::Hung { waited, .. }) if waited == limit * 10);
+    assert!(hung, "{error}");
+    drop((exchange, session));
+    ended(&bench, &pool).await;
+}
+
+#[tokio::test]
 async fn silence_ends_a_request_but_what_the_server_says_and_asks_gives_it_time() {
     let (bench, pool, session) = started(
         "slow",

@@ -52,7 +52,9 @@ pub(crate) async fn resume(app: &Arc<App>, mut turn: Turn, state: &str) -> Outgo
     turn.asked = parked.asked;
     let (mut waiting, mut listening) = (parked.waiting, Some(parked.listening));
     waiting.take(&responses);
-    if !waiting.is_answered() {
+    // Where the server has ended meanwhile nobody waits for what is missing: the client hears the end instead.
+    let is_over = listening.as_ref().is_some_and(Listening::is_over);
+    if !waiting.is_answered() && !is_over {
         return match turn.ask(app, waiting, &mut listening) {
             Step::Last(answer) => answer.into(),
             _ => wrong(START_AGAIN),

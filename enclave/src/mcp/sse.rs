@@ -21,9 +21,16 @@ const QUEUE: usize = 16;
 /// A comment is sent when nothing else was for so long: front servers end streams that are silent.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
+/// A reader that takes nothing for so long has gone, whatever its connection says: what waits for it holds a container, and
+/// perhaps a payment.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// The writing end of a stream. Dropping it ends the stream.
 #[derive(Clone, Debug)]
-pub(crate) struct Events(mpsc::Sender<Bytes>);
+pub(crate) struct Events {
+    sender: mpsc::Sender<Bytes>,
+    patience: Duration,
+}
 
 /// The reader has gone.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -50,7 +57,7 @@ pub(crate) fn stream() -> (Events, Response) {
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     // nginx and its like gather answers otherwise.
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
-    (Events(sender), response)
+    (Events { sender, patience: PATIENCE }, response)
 }
 
 impl Events {
@@ -61,7 +68,7 @@ impl Events {
     pub(crate) async fn message(&self, message: &Value) -> Result<(), ReaderGone> {
         // Our encoder writes no line breaks, so one message is one line.
         let event = format!("event: message\ndata: {}\n\n", message.to_text());
-        self.0.send(event.into()).await.map_err(|_| ReaderGone)
+        self.send(event.into()).await
     }
 
     /// Writes a comment, which readers skip.
@@ -69,14 +76,21 @@ impl Events {
     /// # Errors
     /// [`ReaderGone`]
     pub(crate) async fn comment(&self) -> Result<(), ReaderGone> {
-        self.0.send(Bytes::from_static(b":\n\n")).await.map_err(|_| ReaderGone)
+        self.send(Bytes::from_static(b":\n\n")).await
+    }
+
+    async fn send(&self, event: Bytes) -> Result<(), ReaderGone> {
+        match tokio::time::timeout(self.patience, self.sender.send(event)).await {
+            Ok(sent) => sent.map_err(|_| ReaderGone),
+            Err(_) => Err(ReaderGone),
+        }
     }
 
     /// Ends when the reader has gone. Meanwhile keeps the stream from looking dead.
     pub(crate) async fn gone(&self) {
         loop {
             tokio::select! {
-                () = self.0.closed() => return,
+                () = self.sender.closed() => return,
                 () = tokio::time::sleep(KEEP_ALIVE) => {
                     if self.comment().await.is_err() {
                         return;
@@ -131,6 +145,19 @@ mod tests {
         assert_eq!(response.headers()["x-accel-buffering"], "no");
         let bytes = http_body_util::BodyExt::collect(response.into_body()).await.unwrap().to_bytes();
         assert_eq!(bytes, "event: message\ndata: {\"text\":\"a\\r\\n\\ndata: b\u{2028}\"}\n\n:\n\n");
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_takes_nothing_has_gone() {
+        let (events, response) = stream();
+        let events = Events { patience: Duration::from_millis(50), ..events };
+        for _ in 0..QUEUE {
+            events.comment().await.unwrap();
+        }
+        assert_eq!(events.message(&Value::Null).await, Err(ReaderGone));
+        // Its connection is still there.
+        assert!(!events.sender.is_closed());
+        drop(response);
     }
 
     #[tokio::test]

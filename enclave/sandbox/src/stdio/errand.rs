@@ -17,6 +17,10 @@ use super::{
 };
 use crate::InstanceError;
 
+/// How many times its limit a server has for an answer that talks meanwhile: reports of progress are a reason to wait
+/// longer, not for ever.
+const TALKING: u32 = 10;
+
 /// A request of ours, from its number to its answer. Dropped unanswered, it is withdrawn.
 pub(super) struct Errand {
     board: Arc<Switchboard>,
@@ -60,15 +64,19 @@ impl Errand {
     /// What the server says next.
     pub(super) async fn next(&mut self) -> Result<Event, SessionError> {
         loop {
-            match self.board.take(self.id) {
+            let longest = self.limit.saturating_mul(TALKING);
+            match self.board.take(self.id, longest) {
                 Taken::Event(event) => return Ok(event),
                 Taken::Failed(error) => return Err(error),
-                Taken::Nothing { heard } => {
+                Taken::Late => return Err(self.give_up(longest)),
+                Taken::Nothing { since } => {
                     // A limit beyond the end of time is none.
-                    let deadline = heard.and_then(|heard| heard.checked_add(self.limit));
-                    if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
-                        return Err(self.give_up());
+                    let silent = since.and_then(|since| since.heard.checked_add(self.limit));
+                    if silent.is_some_and(|deadline| deadline <= Instant::now()) {
+                        return Err(self.give_up(self.limit));
                     }
+                    let late = since.and_then(|since| since.begun.checked_add(longest));
+                    let deadline = silent.into_iter().chain(late).min();
                     match deadline {
                         Some(deadline) => drop(tokio::time::timeout_at(deadline, self.stir()).await),
                         None => self.stir().await,
@@ -102,11 +110,11 @@ impl Errand {
         self.woken.notified().await;
     }
 
-    /// The server was silent for too long. Garbage explains why better than silence does.
-    fn give_up(&mut self) -> SessionError {
+    /// The server was silent, or talked, for too long. Garbage explains why better than silence does.
+    fn give_up(&mut self, waited: Duration) -> SessionError {
         let garbage = self.board.suspect();
         self.withdraw();
-        garbage.unwrap_or_else(|| InstanceError::Hung { waited: self.limit, stderr: self.board.stderr().end() }).into()
+        garbage.unwrap_or_else(|| InstanceError::Hung { waited, stderr: self.board.stderr().end() }).into()
     }
 
     fn withdraw(&mut self) {

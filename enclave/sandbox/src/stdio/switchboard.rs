@@ -6,6 +6,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use bridge::Redactor;
@@ -74,6 +75,8 @@ struct Open {
     answer: Option<Result<Answer, InstanceError>>,
     /// When the server last said something of it, or got an answer to a question.
     heard: Instant,
+    /// Since when it is the server's turn: the beginning, or the last answer to a question.
+    since: Instant,
     wake: Arc<Notify>,
 }
 
@@ -93,10 +96,21 @@ struct Asked {
 pub(super) enum Taken {
     Event(Event),
     Failed(SessionError),
-    /// Nothing new since then. `None` while the server itself waits for an answer.
+    /// It has had its time, however much it said meanwhile.
+    Late,
+    /// Nothing new. `None` while the server itself waits for an answer.
     Nothing {
-        heard: Option<Instant>,
+        since: Option<Since>,
     },
+}
+
+/// From when on a server's time is counted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Since {
+    /// When it was last heard.
+    pub(super) heard: Instant,
+    /// When its turn began.
+    pub(super) begun: Instant,
 }
 
 impl Switchboard {
@@ -128,6 +142,7 @@ impl Switchboard {
             events: Events::default(),
             answer: None,
             heard: Instant::now(),
+            since: Instant::now(),
             wake: Arc::clone(&wake),
         };
         state.open.insert(id, open);
@@ -152,15 +167,21 @@ impl Switchboard {
         closed.is_some_and(|open| open.sent && open.answer.is_none())
     }
 
-    pub(super) fn take(&self, id: u64) -> Taken {
+    /// What there is for a request. `longest`: how long the server may go on talking instead of answering.
+    pub(super) fn take(&self, id: u64, longest: Duration) -> Taken {
         let mut state = self.state();
         let asks = state.asked.values().any(|asked| asked.exchange == id);
         let Some(open) = state.open.get_mut(&id) else { return Taken::Failed(SessionError::Answered) };
+        // What it says besides is no reason to wait for ever (MCP 2025-11-25, Lifecycle, Timeouts).
+        if open.answer.is_none() && !asks && open.since.elapsed() >= longest {
+            return Taken::Late;
+        }
         if let Some(event) = open.events.pop() {
             return Taken::Event(event);
         }
         let Some(answer) = open.answer.take() else {
-            return Taken::Nothing { heard: (!asks).then_some(open.heard) };
+            let since = Since { heard: open.heard, begun: open.since };
+            return Taken::Nothing { since: (!asks).then_some(since) };
         };
         // Its queue is empty, so no question is dropped here.
         state.open.remove(&id);
@@ -245,6 +266,7 @@ impl Switchboard {
             let mut state = self.state();
             let asked = state.asked.remove(&number).ok_or(Unasked)?;
             if let Some(open) = state.open.get_mut(&asked.exchange) {
+                open.since = Instant::now();
                 open.hear();
             }
             asked
@@ -301,6 +323,7 @@ impl Switchboard {
                 let same = serde_json::from_str::<Value>(asked.id.get()).is_ok_and(|id| id == request_id);
                 if same && let Some(open) = open.get_mut(&asked.exchange) {
                     untaken.extend(open.events.withdraw(*number));
+                    open.since = Instant::now();
                     open.hear();
                 }
                 !same
