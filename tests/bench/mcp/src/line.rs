@@ -42,7 +42,7 @@ impl Endpoint {
         let mut line = HttpLine::open(self).await?;
         for (at, message) in greeting().iter().enumerate() {
             let response = line.send(message.to_string().into_bytes(), None).await?;
-            ensure!(response.status().is_success(), "{}: {}", message["method"], response.status());
+            ensure!(response.status().is_success(), "{message}: {}", response.status());
             let session = response.headers().get("mcp-session-id").cloned();
             read(response, |_| false).await?;
             if at == 0 {
@@ -113,9 +113,11 @@ impl HttpLine {
     async fn call(&mut self, work: &Work, id: u64) -> anyhow::Result<Instant> {
         let response = self.send(work.request(self.endpoint.era, id), Some(work)).await?;
         let status = response.status();
-        let streams = response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event"));
+        let streams =
+            response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event"));
         // An answer in a stream is there with its event's end; the stream's own end comes after it.
-        let (answer, done) = read(response, |so_far| streams && so_far.ends_with(b"\n\n") && work.check(id, so_far).is_ok()).await?;
+        let (answer, done) =
+            read(response, |so_far| streams && so_far.ends_with(b"\n\n") && work.check(id, so_far).is_ok()).await?;
         ensure!(status == 200, "{status}: {}", String::from_utf8_lossy(&answer).chars().take(400).collect::<String>());
         work.check(id, &answer)?;
         Ok(done)
@@ -168,7 +170,10 @@ impl Pipe {
             while let Ok(Some(line)) = output.next_line().await {
                 let read = Instant::now();
                 let message: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
-                let waits = message["id"].as_u64().and_then(|id| waiting.borrow_mut().remove(&id));
+                let waits = message
+                    .get("id")
+                    .and_then(serde_json::Value::as_u64)
+                    .and_then(|id| waiting.borrow_mut().remove(&id));
                 if let Some(waits) = waits {
                     let _gone = waits.send((line.into_bytes(), read));
                 }
@@ -201,5 +206,86 @@ impl Pipe {
             bail!("the server reads no more");
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::{server::conn::http1, service::service_fn};
+    use tokio::{net::TcpListener, task::LocalSet};
+
+    use super::*;
+
+    /// A server that gives calls back, as JSON or as a stream; a session begins with the greeting and is asked for then.
+    async fn serving(streams: bool) -> Endpoint {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        spawn_local(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let answer = service_fn(move |request: Request<Incoming>| async move {
+                    let session = request.headers().get("mcp-session-id").cloned();
+                    let asked: serde_json::Value =
+                        serde_json::from_slice(&request.into_body().collect().await?.to_bytes()).unwrap();
+                    let is_hello = asked["method"] == "initialize";
+                    let status = if is_hello || session.is_some() { 200 } else { 400 };
+                    let answer = serde_json::json!({"id": asked["id"], "result": asked["params"]});
+                    let (kind, body) = match streams {
+                        true => ("text/event-stream", format!("event: message\ndata: {answer}\n\n")),
+                        false => ("application/json", answer.to_string()),
+                    };
+                    let response = Response::builder().status(status).header(CONTENT_TYPE, kind);
+                    Ok::<_, hyper::Error>(
+                        response.header("mcp-session-id", "s").body(Full::new(Bytes::from(body))).unwrap(),
+                    )
+                });
+                spawn_local(http1::Builder::new().serve_connection(TokioIo::new(stream), answer));
+            }
+        });
+        Endpoint { address, path: "/".to_owned(), era: Era::Legacy, headers: HeaderMap::new() }
+    }
+
+    #[tokio::test]
+    async fn calls_of_a_session_are_answered_as_json_or_as_a_stream() {
+        let all = async {
+            let work = Work::Call { tool: "echo".to_owned(), with: "" };
+            for streams in [false, true] {
+                let mut endpoint = serving(streams).await;
+                let mut stranger = HttpLine::open(&endpoint).await.unwrap();
+                let refused = stranger.call(&work, 1).await.unwrap_err().to_string();
+                assert!(refused.starts_with("400"), "{refused}");
+                endpoint.greet().await.unwrap();
+                let mut line = HttpLine::open(&endpoint).await.unwrap();
+                for id in 1..4 {
+                    line.call(&work, id).await.unwrap();
+                }
+            }
+        };
+        LocalSet::new().run_until(all).await;
+    }
+
+    #[tokio::test]
+    async fn who_waits_on_a_pipe_hears_that_its_server_ended() {
+        let all = async {
+            let (ours, theirs) = tokio::io::duplex(4096);
+            let (read, write) = tokio::io::split(ours);
+            let (reads, mut writes) = tokio::io::split(theirs);
+            spawn_local(async move {
+                let mut lines = BufReader::new(reads).lines();
+                while let Ok(Some(line)) = lines.next_line().await {
+                    let asked: serde_json::Value = serde_json::from_str(&line).unwrap();
+                    if asked["id"] == 2 {
+                        return;
+                    }
+                    let answer = serde_json::json!({"id": asked["id"], "result": asked["params"]});
+                    writes.write_all(format!("not for us\n{answer}\n").as_bytes()).await.unwrap();
+                }
+            });
+            let pipe = Pipe::open(write, read).await.unwrap();
+            let work = Work::Call { tool: "echo".to_owned(), with: "" };
+            assert!(pipe.call(&work, 1).await.is_ok());
+            let ended = pipe.call(&work, 2).await.unwrap_err().to_string();
+            assert_eq!(ended, "the server ended");
+        };
+        LocalSet::new().run_until(all).await;
     }
 }

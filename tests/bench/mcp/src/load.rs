@@ -111,3 +111,56 @@ async fn pace(
         latencies.push(line.call(&work, numbers.next()).await?.duration_since(due));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
+        task::{LocalSet, spawn_local},
+    };
+
+    use super::*;
+    use crate::line::Pipe;
+
+    /// A server that gives calls back, the first so many of them.
+    async fn pipe(calls: usize) -> Pipe {
+        let (ours, theirs) = tokio::io::duplex(1 << 16);
+        let (read, write) = tokio::io::split(ours);
+        let (reads, mut writes) = tokio::io::split(theirs);
+        spawn_local(async move {
+            let mut lines = BufReader::new(reads).lines();
+            let mut left = calls + 2;
+            while let (Ok(Some(line)), 1..) = (lines.next_line().await, left) {
+                let asked: serde_json::Value = serde_json::from_str(&line).unwrap();
+                let answer = serde_json::json!({"id": asked["id"], "result": asked["params"]});
+                writes.write_all(format!("{answer}\n").as_bytes()).await.unwrap();
+                left -= 1;
+            }
+        });
+        Pipe::open(write, read).await.unwrap()
+    }
+
+    async fn run(load: Load, calls: usize) -> anyhow::Result<Figures> {
+        let all = async {
+            let pipe = pipe(calls).await;
+            let lines = (0..4).map(|_| Line::Pipe(pipe.clone())).collect();
+            let work = Work::Call { tool: "echo".to_owned(), with: "" };
+            load.run(lines, &work, &Numbers::default(), Duration::from_millis(100)).await
+        };
+        LocalSet::new().run_until(all).await
+    }
+
+    #[tokio::test]
+    async fn either_load_counts_its_calls() {
+        for load in [Load::Saturated, Load::Paced { rate: 2000.0 }] {
+            let figures = run(load, usize::MAX - 2).await.unwrap();
+            assert!(figures.calls() > 0 && figures.percentile(99).is_some(), "{load:?}: {figures:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_call_that_fails_fails_the_pass() {
+        let failed = run(Load::Saturated, 10).await.unwrap_err();
+        assert_eq!(failed.to_string(), "the server ended");
+    }
+}

@@ -18,7 +18,10 @@ mod subject;
 use std::{env, io::Write as _, path::Path, process::ExitCode, time::Duration};
 
 use anyhow::Context as _;
-use tokio::task::LocalSet;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    task::LocalSet,
+};
 
 use figures::Figures;
 use load::{Load, Numbers};
@@ -63,12 +66,27 @@ fn run() -> anyhow::Result<()> {
     let peers = [Peer::mcp_proxy(Path::new(&mcp_proxy)), Peer::supergateway(Path::new(&supergateway))];
     // One thread: the other processor is for whoever is measured.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let measured = LocalSet::new().block_on(&runtime, measure(&gateway, &peers))?;
+    let measured = LocalSet::new().block_on(&runtime, async {
+        tokio::select! {
+            measured = measure(&gateway, &peers) => measured,
+            // What was started is ended in either case.
+            told = interrupted() => Err(told.err().unwrap_or_else(|| anyhow::anyhow!("interrupted"))),
+        }
+    })?;
     let mut out = std::io::stdout().lock();
     for row in measured.rows() {
         writeln!(out, "{row}")?;
     }
     Ok(())
+}
+
+/// Ends when the process is asked to.
+async fn interrupted() -> anyhow::Result<()> {
+    let mut terminated = signal(SignalKind::terminate())?;
+    tokio::select! {
+        told = tokio::signal::ctrl_c() => Ok(told?),
+        _ = terminated.recv() => Ok(()),
+    }
 }
 
 /// A subject that may have failed before it was asked anything.
@@ -88,8 +106,11 @@ async fn measure(gateway: &OurGateway, peers: &[anyhow::Result<Peer>; 2]) -> any
     }
     let numbers = Numbers::default();
     for (name, subject) in &subjects {
-        let Ok(subject) = subject else { continue };
-        match pass(subject, CONNECTIONS, Load::Saturated, &numbers, WARM_UP).await {
+        let warm = match subject {
+            Ok(subject) => pass(subject, CONNECTIONS, Load::Saturated, &numbers, WARM_UP).await,
+            Err(error) => Err(anyhow::anyhow!("{error}")),
+        };
+        match warm {
             Ok(figures) => eprintln!("{name}: warm, {:.0} calls/s", figures.rate().unwrap_or_default()),
             Err(error) => eprintln!("{name}: {error:#}"),
         }

@@ -78,7 +78,8 @@ impl Work {
 
     /// Whether an answer is one to this request: not a refusal, not another's.
     pub(crate) fn check(&self, id: u64, answer: &[u8]) -> anyhow::Result<()> {
-        let has = |wanted: &str| answer.windows(wanted.len()).any(|found| found == wanted.as_bytes());
+        let has =
+            |wanted: &str| wanted.is_empty() || answer.windows(wanted.len()).any(|found| found == wanted.as_bytes());
         let (with, mark) = match self {
             Self::Call { with, .. } => (with, mark(id)),
             Self::List { with } => (with, format!("\"id\":{id}")),
@@ -120,6 +121,8 @@ mod tests {
         assert!(work.check(77, good).is_err(), "another's");
         assert!(work.check(7, br#"{"id":7,"result":{"structuredContent":{"call":"call-7-"}}}"#).is_err(), "no proof");
         assert!(work.check(7, br#"{"id":7,"error":{"message":"call-7-, io.sealgate/proof"}}"#).is_err(), "a refusal");
+        let bare = Work::Call { tool: "echo".to_owned(), with: "" };
+        assert!(bare.check(7, br#"{"id":7,"result":{"structuredContent":{"call":"call-7-"}}}"#).is_ok());
         let list = Work::List { with: "\"tools\"" };
         assert!(list.check(7, br#"{"jsonrpc":"2.0","id":7,"result":{"tools":[]}}"#).is_ok());
         assert!(list.check(7, br#"{"jsonrpc":"2.0","id":8,"result":{"tools":[]}}"#).is_err());

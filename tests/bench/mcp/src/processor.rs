@@ -16,7 +16,8 @@ pub(crate) struct Processes {
 impl Processes {
     /// What they computed until now: its own, and the engine's.
     pub(crate) fn time(&self) -> anyhow::Result<(Duration, Duration)> {
-        let sum = |all: &[u32]| all.iter().map(|process| Ok(Stat::of(*process)?.time)).sum::<anyhow::Result<Duration>>();
+        let sum =
+            |all: &[u32]| all.iter().map(|process| Ok(Stat::of(*process)?.time)).sum::<anyhow::Result<Duration>>();
         Ok((sum(&self.own)?, sum(&self.engine)?))
     }
 }

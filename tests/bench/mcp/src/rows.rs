@@ -75,9 +75,12 @@ impl Measured {
             row("1 connection: calls", "1/s", &self.one, Figures::rate, more),
         ];
         for (name, figures) in &self.lists {
-            for (what, unit, figure) in [("p50", "ms", p50), ("p99", "ms", p99), ("lists", "1/s", Figures::rate as Figure)] {
+            for (what, unit, figure) in
+                [("p50", "ms", p50), ("p99", "ms", p99), ("lists", "1/s", Figures::rate as Figure)]
+            {
                 let value = figures.as_ref().ok().and_then(figure);
-                let failed: Map<_, _> = figures.as_ref().err().map(|why| (OURS.to_owned(), json!(why))).into_iter().collect();
+                let failed: Map<_, _> =
+                    figures.as_ref().err().map(|why| (OURS.to_owned(), json!(why))).into_iter().collect();
                 rows.push(json!({
                     "name": format!("{name}: {what}"), "unit": unit, "value": value.map(rounded), "modern": null,
                     "against": {}, "budget": null, "met": null, "ahead": null, "failed": failed,
@@ -111,7 +114,8 @@ fn written(
     budget: Option<f64>,
 ) -> Value {
     let (value, modern) = (of(OURS), of(MODERN));
-    let against: Map<_, _> = [STDIO].iter().chain(&PEERS).map(|other| ((*other).to_owned(), json!(of(other).map(rounded)))).collect();
+    let against: Map<_, _> =
+        [STDIO].iter().chain(&PEERS).map(|other| ((*other).to_owned(), json!(of(other).map(rounded)))).collect();
     let failed: Map<_, _> = outcome
         .iter()
         .filter_map(|(subject, figures)| Some(((*subject).to_owned(), json!(figures.as_ref().err()?))))

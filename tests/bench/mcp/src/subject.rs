@@ -57,7 +57,10 @@ impl Subject {
             .context("node")?;
         let (input, output) = (child.stdin.take().context("stdin")?, child.stdout.take().context("stdout")?);
         let pipe = Pipe::open(input, output).await?;
-        Ok((Self { name: "stdio", work: call("echo", ""), processes: Processes::default(), way: Way::Pipe(pipe) }, child))
+        Ok((
+            Self { name: "stdio", work: call("echo", ""), processes: Processes::default(), way: Way::Pipe(pipe) },
+            child,
+        ))
     }
 
     /// Through an endpoint.
