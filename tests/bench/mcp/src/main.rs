@@ -62,7 +62,7 @@ fn run() -> anyhow::Result<()> {
     let mut arguments = env::args_os().skip(1);
     let mcp_proxy = arguments.next().context("which mcp-proxy? bench-mcp MCP_PROXY SUPERGATEWAY")?;
     let supergateway = arguments.next().context("which supergateway? bench-mcp MCP_PROXY SUPERGATEWAY")?;
-    let gateway = OurGateway::start("")?;
+    let gateway = OurGateway::start()?;
     let peers = [Peer::mcp_proxy(Path::new(&mcp_proxy)), Peer::supergateway(Path::new(&supergateway))];
     // One thread: the other processor is for whoever is measured.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -129,9 +129,9 @@ async fn measure(gateway: &OurGateway, peers: &[anyhow::Result<Peer>; 2]) -> any
     let mut lists = Vec::new();
     if let Some((_, Ok(ours))) = subjects.get(1) {
         let own = Work::List { with: "\"json_schema_2020_12_tool\"" };
-        let meta = Work::List { with: "\"gateway__search_servers\"" };
-        let of_server = ours.asked("tools/list of a server, 32 connections", None, own);
-        let of_gateway = ours.asked("tools/list of the gateway, 32 connections", Some("/mcp"), meta);
+        let meta = Work::List { with: "\"fixture__json_schema_2020_12_tool\"" };
+        let of_server = ours.asked("tools/list, one server, 32 connections", None, own);
+        let of_gateway = ours.asked("tools/list, gateway with 10,000 servers, one enabled", Some("/mcp"), meta);
         for subject in [of_server, of_gateway] {
             let figures = pass(&subject, CONNECTIONS, Load::Saturated, &numbers, SATURATED).await;
             lists.push((subject.name, figures.map_err(|error| format!("{error:#}"))));

@@ -13,6 +13,7 @@ use anyhow::{Context as _, bail, ensure};
 use hyper::{HeaderMap, header::HeaderValue};
 use rustix::process::{Pid, Signal, kill_process};
 use sealgate_tests::{Gateway, Settings, docker, fixture, repository};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
@@ -109,9 +110,17 @@ fn server() -> PathBuf {
     repository().join("tests/fixture-server/fixture.mjs")
 }
 
-/// A gateway that runs the server in its container, all callers in one session.
+/// Servers in the gateway's catalogue beside the one that is called. They cannot run, but are found and listed like others.
+const OTHERS: usize = 9_999;
+
+/// What all callers of the gateway say of themselves: one session, hence one container.
+const SESSION: &str = "the-session-of-the-benchmark";
+
+/// A gateway that runs the server in its container, one of ten thousand in its catalogue.
 pub(crate) struct OurGateway {
     gateway: Gateway,
+    /// The package of all others.
+    _empty: TempDir,
     /// Where it listens.
     address: SocketAddr,
     /// The server's own endpoint.
@@ -119,19 +128,33 @@ pub(crate) struct OurGateway {
 }
 
 impl OurGateway {
-    /// Starts it. Must be called outside of a runtime's threads.
-    pub(crate) fn start(more: &str) -> anyhow::Result<Self> {
-        let more = format!("{}{more}", fixture("fixture", &["legacy"]));
-        let gateway = Gateway::with(&Settings { more, installed: false, ..Settings::default() });
+    /// Starts it, and switches the server on for the session. Must be called outside of a runtime's threads.
+    pub(crate) fn start() -> anyhow::Result<Self> {
+        let empty = TempDir::new()?;
+        // A package without a program.
+        std::fs::write(empty.path().join("package.json"), r#"{"name":"other","version":"1.0.0"}"#)?;
+        let other = |n: usize| {
+            let folder = empty.path();
+            format!(
+                "[[server]]\nname = \"other-{n}\"\ndescription = \"Answers about subject {n}\"\npath = {folder:?}\n"
+            )
+        };
+        let more = fixture("fixture", &["legacy"]) + &(0..OTHERS).map(other).collect::<String>();
+        // Of each of the others it would say that it cannot run.
+        let log = "info,tss_esapi=warn,enclave::runner=off".to_owned();
+        let gateway = Gateway::with(&Settings { more, log, installed: false, ..Settings::default() });
         let address = gateway.base().trim_start_matches("http://").parse().context("the gateway's address")?;
         let path = gateway.endpoint("fixture");
-        Ok(Self { gateway, address, path })
+        let caller = gateway.anonymous().with("x-mcp-session", SESSION);
+        let enabled = caller.call("/mcp", "gateway__enable_server", json!({"server_name": "fixture"}));
+        ensure!(enabled.get("isError") != Some(&Value::Bool(true)), "{enabled}");
+        Ok(Self { gateway, _empty: empty, address, path })
     }
 
     /// The server's endpoint, for a client of this revision.
     pub(crate) fn endpoint(&self, era: Era) -> Endpoint {
         let mut headers = HeaderMap::new();
-        headers.insert("x-mcp-session", HeaderValue::from_static("the-session-of-the-benchmark"));
+        headers.insert("x-mcp-session", HeaderValue::from_static(SESSION));
         Endpoint { address: self.address, path: self.path.clone(), era, headers }
     }
 
