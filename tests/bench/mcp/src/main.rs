@@ -6,6 +6,7 @@
     allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test that panics has failed")
 )]
 
+mod container;
 mod figures;
 mod line;
 mod load;
@@ -26,7 +27,7 @@ use tokio::{
 use figures::Figures;
 use load::{Load, Numbers};
 use message::{Era, Work};
-use rows::{MODERN, Measured, OURS, Outcome, PEERS, STDIO};
+use rows::{CONTAINED, MODERN, Measured, OURS, Outcome, PEERS, STDIO};
 use subject::{OurGateway, Peer, Subject, call};
 
 /// All connections.
@@ -96,7 +97,9 @@ async fn measure(gateway: &OurGateway, peers: &[anyhow::Result<Peer>; 2]) -> any
     let (bare, _child) = Subject::bare().await?;
     let ours = Subject::http(OURS, gateway.endpoint(Era::Legacy), call("echo", PROOF), Default::default()).await?;
     let modern = Subject::http(MODERN, gateway.endpoint(Era::Modern), call("echo", PROOF), Default::default()).await?;
-    let mut subjects: Vec<Tried> = vec![(STDIO, Ok(bare)), (OURS, Ok(ours)), (MODERN, Ok(modern))];
+    let (contained, _container) = Subject::contained().await?;
+    let mut subjects: Vec<Tried> =
+        vec![(STDIO, Ok(bare)), (CONTAINED, Ok(contained)), (OURS, Ok(ours)), (MODERN, Ok(modern))];
     for ((name, peer), (tool, path)) in PEERS.into_iter().zip(peers).zip([("fixture/echo", "/"), ("echo", "/mcp")]) {
         let subject = match peer {
             Ok(peer) => Subject::http(name, peer.endpoint(path, Era::Legacy), call(tool, ""), peer.processes()).await,
@@ -127,7 +130,7 @@ async fn measure(gateway: &OurGateway, peers: &[anyhow::Result<Peer>; 2]) -> any
     let rate = (slowest * SHARE).min(10_000.0).round();
     let paced = rounds(&subjects, CONNECTIONS, Load::Paced { rate }, &numbers, PACED).await;
     let mut lists = Vec::new();
-    if let Some((_, Ok(ours))) = subjects.get(1) {
+    if let Some((_, Ok(ours))) = subjects.iter().find(|(name, _)| *name == OURS) {
         let own = Work::List { with: "\"json_schema_2020_12_tool\"" };
         let meta = Work::List { with: "\"fixture__json_schema_2020_12_tool\"" };
         let of_server = ours.asked("tools/list, one server, 32 connections", None, own);

@@ -9,6 +9,8 @@ use crate::figures::Figures;
 
 /// The server over its own pipe.
 pub(crate) const STDIO: &str = "stdio";
+/// The server in a container, over the engine's stream.
+pub(crate) const CONTAINED: &str = "container";
 /// The gateway, with a client as the peers know them.
 pub(crate) const OURS: &str = "gateway";
 /// The gateway, with a client of 2026-07-28.
@@ -114,8 +116,11 @@ fn written(
     budget: Option<f64>,
 ) -> Value {
     let (value, modern) = (of(OURS), of(MODERN));
-    let against: Map<_, _> =
-        [STDIO].iter().chain(&PEERS).map(|other| ((*other).to_owned(), json!(of(other).map(rounded)))).collect();
+    let against: Map<_, _> = [STDIO, CONTAINED]
+        .iter()
+        .chain(&PEERS)
+        .map(|other| ((*other).to_owned(), json!(of(other).map(rounded))))
+        .collect();
     let failed: Map<_, _> = outcome
         .iter()
         .filter_map(|(subject, figures)| Some(((*subject).to_owned(), json!(figures.as_ref().err()?))))
@@ -147,7 +152,7 @@ mod tests {
     }
 
     fn outcome(millis: [u64; 5]) -> Outcome {
-        let subjects = [STDIO, OURS, MODERN, "mcp-proxy", "supergateway"];
+        let subjects = [STDIO, OURS, MODERN, PEERS[0], PEERS[1]];
         subjects.into_iter().zip(millis).map(|(name, millis)| (name, Ok(figures(millis)))).collect()
     }
 
@@ -174,7 +179,10 @@ mod tests {
         }
         assert_eq!(rows[0]["name"], "32 connections, 400 calls/s: added p50");
         assert_eq!(rows[0]["value"], 1.0, "2 less the 1 of stdio");
-        assert_eq!(rows[0]["against"], json!({"stdio": null, "mcp-proxy": 2.0, "supergateway": 3.0}));
+        assert_eq!(
+            rows[0]["against"],
+            json!({"stdio": null, "container": null, "mcp-proxy": 2.0, "supergateway": 3.0})
+        );
         assert_eq!(rows[0]["ahead"], true);
     }
 

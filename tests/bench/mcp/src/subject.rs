@@ -12,14 +12,16 @@ use std::{
 use anyhow::{Context as _, bail, ensure};
 use hyper::{HeaderMap, header::HeaderValue};
 use rustix::process::{Pid, Signal, kill_process};
-use sealgate_tests::{Gateway, Settings, docker, fixture, repository};
+use sealgate_tests::{Gateway, Settings, fixture, repository};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
+    container::{Container, shim},
     line::{Endpoint, HttpLine, Line, Pipe},
     message::{Era, Work},
-    processor::{Processes, Stat, named},
+    processor::{Processes, named},
+    rows::{CONTAINED, STDIO},
 };
 
 /// How long a peer may take to listen.
@@ -58,10 +60,16 @@ impl Subject {
             .context("node")?;
         let (input, output) = (child.stdin.take().context("stdin")?, child.stdout.take().context("stdout")?);
         let pipe = Pipe::open(input, output).await?;
-        Ok((
-            Self { name: "stdio", work: call("echo", ""), processes: Processes::default(), way: Way::Pipe(pipe) },
-            child,
-        ))
+        Ok((Self { name: STDIO, work: call("echo", ""), processes: Processes::default(), way: Way::Pipe(pipe) }, child))
+    }
+
+    /// The server in a container of its own, over the engine's stream. `Container` is to be kept.
+    pub(crate) async fn contained() -> anyhow::Result<(Self, Container)> {
+        let (container, pipe) = Container::start().await?;
+        let mut engine = engine()?;
+        engine.push(container.shim()?);
+        let processes = Processes { own: Vec::new(), engine };
+        Ok((Self { name: CONTAINED, work: call("echo", ""), processes, way: Way::Pipe(pipe) }, container))
     }
 
     /// Through an endpoint.
@@ -99,6 +107,13 @@ impl Subject {
         }
         Ok(lines)
     }
+}
+
+/// The engine's own processes.
+fn engine() -> anyhow::Result<Vec<u32>> {
+    let found = named("dockerd")?;
+    ensure!(!found.is_empty(), "no process is called dockerd");
+    Ok(found)
 }
 
 /// A call of the tool that gives its arguments back.
@@ -160,14 +175,11 @@ impl OurGateway {
 
     /// Its process; and once the server runs, what the engine runs for it.
     pub(crate) fn processes(&self) -> anyhow::Result<Processes> {
-        let mut engine = named("dockerd")?;
-        ensure!(!engine.is_empty(), "no process is called dockerd");
         let containers = self.gateway.containers();
         ensure!(!containers.is_empty(), "the gateway runs no container");
+        let mut engine = engine()?;
         for container in containers {
-            let first = docker(&["inspect", "--format", "{{.State.Pid}}", &container]);
-            // Its parent is the shim, which carries what goes in and out.
-            engine.push(Stat::of(first.trim().parse().context("the container's process")?)?.parent);
+            engine.push(shim(&container)?);
         }
         Ok(Processes { own: vec![self.gateway.process()], engine })
     }
