@@ -134,7 +134,7 @@ async fn measure(gateway: &OurGateway, peers: &[anyhow::Result<Peer>; 2]) -> any
         let own = Work::List { with: "\"json_schema_2020_12_tool\"" };
         let meta = Work::List { with: "\"fixture__json_schema_2020_12_tool\"" };
         let of_server = ours.asked("tools/list, one server, 32 connections", None, own);
-        let of_gateway = ours.asked("tools/list, gateway with 10,000 servers, one enabled", Some("/mcp"), meta);
+        let of_gateway = ours.asked("tools/list, 10,000 servers, one enabled, 32 connections", Some("/mcp"), meta);
         for subject in [of_server, of_gateway] {
             let figures = pass(&subject, CONNECTIONS, Load::Saturated, &numbers, SATURATED).await;
             lists.push((subject.name, figures.map_err(|error| format!("{error:#}"))));
