@@ -57,18 +57,20 @@ pub(crate) struct Kept {
 
 #[derive(Debug, Default)]
 struct Newest {
-    by_id: HashMap<[u8; 32], Envelope>,
+    by_id: HashMap<[u8; 32], Arc<Proof>>,
     order: VecDeque<[u8; 32]>,
 }
 
 impl Kept {
     /// The proof with this id alone: what opens it and its settlement are its caller's.
     pub(crate) fn by_id(&self, id: &[u8; 32]) -> Option<Envelope> {
-        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        inner.by_id.get(id).cloned()
+        let found = self.inner.lock().unwrap_or_else(PoisonError::into_inner).by_id.get(id).map(Arc::clone);
+        // What became of its payment is not kept: the transaction would tell whoever holds the id who paid.
+        found.map(|proof| Envelope { proof: Proof::clone(&proof), opening: None, settlement: None })
     }
 
     fn keep(&self, envelope: &Envelope) {
+        let proof = Arc::new(envelope.proof.clone());
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         // A reply that is given again must not push out those of others.
         if inner.by_id.contains_key(&envelope.proof.body.id) {
@@ -79,10 +81,9 @@ impl Kept {
         {
             inner.by_id.remove(&oldest);
         }
-        let id = envelope.proof.body.id;
+        let id = proof.body.id;
         inner.order.push_back(id);
-        // Nor what became of its payment: the transaction would tell whoever holds the id who paid.
-        inner.by_id.insert(id, Envelope { proof: envelope.proof.clone(), opening: None, settlement: None });
+        inner.by_id.insert(id, proof);
     }
 }
 

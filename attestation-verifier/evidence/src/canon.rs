@@ -1,6 +1,6 @@
 //! Canonical bytes of a JSON tree: RFC 8785, made exact for numbers that a double cannot hold (docs/WIRE.md, P1).
 
-use crate::json::{Value, write_string};
+use crate::json::{ROOM, Value, write_string};
 
 /// The canonical text of a value. Two values have the same text exactly when they are equal as JSON values: members
 /// as a set, numbers by exact value, strings by code points.
@@ -8,7 +8,7 @@ use crate::json::{Value, write_string};
 /// A number whose RFC 8785 text does not have the token's exact value is written `[-]D"e"E`: D the significant digits
 /// without leading or trailing zeros, E a plain integer.
 pub fn canon(value: &Value) -> String {
-    let mut out = String::new();
+    let mut out = String::with_capacity(ROOM);
     write(&mut out, value);
     out
 }
