@@ -1,12 +1,6 @@
 //! The running gateway.
 
-use std::{
-    net::SocketAddr,
-    ops::Deref,
-    path::PathBuf,
-    sync::{Arc, PoisonError, RwLock},
-    time::Duration,
-};
+use std::{fmt, net::SocketAddr, ops::Deref, path::PathBuf, sync::Arc, time::Duration};
 
 use axum::extract::FromRef;
 
@@ -15,7 +9,10 @@ use gate::{OperatorRule, ledger::FeePayer as _};
 use identity::{Audience, Authenticator, signed_request::Rules};
 use platform::keys::{PseudonymKey, VaultMaster};
 use store::Store;
-use tokio::{net::TcpListener, sync::Semaphore};
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, watch},
+};
 
 use crate::{
     boot::{self, Failure},
@@ -67,21 +64,32 @@ impl App {
 
 /// What requests come to: the catalogue in force. A request that has begun keeps the one it began with.
 #[derive(Clone)]
-pub(crate) struct Live(Arc<RwLock<Arc<App>>>);
+pub(crate) struct Live(Arc<watch::Sender<Arc<App>>>);
+
+impl fmt::Debug for Live {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Live")
+    }
+}
 
 impl Live {
     fn new(app: App) -> Self {
-        Self(Arc::new(RwLock::new(Arc::new(app))))
+        Self(Arc::new(watch::Sender::new(Arc::new(app))))
     }
 
     /// The gateway as it is now.
     pub(crate) fn now(&self) -> Arc<App> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.0.borrow())
     }
 
     /// From here on, requests see this.
     pub(crate) fn replace(&self, app: App) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(app);
+        self.0.send_replace(Arc::new(app));
+    }
+
+    /// The gateway as it is now, and each time that another catalogue is in force: for what outlasts a reload.
+    pub(crate) fn changes(&self) -> watch::Receiver<Arc<App>> {
+        self.0.subscribe()
     }
 }
 

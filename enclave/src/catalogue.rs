@@ -1,6 +1,10 @@
 //! The servers this gateway offers, and how a caller's words find one of them.
 
-use std::{collections::HashMap, fmt};
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use evidence::{
     Digest, ServerId, UsdcAmount, hash,
@@ -12,13 +16,14 @@ use evidence::{
 use gate::{Call, Listed, ListedServer, Listing, Refusal};
 
 mod closest;
+mod live;
 mod lookup;
 #[cfg(test)]
 mod measurement;
 mod naming;
 
-pub(crate) use self::naming::slug;
 use self::{closest::closest, lookup::Lookup, naming::BETWEEN};
+pub(crate) use self::{live::Offering, naming::slug};
 use crate::{config::ServerEntry, mcp::meta_tools, runner::Digests};
 
 /// Where packages of the operator's own folders come from.
@@ -36,13 +41,6 @@ pub(crate) struct Tool {
     pub(crate) definition: Value,
 }
 
-impl Tool {
-    /// Whether its results have a schema of their own.
-    pub(crate) fn has_output_schema(&self) -> bool {
-        self.definition.member("outputSchema").is_some()
-    }
-}
-
 /// One server of the catalogue.
 #[derive(Clone, Debug)]
 pub(crate) struct Server {
@@ -51,7 +49,12 @@ pub(crate) struct Server {
     /// What is needed to run it, or why it cannot run.
     pub(crate) ready: Result<Ready, String>,
     shown: Shown,
+    /// Which installation it is of, of all that this process made.
+    installation: u64,
 }
+
+/// How many installations there were.
+static INSTALLATIONS: AtomicU64 = AtomicU64::new(0);
 
 /// How a server stands in lists of the gateway, made once by its catalogue.
 #[derive(Clone, Debug, Default)]
@@ -259,21 +262,8 @@ impl Shown {
 
 impl Listing for Catalogue {
     fn look_up(&self, call: &Call) -> Result<Listed, Refusal> {
-        let server = self.known(&call.server)?;
-        let ready = server.ready()?;
-        if ready.tools.iter().any(|tool| tool.name == call.tool) {
-            Ok(Listed {
-                server: server.entry.name.clone(),
-                price: self.price_of(server, &call.tool),
-                required_secrets: server.required_secrets().map(str::to_owned).collect(),
-            })
-        } else {
-            Err(Refusal::UnknownTool {
-                server: server.entry.name.clone(),
-                asked: call.tool.chars().take(128).collect(),
-                closest: closest(&call.tool, ready.tools.iter().map(|tool| tool.name.as_str())),
-            })
-        }
+        let ready = self.known(&call.server)?.ready()?;
+        self.listed_among(call, ready.tools.iter().map(|tool| tool.name.as_str()))
     }
 
     fn look_up_server(&self, id: &ServerId) -> Result<ListedServer, Refusal> {
@@ -290,12 +280,31 @@ impl Catalogue {
     fn known(&self, id: &ServerId) -> Result<&Server, Refusal> {
         self.by_id(id).ok_or_else(|| Refusal::UnknownServer { asked: id.to_string(), closest: None })
     }
+
+    /// The tool that a call names, if it is one of these of its server.
+    fn listed_among<'t>(&self, call: &Call, tools: impl Iterator<Item = &'t str> + Clone) -> Result<Listed, Refusal> {
+        let server = self.known(&call.server)?;
+        if tools.clone().any(|name| name == call.tool) {
+            Ok(Listed {
+                server: server.entry.name.clone(),
+                price: self.price_of(server, &call.tool),
+                required_secrets: server.required_secrets().map(str::to_owned).collect(),
+            })
+        } else {
+            Err(Refusal::UnknownTool {
+                server: server.entry.name.clone(),
+                asked: call.tool.chars().take(128).collect(),
+                closest: closest(&call.tool, tools),
+            })
+        }
+    }
 }
 
 impl Server {
     /// A server that stands in no catalogue yet.
     pub(crate) fn new(entry: ServerEntry, ready: Result<Ready, String>) -> Self {
-        Self { entry, ready, shown: Shown::default() }
+        let installation = INSTALLATIONS.fetch_add(1, Ordering::Relaxed);
+        Self { entry, ready, shown: Shown::default(), installation }
     }
 
     /// What is needed to run it.

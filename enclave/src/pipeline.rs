@@ -7,6 +7,7 @@ use gate::{Authentication, Call, Executed, Inquiry, Permitted, Principal, Refusa
 
 use crate::{
     app::App,
+    catalogue::Offering,
     conversation::Speaker,
     enablement::{Narrower, Scope},
     errand::{Errand, Spoken},
@@ -74,7 +75,8 @@ pub(crate) async fn serve(app: &Arc<App>, asked: Asked, speaker: &mut Speaker) -
     let principal = *identified.principal();
     let scope = Scope::of(&principal, &asked.session);
     let stored = app.secret_names(&principal, &identified.call().server).await?;
-    let permitted = identified.permit(&app.catalogue, &stored)?;
+    let tools = app.live_tools(identified.call(), scope.as_ref()).await;
+    let permitted = identified.permit(&Offering { catalogue: &app.catalogue, tools }, &stored)?;
     let purchase = purchase(app, &permitted, scope.as_ref())?;
     let held = match app.till.reserve(&purchase, asked.payment).await? {
         Taken::Held(held) => held,
@@ -212,6 +214,12 @@ fn purchase(app: &App, permitted: &Permitted, scope: Option<&Scope>) -> Result<P
 }
 
 impl App {
+    /// The tools of the server that a call names, where its caller's own container has others than at install.
+    async fn live_tools(&self, call: &Call, scope: Option<&Scope>) -> Option<Arc<[Value]>> {
+        let key = scope.map(|scope| sandbox::PoolKey { server: call.server.clone(), principal: scope.key() });
+        self.runner.live_tools(self.catalogue.by_id(&call.server)?, key.as_ref(), &call.tool).await
+    }
+
     /// Names of the secrets that a caller has stored for a server.
     pub(crate) async fn secret_names(
         &self,

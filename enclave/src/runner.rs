@@ -401,7 +401,7 @@ fn tools(list: &RawValue) -> Result<Vec<Tool>, String> {
 }
 
 /// Tool names of MCP 2026-07-28: `[A-Za-z0-9_.-]{1,128}`.
-fn is_tool_name(name: &str) -> bool {
+pub(crate) fn is_tool_name(name: &str) -> bool {
     (1..=128).contains(&name.len())
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
 }

@@ -112,6 +112,10 @@ export const FAULTS = [
     for (let n = 0; n < count(call.arguments.count, 10_000, 10_000_000); n += 1) call.server.wire.line(line);
     return said('flooded');
   }),
+  fault('hides_a_tool', 'Takes the tool counter off its list, or puts it back', nothing, (call) => {
+    call.server.hide('counter');
+    return said('The list of tools changed');
+  }),
   fault('asks_without_end', 'Asks questions and waits for none of them', takes({ count: { type: 'integer' } }), (call) => {
     const question = elicit('Again?', { ok: { type: 'boolean' } });
     for (let n = 0; n < count(call.arguments.count, 1000, 1_000_000); n += 1) {

@@ -22,6 +22,7 @@ export class Server {
   #questions = new Map();
   #calls = new Map();
   #toggled = { tools: false, prompts: false, resources: false };
+  #hidden = new Set();
   #version = 1;
   #tasks = new Tasks();
 
@@ -67,6 +68,12 @@ export class Server {
   toggle(list) {
     this.#toggled[list] = !this.#toggled[list];
     this.#tell(`notifications/${list}/list_changed`);
+  }
+
+  // Takes a tool off the list, or puts it back.
+  hide(name) {
+    if (!this.#hidden.delete(name)) this.#hidden.add(name);
+    this.#tell('notifications/tools/list_changed');
   }
 
   update(uri) {
@@ -217,7 +224,8 @@ export class Server {
   #tools() {
     // Tasks are of the newer era; what only speaks the older one has none.
     const tasks = TASK_TOOLS.filter(({ task }) => !task || this.mode !== 'legacy');
-    return [...TOOLS, ...tasks, ...(this.faults ? FAULTS : []), ...(this.#toggled.tools ? [TOOL] : [])];
+    const all = [...TOOLS, ...tasks, ...(this.faults ? FAULTS : []), ...(this.#toggled.tools ? [TOOL] : [])];
+    return all.filter(({ definition }) => !this.#hidden.has(definition.name));
   }
 
   #prompts() {

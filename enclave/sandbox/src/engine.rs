@@ -10,7 +10,7 @@ use std::{
 use bollard::{ClientVersion, Docker};
 
 use crate::{
-    Hardening, InstalledServer, Limits, Runtime, SandboxError, container,
+    Hardening, InstalledServer, LaunchSpec, Limits, Runtime, SandboxError, container,
     error::{engine, is_missing},
     stdio::Manners,
     sweep::Owner,
@@ -77,7 +77,7 @@ pub struct Sandbox {
     pub(crate) config: Config,
     pub(crate) owner: Owner,
     info: EngineInfo,
-    /// By image digest, for images whose programs are not greeted in the usual manner.
+    /// By what is started (image and arguments), for programs that are not greeted in the usual manner.
     manners: Arc<Mutex<HashMap<String, Manners>>>,
 }
 
@@ -127,16 +127,17 @@ impl Sandbox {
         self.config.runtime
     }
 
-    pub(crate) fn manners(&self, server: &InstalledServer) -> Manners {
+    pub(crate) fn manners(&self, server: &InstalledServer, spec: &LaunchSpec) -> Manners {
         let known = self.manners.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(server.image_digest()).copied().unwrap_or_default()
+        known.get(&server.launched_with(spec)).copied().unwrap_or_default()
     }
 
-    pub(crate) fn learn_manners(&self, server: &InstalledServer, learnt: Manners) {
+    pub(crate) fn learn_manners(&self, server: &InstalledServer, spec: &LaunchSpec, learnt: Manners) {
         let mut known = self.manners.lock().unwrap_or_else(PoisonError::into_inner);
+        let started = server.launched_with(spec);
         match learnt {
-            Manners::Usual => known.remove(server.image_digest()),
-            Manners::Old | Manners::Slow => known.insert(server.image_digest().to_owned(), learnt),
+            Manners::Usual => known.remove(&started),
+            Manners::Old | Manners::Slow => known.insert(started, learnt),
         };
     }
 

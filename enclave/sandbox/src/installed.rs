@@ -87,6 +87,16 @@ impl InstalledServer {
     pub(crate) fn command(&self) -> &[String] {
         &self.image.command
     }
+
+    /// A name for what is started: one program may offer other things, and speak other revisions, with other arguments.
+    pub(crate) fn launched_with(&self, spec: &LaunchSpec) -> String {
+        let mut hash = Sha256::new();
+        for part in std::iter::once(self.image_digest()).chain(spec.arguments.iter().map(String::as_str)) {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        hex::encode(hash.finalize())
+    }
 }
 
 impl Sandbox {
@@ -134,13 +144,7 @@ impl Sandbox {
     }
 
     fn inspection_file(&self, server: &InstalledServer, spec: &LaunchSpec) -> PathBuf {
-        // One program may offer other things with other arguments.
-        let mut hash = Sha256::new();
-        for part in std::iter::once(server.image_digest()).chain(spec.arguments.iter().map(String::as_str)) {
-            hash.update((part.len() as u64).to_be_bytes());
-            hash.update(part);
-        }
-        let name = hex::encode(hash.finalize());
+        let name = server.launched_with(spec);
         self.config.state_directory.join("inspections").join(format!("{name}.json"))
     }
 

@@ -6,7 +6,7 @@ mod common;
 use std::time::Duration;
 
 use common::{Bench, bench, containers, none_left, program, server_text, warrant};
-use sandbox::{Answer, InstalledServer, InstanceError, LaunchSpec, ServerEra, Session, SessionError};
+use sandbox::{Answer, InstalledServer, InstanceError, LaunchSpec, Sandbox, ServerEra, Session, SessionError};
 use serde_json::Value;
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -142,6 +142,56 @@ async fn a_server_that_dies_of_the_unknown_question_is_started_again_and_not_ask
 }
 
 #[tokio::test]
+async fn a_program_is_greeted_as_it_wants_to_be_with_the_arguments_that_it_got() {
+    let bench = bench().await;
+    let methods = format!(
+        "...(process.argv.includes('old') ? {{ 'server/discover': () => process.exit(3) }} : {{ {DISCOVER} }}),"
+    );
+    let server = server(&bench, "of-two-eras", &methods).await;
+    let with = |words: &[&str]| LaunchSpec {
+        arguments: words.iter().map(|word| (*word).to_owned()).collect(),
+        ..LaunchSpec::default()
+    };
+    for (words, era) in [(&["old"][..], LEGACY), (&["new"], ServerEra::Modern), (&["old"], LEGACY)] {
+        let session = Session::start(&bench.sandbox, &warrant(), &server, &with(words)).await.unwrap();
+        assert_eq!(session.era(), era, "{words:?}");
+        session.stop().await;
+    }
+    none_left(&bench.sandbox).await;
+}
+
+#[tokio::test]
+async fn a_server_that_crashed_by_chance_is_asked_for_the_newest_revision_again_and_a_really_old_one_not_for_ever() {
+    let bench = bench().await;
+    let methods =
+        format!("{DISCOVER} ...(process.env.CRASHES ? {{ 'server/discover': () => process.exit(3) }} : {{}}),");
+    let usual = LaunchSpec::default();
+    // By chance: nothing of what is started is another one.
+    let crashes =
+        LaunchSpec { environment: vec![sandbox::secret("CRASHES", "1".to_owned().into())], ..LaunchSpec::default() };
+    let unlucky = server(&bench, "unlucky", &methods).await;
+    let old = server(&bench, "really-old", &methods).await;
+    let era = async |sandbox: &Sandbox, server: &InstalledServer, spec: &LaunchSpec| {
+        sandbox.inspect(&warrant(), server, spec).await.unwrap().era
+    };
+    for server in [&unlucky, &old] {
+        assert_eq!(era(&bench.sandbox, server, &crashes).await, LEGACY);
+    }
+    // Until the next inspection it is spoken to in the revision of the last one.
+    let session = start(&bench, &unlucky).await.unwrap();
+    assert_eq!(session.era(), LEGACY);
+    session.stop().await;
+    let restarted = bench.restarted().await;
+    assert_eq!(era(&restarted, &unlucky, &usual).await, ServerEra::Modern);
+    assert_eq!(era(&restarted, &unlucky, &crashes).await, ServerEra::Modern, "that is kept");
+    for _ in 0..2 {
+        assert_eq!(era(&restarted, &old, &crashes).await, LEGACY);
+    }
+    assert_eq!(era(&restarted, &old, &usual).await, LEGACY, "three times in a row is no chance");
+    none_left(&bench.sandbox).await;
+}
+
+#[tokio::test]
 async fn a_server_that_says_nothing_to_the_unknown_question_is_initialized_and_later_at_once() {
     let bench = bench().await;
     let server = server(&bench, "reserved", "'server/discover': () => undefined,").await;
@@ -154,7 +204,9 @@ async fn a_server_that_says_nothing_to_the_unknown_question_is_initialized_and_l
     assert_eq!(methods_told(&session).await, ["initialize", "notifications/initialized"]);
     session.stop().await;
     // Also a gateway that was started anew knows it, from what it keeps.
-    bench.sandbox.inspect(&warrant(), &server, &LaunchSpec::default()).await.unwrap();
+    for _ in 0..3 {
+        bench.sandbox.inspect(&warrant(), &server, &LaunchSpec::default()).await.unwrap();
+    }
     let other = bench.restarted().await;
     other.inspect(&warrant(), &server, &LaunchSpec::default()).await.unwrap();
     let session = Session::start(&other, &warrant(), &server, &LaunchSpec::default()).await.unwrap();

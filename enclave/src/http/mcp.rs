@@ -12,7 +12,7 @@ use gate::{Principal, Refusal};
 
 use super::{json, json_body, narrower, problem::Problem, query::Place, resource_metadata, who::authenticate};
 use crate::{
-    app::App,
+    app::{App, Live},
     catalogue::Server,
     enablement::Scope,
     mcp::{
@@ -26,18 +26,15 @@ use crate::{
 };
 
 /// The gateway's own endpoint: meta-tools, and the tools of the servers that the caller has switched on.
-pub(crate) async fn gateway(State(app): State<Arc<App>>, request: HttpRequest) -> Response {
-    answer(&app, request, None).await
+pub(crate) async fn gateway(State(live): State<Live>, request: HttpRequest) -> Response {
+    answer(&live, &live.now(), request, None).await
 }
 
 /// One server's endpoint: its tools under their own names, nothing to switch on.
-pub(crate) async fn one_server(
-    State(app): State<Arc<App>>,
-    Place(id): Place<String>,
-    request: HttpRequest,
-) -> Response {
+pub(crate) async fn one_server(State(live): State<Live>, Place(id): Place<String>, request: HttpRequest) -> Response {
+    let app = live.now();
     match app.catalogue.find(&id) {
-        Ok(server) => answer(&app, request, Some(server)).await,
+        Ok(server) => answer(&live, &app, request, Some(server)).await,
         Err(refusal) => Problem::from(&refusal).into_response(),
     }
 }
@@ -58,7 +55,7 @@ pub(crate) async fn only_post(method: Method, headers: HeaderMap) -> Response {
     problem.into_response()
 }
 
-async fn answer(app: &Arc<App>, request: HttpRequest, server: Option<&Server>) -> Response {
+async fn answer(live: &Live, app: &Arc<App>, request: HttpRequest, server: Option<&Server>) -> Response {
     let (parts, body) = request.into_parts();
     let headers = &parts.headers;
     let bytes = match json_body(headers, body, MAX_BODY_BYTES).await {
@@ -102,7 +99,7 @@ async fn answer(app: &Arc<App>, request: HttpRequest, server: Option<&Server>) -
     }
     let scope = Scope::of(&who.principal, &session);
     let streams = sse::is_accepted(headers);
-    let asker = Asker { app, headers, who, session, scope, server, streams };
+    let asker = Asker { live, app, headers, who, session, scope, server, streams };
     match body {
         Body::One(message) => match one(&asker, mcp_headers, message).await {
             Some(Outgoing::Message(answer)) => send(&answer),
@@ -149,23 +146,31 @@ async fn one(asker: &Asker<'_>, headers: McpHeaders<'_>, message: Message) -> Op
     Some(asker.answer(era, request).await)
 }
 
-/// The answers to a batch, in the order of its messages.
+/// The answers to a batch, in the order of its messages. They run at the same time, but calls that show a payment one after
+/// the other: which of them it pays for is not left to chance.
 async fn many(asker: &Asker<'_>, headers: McpHeaders<'_>, messages: Vec<Result<Message, MessageError>>) -> Response {
-    let mut answers = Vec::new();
-    for message in messages {
-        let outgoing = match message {
-            Ok(message) => one(asker, headers, message).await,
-            Err(error) => Some(malformed(&error).into()),
-        };
-        match outgoing {
-            Some(Outgoing::Message(answer)) => answers.push(answer.message),
-            // Nothing streams to a client that is said to take no stream.
-            Some(Outgoing::Stream(_)) | None => {}
-        }
-    }
-    match batch::joined(answers) {
+    let shows_payment = |message: &Result<Message, MessageError>| matches!(message, Ok(Message::Request(request)) if asker.pays(request));
+    let answer = |message| -> batch::Answering<'_, Option<Value>> { Box::pin(one_of_many(asker, headers, message)) };
+    let answers = batch::run(messages, shows_payment, &answer).await;
+    match batch::joined(answers.into_iter().flatten().collect()) {
         Some(answers) => json(StatusCode::OK, &answers),
         None => StatusCode::ACCEPTED.into_response(),
+    }
+}
+
+async fn one_of_many(
+    asker: &Asker<'_>,
+    headers: McpHeaders<'_>,
+    message: Result<Message, MessageError>,
+) -> Option<Value> {
+    let outgoing = match message {
+        Ok(message) => one(asker, headers, message).await,
+        Err(error) => Some(malformed(&error).into()),
+    };
+    match outgoing {
+        Some(Outgoing::Message(answer)) => Some(answer.message),
+        // Nothing streams to a client that is said to take no stream.
+        Some(Outgoing::Stream(_)) | None => None,
     }
 }
 

@@ -14,6 +14,7 @@ use super::{
     answer::{Answer, Cache, discovered, initialized},
     drive,
     era::Era,
+    feed::Elsewhere,
     level::Level,
     message::{Notification, Request},
     meta_tools,
@@ -22,7 +23,7 @@ use super::{
     turn::{Encoding, Turn},
 };
 use crate::{
-    app::App,
+    app::{App, Live},
     catalogue::Server,
     conversation::{self, Outcome},
     enablement::{Narrower, Scope},
@@ -51,6 +52,7 @@ impl From<Answer> for Outgoing {
 
 /// Where a request came in, and what is its caller's.
 pub(crate) struct Asker<'a> {
+    pub(crate) live: &'a Live,
     pub(crate) app: &'a Arc<App>,
     pub(crate) headers: &'a HeaderMap,
     pub(crate) who: Authentication,
@@ -81,7 +83,7 @@ impl Asker<'_> {
                 let result = discovered(self.capabilities(era), &self.instructions());
                 Answer::result(era, &id, result, Cache::Public).into()
             }
-            (Era::Modern, "subscriptions/listen") => subscription::listen(self, &request),
+            (Era::Modern, "subscriptions/listen") => subscription::listen(self, &request).await,
             (_, "tools/call") if self.offers("tools") => self.call(era, request).await,
             (_, "prompts/get") if self.offers("prompts") => self.get_prompt(era, request).await,
             (_, "resources/read") if self.offers("resources") => self.of_resource(era, request, true).await,
@@ -148,7 +150,8 @@ impl Asker<'_> {
     }
 
     fn subscribes(&self) -> bool {
-        self.own_offers().is_some_and(|offers| offers.says("resources", "subscribe"))
+        // On the gateway's own endpoint the resource's server decides.
+        self.server.is_none() || self.own_offers().is_some_and(|offers| offers.says("resources", "subscribe"))
     }
 
     fn has_tasks(&self, era: Era) -> bool {
@@ -167,7 +170,7 @@ impl Asker<'_> {
                 object([
                     ("tools", changes()),
                     ("prompts", changes()),
-                    ("resources", changes()),
+                    ("resources", object([("listChanged", true.into()), ("subscribe", true.into())])),
                     ("completions", object([])),
                     ("logging", object([])),
                 ])
@@ -239,7 +242,14 @@ impl Asker<'_> {
             responses: request.params.member("inputResponses").cloned(),
             asked: 0,
             encoding,
+            elsewhere: None,
         }
+    }
+
+    /// Where a legacy client of the gateway's own endpoint hears of other servers while this one works for it.
+    fn elsewhere(&self, era: Era, server: &Server) -> Option<Elsewhere> {
+        let scope = self.scope.clone().filter(|_| era == Era::Legacy && self.server.is_none() && self.streams)?;
+        Some(Elsewhere { live: self.live.clone(), scope, but: server.entry.id.clone() })
     }
 
     /// Continues a request that waits for what this one brings. `None`: this one begins anew.
@@ -327,16 +337,27 @@ impl Asker<'_> {
                 server.entry.name, server.entry.name, server.entry.id
             ));
         }
-        let known = server.tools().iter().find(|known| known.name == tool);
+        let live = self.app.runner.live_tools(server, self.key(&server.entry.id).as_ref(), &tool).await;
+        let tool = match &live {
+            Some(live) if self.server.is_none() => server.named_among(live, &tool).unwrap_or(tool),
+            _ => tool,
+        };
+        let is_named = |definition: &&Value| definition.member("name").and_then(Value::as_str) == Some(tool.as_str());
+        let definition = match &live {
+            Some(live) => live.iter().find(is_named),
+            None => server.tools().iter().find(|known| known.name == tool).map(|known| &known.definition),
+        };
         // A call through the gateway's own tool has that tool's schema, which repeats nothing.
         if let (Era::Modern, true, Some(schema)) =
-            (era, is_direct, known.and_then(|known| known.definition.member("inputSchema")))
+            (era, is_direct, definition.and_then(|definition| definition.member("inputSchema")))
             && let Err(error) = param_headers::check(schema, &arguments, self.headers)
         {
             return Answer::error(error.status, &id, error.code, &error.message, error.data).into();
         }
-        let structured = known.is_some_and(crate::catalogue::Tool::has_output_schema);
-        let turn = self.turn(era, &request, &name, &sent, Encoding::Tool { structured });
+        let structured = definition.is_some_and(|definition| definition.member("outputSchema").is_some());
+        let mut turn = self.turn(era, &request, &name, &sent, Encoding::Tool { structured });
+        // Until a call is paid nothing but numbers leaves on its stream.
+        turn.elsewhere = self.elsewhere(era, server).filter(|_| self.app.catalogue.price_of(server, &tool).is_zero());
         if let Some(resumed) = self.resumed(&turn, &request).await {
             return resumed;
         }
@@ -406,6 +427,11 @@ impl Asker<'_> {
             return Err(crate::http::two_payments("the headers and members of _meta"));
         }
         Ok(Some(first))
+    }
+
+    /// Whether a request shows a payment, whatever it is worth.
+    pub(crate) fn pays(&self, request: &Request) -> bool {
+        request.method == "tools/call" && !matches!(self.presented(request), Ok(None))
     }
 
     /// The server and tool that a name means at this endpoint.

@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use super::{
     answer::Answer,
     asker::Outgoing,
+    feed::{Elsewhere, Others},
     sse,
     turn::{Step, Turn},
 };
@@ -79,6 +80,7 @@ fn stream(
     let app = Arc::clone(app);
     tokio::spawn(async move {
         let mut messages = first;
+        let mut others = turn.elsewhere.take().map(Elsewhere::feed);
         loop {
             for message in &messages {
                 if events.message(message).await.is_err() {
@@ -88,6 +90,10 @@ fn stream(
             let Some(heard) = listening.as_mut() else { return };
             let said = tokio::select! {
                 said = heard.next() => said,
+                told = Others::next(&mut others) => {
+                    messages = told.into_iter().collect();
+                    continue;
+                }
                 // What waits for this reader is dropped with it: questions are answered by an error, and a modern
                 // client's request is withdrawn.
                 () = events.gone() => return,

@@ -1,5 +1,7 @@
 //! Lists, prompts, resources and completions: of one server, or of all that a caller has switched on.
 
+use std::sync::Arc;
+
 use evidence::json::{Value, object};
 
 use super::{
@@ -35,7 +37,7 @@ impl Asker<'_> {
         if let Some(items) = live {
             for (name, value) in &mut members {
                 if name == list.member() {
-                    *value = Value::Array(items);
+                    *value = Value::Array(items.to_vec());
                     break;
                 }
             }
@@ -50,11 +52,11 @@ impl Asker<'_> {
             match (list, self.live(server, list).await) {
                 (List::Tools, None) => items.extend_from_slice(server.listed()),
                 (List::Tools | List::Prompts, live) => {
-                    let own = live.unwrap_or_else(|| ready.offers.items(list));
+                    let own = live.map_or_else(|| ready.offers.items(list), |live| live.to_vec());
                     items.extend(own.into_iter().map(|item| prefixed(server, list, item)));
                 }
                 (List::Resources | List::Templates, live) => {
-                    items.extend(live.unwrap_or_else(|| ready.offers.items(list)));
+                    items.extend(live.map_or_else(|| ready.offers.items(list), |live| live.to_vec()));
                 }
             }
         }
@@ -63,12 +65,8 @@ impl Asker<'_> {
     }
 
     /// The list of the caller's own container, if it runs and has announced that it changed.
-    async fn live(&self, server: &Server, list: List) -> Option<Vec<Value>> {
-        let key = self.key(&server.entry.id)?;
-        if !self.app.runner.notices().has_changed(&key, list.announced_as()) {
-            return None;
-        }
-        self.app.runner.live_list(&key, list.method(), list.member()).await
+    async fn live(&self, server: &Server, list: List) -> Option<Arc<[Value]>> {
+        self.app.runner.live(&self.key(&server.entry.id)?, list).await
     }
 
     /// `prompts/get`
@@ -80,7 +78,7 @@ impl Asker<'_> {
         };
         let (server, name) = match self.server {
             Some(server) => (server, asked.clone()),
-            None => match self.prompt_of(&asked) {
+            None => match self.prompt_of(&asked).await {
                 Some(found) => found,
                 None => {
                     let shown: String = asked.chars().take(128).collect();
@@ -95,7 +93,7 @@ impl Asker<'_> {
         self.inquire(era, request, server.entry.id.clone(), Some(asked), false).await
     }
 
-    /// `resources/read` and, of one server, `resources/subscribe`, `resources/unsubscribe`.
+    /// `resources/read`, `resources/subscribe`, `resources/unsubscribe`.
     pub(crate) async fn of_resource(&self, era: Era, request: Request, cacheable: bool) -> Outgoing {
         let id = request.id.clone();
         let wrong = |text: &str| Outgoing::from(Answer::error(200, &id, -32602, text, None));
@@ -104,14 +102,19 @@ impl Asker<'_> {
         };
         let server = match self.server {
             Some(server) => server,
-            None => match self.server_of(&uri) {
+            None => match self.server_of(&uri).await {
                 Ok(server) => server,
                 Err(text) => return wrong(&text),
             },
         };
-        let modern = server.ready.as_ref().is_ok_and(|ready| ready.offers.spoken == Spoken::Modern);
-        if modern && matches!(request.method.as_str(), "resources/subscribe" | "resources/unsubscribe") {
-            return self.follow(&id, &request.method, server, uri).await;
+        if matches!(request.method.as_str(), "resources/subscribe" | "resources/unsubscribe") {
+            let offers = server.ready.as_ref().ok().map(|ready| &ready.offers);
+            if !offers.is_some_and(|offers| offers.says("resources", "subscribe")) {
+                return wrong(&format!("server {:?} does not announce updates of its resources", server.entry.name));
+            }
+            if offers.is_some_and(|offers| offers.spoken == Spoken::Modern) {
+                return self.follow(&id, &request.method, server, uri).await;
+            }
         }
         self.inquire(era, request, server.entry.id.clone(), Some(uri), cacheable).await
     }
@@ -127,7 +130,7 @@ impl Asker<'_> {
         let text = |name: &str| reference.member(name).and_then(Value::as_str);
         let server = match (text("type"), text("name"), text("uri")) {
             (Some("ref/prompt"), Some(asked), _) => {
-                let Some((server, name)) = self.prompt_of(asked) else {
+                let Some((server, name)) = self.prompt_of(asked).await else {
                     return wrong("params.ref names no prompt of an enabled server; prompts/list names all");
                 };
                 let mut reference = reference.clone();
@@ -135,7 +138,7 @@ impl Asker<'_> {
                 set(&mut request.params, "ref", reference);
                 server
             }
-            (Some("ref/resource"), _, Some(uri)) => match self.server_of(uri) {
+            (Some("ref/resource"), _, Some(uri)) => match self.server_of(uri).await {
                 Ok(server) => server,
                 Err(text) => return wrong(&text),
             },
@@ -148,31 +151,55 @@ impl Asker<'_> {
         self.inquire(era, request, server.entry.id.clone(), None, false).await
     }
 
+    /// What a list of an enabled server holds for this caller. Where what is looked for was found in none (`is_known` is
+    /// false), its container is asked, if it runs.
+    async fn items(&self, server: &Server, list: List, is_known: bool) -> Arc<[Value]> {
+        let key = self.key(&server.entry.id);
+        match self.app.runner.live_for(server, key.as_ref(), list, is_known).await {
+            Some(live) => live,
+            None => server.ready.as_ref().map(|ready| ready.offers.items(list)).unwrap_or_default().into(),
+        }
+    }
+
     /// The enabled server, and its own name of the prompt, that a prefixed name means.
-    fn prompt_of(&self, asked: &str) -> Option<(&Server, String)> {
-        self.enabled().into_iter().find_map(|server| {
-            let own = asked.strip_prefix(server.prefix())?.strip_prefix("__")?;
-            let offers = &server.ready.as_ref().ok()?.offers;
-            let known = offers.items(List::Prompts);
-            let known = known.iter().any(|prompt| prompt.member("name").and_then(Value::as_str) == Some(own));
-            known.then(|| (server, own.to_owned()))
-        })
+    async fn prompt_of(&self, asked: &str) -> Option<(&Server, String)> {
+        for is_known in [true, false] {
+            for server in self.enabled() {
+                let own = asked.strip_prefix(server.prefix()).and_then(|rest| rest.strip_prefix("__"));
+                let Some(own) = own else { continue };
+                let known = self.items(server, List::Prompts, is_known).await;
+                if known.iter().any(|prompt| prompt.member("name").and_then(Value::as_str) == Some(own)) {
+                    return Some((server, own.to_owned()));
+                }
+            }
+        }
+        None
+    }
+
+    /// The enabled servers that have something in a list which fits.
+    async fn having(&self, list: List, is_known: bool, fits: impl Fn(&Value) -> bool) -> Vec<&Server> {
+        let mut found = Vec::new();
+        for server in self.enabled() {
+            if self.items(server, list, is_known).await.iter().any(&fits) {
+                found.push(server);
+            }
+        }
+        found
     }
 
     /// The enabled server that has a resource of this URI: one that lists it, else one with a template that fits.
-    fn server_of(&self, uri: &str) -> Result<&Server, String> {
-        let enabled = self.enabled();
-        let having = |list: List, fits: &dyn Fn(&Value) -> bool| -> Vec<&Server> {
-            let has =
-                |server: &&Server| server.ready.as_ref().is_ok_and(|ready| ready.offers.items(list).iter().any(fits));
-            enabled.iter().copied().filter(has).collect()
+    pub(crate) async fn server_of(&self, uri: &str) -> Result<&Server, String> {
+        let is_listed = |item: &Value| item.member("uri").and_then(Value::as_str) == Some(uri);
+        let is_templated = |item: &Value| {
+            let template = item.member("uriTemplate").and_then(Value::as_str);
+            template.is_some_and(|template| template == uri || fits(template, uri))
         };
-        let text = |item: &Value, name: &str| item.member(name).and_then(Value::as_str).map(str::to_owned);
-        let mut found = having(List::Resources, &|item| text(item, "uri").as_deref() == Some(uri));
+        let mut found = self.having(List::Resources, true, is_listed).await;
         if found.is_empty() {
-            found = having(List::Templates, &|item| {
-                text(item, "uriTemplate").is_some_and(|template| template == uri || fits(&template, uri))
-            });
+            found = self.having(List::Templates, true, is_templated).await;
+        }
+        if found.is_empty() {
+            found = self.having(List::Resources, false, is_listed).await;
         }
         let shown: String = uri.chars().take(128).collect();
         match found.as_slice() {
@@ -197,10 +224,11 @@ fn prefixed(server: &Server, list: List, mut item: Value) -> Value {
     if let Value::Object(members) = &mut item {
         for (name, value) in members {
             if let ("name", Value::String(own)) = (name.as_str(), &*value) {
-                // A tool that was there at install has a name of its own on this endpoint.
-                let at = server.tools().iter().position(|tool| list == List::Tools && tool.name == *own);
-                let known = at.and_then(|at| server.listed().get(at)?.member("name")).cloned();
-                *value = known.unwrap_or_else(|| format!("{}__{own}", server.prefix()).into());
+                let made = match list {
+                    List::Tools => server.prefixed(own),
+                    _ => format!("{}__{own}", server.prefix()),
+                };
+                *value = made.into();
             }
         }
     }

@@ -1,6 +1,7 @@
 //! The gateway's own tools: find a server, switch it on, and its tools appear in `tools/list`; or call one of them at
 //! once.
 
+mod answers;
 pub(crate) mod definitions;
 
 use evidence::json::{Value, object};

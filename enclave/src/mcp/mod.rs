@@ -6,6 +6,7 @@ pub(crate) mod asker;
 pub(crate) mod batch;
 pub(crate) mod drive;
 pub(crate) mod era;
+pub(crate) mod feed;
 pub(crate) mod followed;
 pub(crate) mod input_required;
 pub(crate) mod level;

@@ -10,12 +10,16 @@ use evidence::{
     json::{self, Limits, Value, object},
 };
 use sandbox::{Notice, Session};
-use tokio::sync::broadcast;
+use tokio::{
+    sync::{broadcast, watch},
+    task::JoinSet,
+};
 
 use super::{
     answer::{Answer, Cache},
     asker::{Asker, Outgoing},
     era::Era,
+    feed::{Change, Feed},
     message::Request,
     offers::List,
     sse::{self, Events},
@@ -23,8 +27,9 @@ use super::{
 };
 use crate::{
     app::App,
-    enablement::Scope,
+    catalogue::Server,
     errand::Errand,
+    notices::UPDATED,
     pipeline::{self, Inquired},
 };
 
@@ -40,7 +45,7 @@ const MAX_OF_ONE: usize = 8;
 const MAX_OF_STRANGERS: usize = 64;
 
 /// Where every message of a subscription says which it belongs to.
-const SUBSCRIPTION_META: &str = "io.modelcontextprotocol/subscriptionId";
+pub(crate) const SUBSCRIPTION_META: &str = "io.modelcontextprotocol/subscriptionId";
 
 /// Who listens.
 #[derive(Debug, Default)]
@@ -171,7 +176,7 @@ struct Stream {
 }
 
 /// Answers `subscriptions/listen`.
-pub(crate) fn listen(asker: &Asker<'_>, request: &Request) -> Outgoing {
+pub(crate) async fn listen(asker: &Asker<'_>, request: &Request) -> Outgoing {
     let wrong = |text: &str| Outgoing::from(Answer::error(200, &request.id, -32602, text, None));
     let mut filter = match Filter::read(&request.params) {
         Ok(filter) => filter,
@@ -187,6 +192,12 @@ pub(crate) fn listen(asker: &Asker<'_>, request: &Request) -> Outgoing {
     let app = Arc::clone(asker.app);
     let (events, response) = sse::stream();
     let id = request.id.clone();
+    let asked = |server: &ServerId| Inquired {
+        server: server.clone(),
+        who: asker.who,
+        session: asker.session.clone(),
+        errand: Errand::default(),
+    };
     match asker.server {
         Some(server) => {
             let says = |capability: &str, member: &str| {
@@ -199,63 +210,110 @@ pub(crate) fn listen(asker: &Asker<'_>, request: &Request) -> Outgoing {
             if !says("resources", "subscribe") || asker.scope.is_none() {
                 filter.uris.clear();
             }
-            let asked = Inquired {
-                server: server.entry.id.clone(),
-                who: asker.who,
-                session: asker.session.clone(),
-                errand: Errand::default(),
-            };
+            let apps = asker.live.changes();
             let key = asker.key(&server.entry.id);
             let heard = key.as_ref().map(|key| asker.app.runner.notices().listen(key));
             let stream = Stream { app, id, filter, events, _place: place };
-            tokio::spawn(stream.follow_server(asked, heard));
+            tokio::spawn(stream.follow_server(asked(&server.entry.id), heard, apps));
         }
         None => {
-            filter.uris.clear();
+            let wanted = wanted_of_all(asker, std::mem::take(&mut filter.uris)).await;
+            let wanted = wanted.into_iter().map(|(server, uris)| (asked(&server), uris)).collect();
+            let feed = asker.scope.clone().map(|scope| Feed::new(asker.live, scope));
             let stream = Stream { app, id, filter, events, _place: place };
-            tokio::spawn(stream.follow_switches(asker.scope.clone()));
+            tokio::spawn(stream.follow_all(feed, wanted));
         }
     }
     Outgoing::Stream(response)
 }
 
-impl Stream {
-    /// What the caller's container of one server announces.
-    async fn follow_server(mut self, asked: Inquired, heard: Option<broadcast::Receiver<Notice>>) {
-        // Held until the end: a container whose resources somebody follows is not idle.
-        let mut held = None;
-        if !self.filter.uris.is_empty() {
-            match pipeline::hold(&self.app, asked).await {
-                Ok(session) => {
-                    let (kept, honored) = subscribe(&session, std::mem::take(&mut self.filter.uris)).await;
-                    self.filter.uris = honored;
-                    held = Some((session, kept));
-                }
-                Err(refusal) => {
-                    tracing::debug!(%refusal, "resources cannot be subscribed to");
-                    self.filter.uris.clear();
-                }
-            }
+/// The resources of these that one enabled server has, and announces updates of, by that server.
+async fn wanted_of_all(asker: &Asker<'_>, uris: Vec<String>) -> Vec<(ServerId, Vec<String>)> {
+    let mut wanted: Vec<(ServerId, Vec<String>)> = Vec::new();
+    for uri in uris {
+        let Ok(server) = asker.server_of(&uri).await else { continue };
+        if !server.ready.as_ref().is_ok_and(|ready| ready.offers.says("resources", "subscribe")) {
+            continue;
         }
-        if self.acknowledge().await {
-            match heard {
-                Some(heard) => self.pass_on(heard, held.as_ref().map(|(session, _)| session.notices())).await,
-                None => self.events.gone().await,
-            }
+        match wanted.iter_mut().find(|(id, _)| *id == server.entry.id) {
+            Some((_, of_server)) => of_server.push(uri),
+            None => wanted.push((server.entry.id.clone(), vec![uri])),
         }
-        if let Some((session, Some(exchange))) = held {
-            drop(exchange);
-            drop(session);
+    }
+    wanted
+}
+
+/// Resources of one server that are followed. Held: their container is not idle meanwhile.
+struct Held {
+    server: ServerId,
+    uris: Vec<String>,
+    /// The subscription at a modern server ends before its conversation is let go.
+    _exchange: Option<sandbox::Exchange>,
+    session: Arc<Session>,
+}
+
+impl Held {
+    /// Begins to follow. `None`: the server took none of them, or cannot run.
+    async fn begin(app: &Arc<App>, asked: Inquired, uris: Vec<String>) -> Option<Self> {
+        let server = asked.server.clone();
+        match pipeline::hold(app, asked).await {
+            Ok(session) => {
+                let (exchange, uris) = subscribe(&session, uris).await;
+                (!uris.is_empty()).then_some(Self { server, uris, _exchange: exchange, session })
+            }
+            Err(refusal) => {
+                tracing::debug!(%refusal, "resources cannot be subscribed to");
+                None
+            }
         }
     }
 
-    async fn pass_on(&self, mut heard: broadcast::Receiver<Notice>, held: Option<broadcast::Receiver<Notice>>) {
-        let mut ends = held;
+    /// Ends when the server has ended.
+    fn ended(&self) -> impl Future<Output = ()> + use<> {
+        let mut notices = self.session.notices();
+        async move { while !matches!(notices.recv().await, Err(broadcast::error::RecvError::Closed)) {} }
+    }
+}
+
+impl Stream {
+    /// What the caller's container of one server announces, for as long as the catalogue has it.
+    async fn follow_server(
+        mut self,
+        asked: Inquired,
+        heard: Option<broadcast::Receiver<Notice>>,
+        mut apps: watch::Receiver<Arc<App>>,
+    ) {
+        let server = asked.server.clone();
+        let uris = std::mem::take(&mut self.filter.uris);
+        let held = if uris.is_empty() { None } else { Held::begin(&self.app, asked, uris).await };
+        self.filter.uris = held.as_ref().map(|held| held.uris.clone()).unwrap_or_default();
+        if !self.acknowledge().await {
+            return;
+        }
+        let mut heard = heard;
+        let mut ended = std::pin::pin!(async {
+            match &held {
+                Some(held) => held.ended().await,
+                None => std::future::pending().await,
+            }
+        });
         loop {
             let notice = tokio::select! {
-                notice = heard.recv() => notice,
-                () = ended(&mut ends) => return self.end().await,
+                notice = next_of(&mut heard) => notice,
+                () = &mut ended => return self.end().await,
                 () = self.events.gone() => return,
+                changed = apps.changed() => {
+                    if changed.is_err() {
+                        return self.end().await;
+                    }
+                    let app = Arc::clone(&apps.borrow_and_update());
+                    match self.reloaded(&server, app, held.is_some()).await {
+                        Go::On => continue,
+                        Go::End => return self.end().await,
+                        Go::Refuse(refusal) => return self.refuse(&refusal).await,
+                        Go::Away => return,
+                    }
+                }
             };
             match notice {
                 Ok(notice) => {
@@ -269,8 +327,10 @@ impl Stream {
                 }
                 // What was missed could be any of them.
                 Err(broadcast::error::RecvError::Lagged(_)) => {
-                    if !self.tell_all_lists().await {
-                        return;
+                    for list in [List::Tools, List::Prompts, List::Resources] {
+                        if !self.tell_list(list).await {
+                            return;
+                        }
                     }
                 }
                 Err(broadcast::error::RecvError::Closed) => return self.end().await,
@@ -278,40 +338,77 @@ impl Stream {
         }
     }
 
-    /// What the caller switches on and off.
-    async fn follow_switches(self, scope: Option<Scope>) {
-        let mut changes = scope.as_ref().map(|scope| self.app.enablement.changes(scope));
+    /// Another catalogue is in force: what of this server is another one now is told.
+    async fn reloaded(&mut self, id: &ServerId, app: Arc<App>, follows: bool) -> Go {
+        let was = std::mem::replace(&mut self.app, app);
+        let Some(server) = self.app.catalogue.by_id(id) else {
+            return Go::Refuse(gate::Refusal::UnknownServer { asked: id.to_string(), closest: None });
+        };
+        if let Err(refusal) = server.ready() {
+            return Go::Refuse(refusal);
+        }
+        let before = was.catalogue.by_id(id);
+        for list in [List::Tools, List::Prompts, List::Resources] {
+            if Server::list_differs(list, before, Some(server)) && !self.tell_list(list).await {
+                return Go::Away;
+            }
+        }
+        // The container whose resources were followed is of the installation before.
+        let is_same = before.is_some_and(|before| before.is_same_installation(server));
+        if follows && !is_same { Go::End } else { Go::On }
+    }
+
+    /// What changes behind the gateway's own endpoint.
+    async fn follow_all(mut self, feed: Option<Feed>, wanted: Vec<(Inquired, Vec<String>)>) {
+        let mut held = Vec::new();
+        for (asked, uris) in wanted {
+            held.extend(Held::begin(&self.app, asked, uris).await);
+        }
+        self.filter.uris = held.iter().flat_map(|held: &Held| held.uris.clone()).collect();
         if !self.acknowledge().await {
             return;
         }
-        let (Some(scope), Some(changes)) = (scope, changes.as_mut()) else {
-            // A stranger switches nothing.
-            return self.events.gone().await;
-        };
-        let mut before = self.app.enablement.enabled(&scope);
+        // A stranger switches nothing, and nothing of it runs.
+        let Some(mut feed) = feed else { return self.events.gone().await };
+        let mut ends = JoinSet::new();
+        for held in &held {
+            let (server, ended) = (held.server.clone(), held.ended());
+            ends.spawn(async move {
+                ended.await;
+                server
+            });
+        }
         loop {
-            tokio::select! {
-                changed = changes.changed() => if changed.is_err() { return self.end().await },
+            let change = tokio::select! {
+                change = feed.next() => change,
+                Some(ended) = ends.join_next() => match ended {
+                    // Nobody follows them any more: the client is to listen anew.
+                    Ok(server) if held.iter().any(|held| held.server == server) => return self.end().await,
+                    _ => continue,
+                },
                 () = self.events.gone() => return,
-            }
-            let now = self.app.enablement.enabled(&scope);
-            let changed: Vec<ServerId> = before
-                .iter()
-                .filter(|id| !now.contains(id))
-                .chain(now.iter().filter(|id| !before.contains(id)))
-                .cloned()
-                .collect();
-            for list in [List::Tools, List::Prompts, List::Resources] {
-                let method = format!("notifications/{}/list_changed", list.capability());
-                let concerned = changed
-                    .iter()
-                    .filter_map(|id| self.app.catalogue.by_id(id))
-                    .any(|server| server.ready.as_ref().is_ok_and(|ready| ready.offers.has(list.capability())));
-                if concerned && self.filter.lets_through(&method, None) && !self.tell(&method, None).await {
-                    return;
+            };
+            let is_there = match change {
+                None => return self.end().await,
+                Some(Change::List { list, .. }) => self.tell_list(list).await,
+                Some(Change::Updated { by, params }) => {
+                    let is_followed = held.iter().any(|held| held.server == by);
+                    !is_followed
+                        || !self.filter.lets_through(UPDATED, Some(&params))
+                        || self.tell(UPDATED, Some(params)).await
                 }
+                Some(Change::Replaced(server)) if held.iter().any(|held| held.server == server) => {
+                    return self.end().await;
+                }
+                Some(Change::Disabled(server)) => {
+                    held.retain(|held| held.server != server);
+                    true
+                }
+                Some(Change::Replaced(_)) => true,
+            };
+            if !is_there {
+                return;
             }
-            before = now;
         }
     }
 
@@ -321,14 +418,10 @@ impl Stream {
         self.tell("notifications/subscriptions/acknowledged", granted).await
     }
 
-    async fn tell_all_lists(&self) -> bool {
-        for list in ["tools", "prompts", "resources"] {
-            let method = format!("notifications/{list}/list_changed");
-            if self.filter.lets_through(&method, None) && !self.tell(&method, None).await {
-                return false;
-            }
-        }
-        true
+    /// Tells that a list is another one, if that is asked for. `false`: the client has gone.
+    async fn tell_list(&self, list: List) -> bool {
+        let method = Change::method(list);
+        !self.filter.lets_through(&method, None) || self.tell(&method, None).await
     }
 
     /// Writes a notification, tagged. `false`: the client has gone.
@@ -354,15 +447,30 @@ impl Stream {
         let answer = Answer::result(Era::Modern, &self.id, result, Cache::No);
         let _gone = self.events.message(&answer.message).await;
     }
+
+    /// The end, where there is nothing left to listen to.
+    async fn refuse(&self, refusal: &gate::Refusal) {
+        let answer = Answer::protocol_refusal(Era::Modern, &self.id, refusal);
+        let _gone = self.events.message(&answer.message).await;
+    }
 }
 
-/// Ends when the server has ended whose resources are followed.
-async fn ended(notices: &mut Option<broadcast::Receiver<Notice>>) {
-    let Some(notices) = notices else { return std::future::pending().await };
-    loop {
-        if matches!(notices.recv().await, Err(broadcast::error::RecvError::Closed)) {
-            return;
-        }
+/// Whether a stream goes on.
+enum Go {
+    On,
+    /// The client may listen anew.
+    End,
+    /// It would listen in vain.
+    Refuse(gate::Refusal),
+    /// The client has gone.
+    Away,
+}
+
+/// The next notice; never, where there is no container to hear of.
+async fn next_of(heard: &mut Option<broadcast::Receiver<Notice>>) -> Result<Notice, broadcast::error::RecvError> {
+    match heard {
+        Some(heard) => heard.recv().await,
+        None => std::future::pending().await,
     }
 }
 

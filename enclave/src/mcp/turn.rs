@@ -11,10 +11,12 @@ use super::{
     answer::Answer,
     asked::AskedQuestion,
     era::Era,
+    feed::Elsewhere,
     input_required::{Asking, undeclared},
     level::Level,
     parked::{PATIENCE, Parked},
     request_state::Binding,
+    subscription::SUBSCRIPTION_META,
     unpaid::{MAX_UNPAID, WINDOW},
     waiting::{Open, Waiting},
 };
@@ -77,6 +79,8 @@ pub(crate) struct Turn {
     pub(crate) asked: usize,
     /// How the outcome is written down.
     pub(crate) encoding: Encoding,
+    /// What else a stream of this request tells.
+    pub(crate) elsewhere: Option<Elsewhere>,
 }
 
 /// What follows from something that was said.
@@ -122,7 +126,12 @@ impl Turn {
             Said::Notice(notice) => match self.era {
                 // A modern client hears of changes where it listens for them, and nowhere else.
                 Era::Modern => Step::Nothing,
-                Era::Legacy => Step::Aside(notification(&notice.method, notice.params.as_deref().and_then(parsed))),
+                // What a modern server says of our own subscription.
+                Era::Legacy if notice.method == "notifications/subscriptions/acknowledged" => Step::Nothing,
+                Era::Legacy => {
+                    let params = notice.params.as_deref().and_then(parsed).and_then(untagged);
+                    Step::Aside(notification(&notice.method, params))
+                }
             },
             Said::Question { question, unpaid } => {
                 if unpaid && !app.lobby.unpaid.count(&self.caller, 1, Instant::now()) {
@@ -441,6 +450,20 @@ pub(crate) fn notification(method: &str, params: Option<Value>) -> Value {
     let mut members = vec![("jsonrpc".to_owned(), "2.0".into()), ("method".to_owned(), method.into())];
     members.extend(params.map(|params| ("params".to_owned(), params)));
     Value::Object(members)
+}
+
+/// Parameters of a notice without the tag of the subscription under which a server told us. `None`: nothing is left.
+pub(crate) fn untagged(params: Value) -> Option<Value> {
+    let Value::Object(mut members) = params else { return Some(params) };
+    let Some(at) = members.iter().position(|(name, _)| name == "_meta") else { return Some(Value::Object(members)) };
+    if let Some((_, Value::Object(meta))) = members.get_mut(at) {
+        let before = meta.len();
+        meta.retain(|(name, _)| name != SUBSCRIPTION_META);
+        if meta.is_empty() && before > 0 {
+            members.remove(at);
+        }
+    }
+    (!members.is_empty()).then_some(Value::Object(members))
 }
 
 fn parsed(raw: &RawValue) -> Option<Value> {

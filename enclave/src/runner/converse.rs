@@ -1,6 +1,9 @@
 //! One request to a server and what is said meanwhile, from the container's start to the answer.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::{
+    sync::Arc,
+    time::{Instant, SystemTime, UNIX_EPOCH},
+};
 
 use evidence::json::{self, Limits, Value};
 use gate::{Funded, PermittedInquiry, Refusal, Reservation, Run, Warrant};
@@ -13,6 +16,8 @@ use crate::{
     catalogue::{Ready, Server},
     conversation::Speaker,
     errand::{Errand, Spoken},
+    mcp::offers::List,
+    notices::Known,
     pipeline::Answered,
 };
 
@@ -21,6 +26,9 @@ const MAX_ROUNDS: usize = 16;
 
 /// Most pages of one list.
 const MAX_PAGES: usize = 100;
+
+/// Longest list of a running container that is kept until it changes, in bytes. A longer one is asked for each time.
+const MAX_KEPT_LIST: usize = 1 << 20;
 
 /// What came of a request.
 struct Heard {
@@ -122,18 +130,64 @@ impl Runner {
         self.pool.running_session(key)
     }
 
-    /// A list as the running container of this key gives it now, its pages put together. `None`: it does not run, or does
-    /// not give one.
-    pub(crate) async fn live_list(&self, key: &PoolKey, method: &str, member: &str) -> Option<Vec<Value>> {
+    /// A list of the container that runs for this key, where it has announced that it changed. `None`: it does not run, its
+    /// list is as it was at install, or it does not give one.
+    pub(crate) async fn live(&self, key: &PoolKey, list: List) -> Option<Arc<[Value]>> {
+        let times = match self.notices.changed(key, list)? {
+            Known::Kept(items) => return Some(items),
+            Known::Announced(times) => times,
+        };
+        let (items, bytes) = self.asked_for(key, list).await?;
+        if bytes <= MAX_KEPT_LIST {
+            self.notices.keep(key, list, times, &items);
+        }
+        Some(items)
+    }
+
+    /// A list of a caller's own container, where it is another than at install. A server that was not heard to announce so is
+    /// asked if something is wanted that it did not have then (`is_known` is false): it may announce to listeners alone, or
+    /// be about to.
+    pub(crate) async fn live_for(
+        &self,
+        server: &Server,
+        key: Option<&PoolKey>,
+        list: List,
+        is_known: bool,
+    ) -> Option<Arc<[Value]>> {
+        let key = key?;
+        if let Some(live) = self.live(key, list).await {
+            return Some(live);
+        }
+        let offers = &server.ready.as_ref().ok()?.offers;
+        if is_known || !offers.says(list.capability(), "listChanged") {
+            return None;
+        }
+        let (items, _) = self.asked_for(key, list).await?;
+        if items[..] == offers.items(list)[..] {
+            return None;
+        }
+        self.notices.differs(key, list);
+        Some(items)
+    }
+
+    /// The tools of a caller's own container, where they are others than at install, for a call of this one.
+    pub(crate) async fn live_tools(&self, server: &Server, key: Option<&PoolKey>, asked: &str) -> Option<Arc<[Value]>> {
+        self.live_for(server, key, List::Tools, server.tools().iter().any(|tool| tool.name == asked)).await
+    }
+
+    /// A list as the running container of this key gives it now, its pages put together, and how long they are in bytes.
+    async fn asked_for(&self, key: &PoolKey, list: List) -> Option<(Arc<[Value]>, usize)> {
+        let (method, member) = (list.method(), list.member());
         let session = self.running(key)?;
         let spoken = spoken(&session);
-        let mut items = Vec::new();
+        let (mut items, mut bytes) = (Vec::new(), 0_usize);
         let mut cursor: Option<Value> = None;
         for _ in 0..MAX_PAGES {
             let params = cursor.take().map(|cursor| ("cursor".to_owned(), cursor)).into_iter().collect();
             let params = Errand::new(method, params).params(spoken, &[], 0, None)?;
             let answer = session.request(method, Some(&params), self.call_timeout).await.ok()?;
             let Answer::Result(raw) = answer else { return None };
+            bytes = bytes.saturating_add(raw.get().len());
             let Value::Object(members) = parsed(&raw).ok()? else { return None };
             for (name, value) in members {
                 match (name.as_str(), value) {
@@ -143,7 +197,7 @@ impl Runner {
                 }
             }
             if cursor.is_none() {
-                return Some(items);
+                return Some((items.into(), bytes));
             }
         }
         None

@@ -28,7 +28,7 @@ pub enum Event {
 pub struct Exchange {
     errand: Errand,
     /// Held: a server with a request under way is not idle.
-    session: Arc<Session>,
+    _held: Option<Arc<Session>>,
 }
 
 impl Session {
@@ -50,7 +50,7 @@ impl Session {
             ServerEra::Legacy { .. } => Takes::EventsAndQuestions,
             ServerEra::Modern => Takes::Events,
         };
-        Ok(Exchange { errand: self.connection.errand(method, params, takes, limit)?, session: Arc::clone(self) })
+        Ok(Exchange { errand: self.connection.errand(method, params, takes, limit)?, _held: Some(Arc::clone(self)) })
     }
 }
 
@@ -63,8 +63,9 @@ impl Exchange {
         self.errand.next().await
     }
 
-    /// The conversation that it is part of.
-    pub fn session(&self) -> &Arc<Session> {
-        &self.session
+    /// The same, for what is only listened to: the server may be ended as idle meanwhile, and the exchange ends with it.
+    #[must_use]
+    pub fn without_hold(self) -> Self {
+        Self { _held: None, ..self }
     }
 }

@@ -77,14 +77,15 @@ impl<'de> Deserialize<'de> for ServerEra {
     }
 }
 
-/// What is known of how the programs of an image want to be greeted.
+/// What is known of how a program wants to be greeted, started with these arguments.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum Manners {
     /// Nothing, or that it answers whatever it is asked.
     #[default]
     Usual,
-    /// It died of `server/discover`, or said nothing: it is asked to `initialize` at once.
+    /// It died at `server/discover`, or said nothing: it is asked to `initialize` at once. It may have been chance: see
+    /// [`Inspection`](super::Inspection).
     Old,
     /// It answers `server/discover`, but is slow to start.
     Slow,
@@ -141,13 +142,13 @@ impl Session {
         spec: &LaunchSpec,
     ) -> Result<Self, SessionError> {
         let begun = Instant::now();
-        let mut manners = sandbox.manners(server);
+        let mut manners = sandbox.manners(server, spec);
         loop {
             let connection = Connection::attach(sandbox.start(warrant, server, spec).await?);
             let limit = HANDSHAKE_TIMEOUT.saturating_sub(begun.elapsed());
             let better = match greet(&connection, manners, limit).await? {
                 Greeted::Well { era, greeting, learnt } => {
-                    sandbox.learn_manners(server, learnt);
+                    sandbox.learn_manners(server, spec, learnt);
                     return Ok(Self::new(connection, era, greeting));
                 }
                 Greeted::Hastily { .. } => Manners::Slow,

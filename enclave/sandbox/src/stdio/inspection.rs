@@ -40,10 +40,18 @@ pub struct Inspection {
     pub resource_templates: Option<Box<RawValue>>,
     /// How it is greeted at its next start: in the same revision, and without waiting for what never comes.
     pub(crate) manners: Manners,
+    /// How many inspections in a row found that it does not stand being asked for the newest revision.
+    #[serde(default)]
+    pub(crate) found_old: u8,
 }
 
+/// So many inspections in a row must find a server old before that is believed for good. A server may crash, or be held up,
+/// by chance at its first start; it would else be spoken to in an older revision for as long as its image is there.
+const BELIEVED_OLD: u8 = 3;
+
 impl Sandbox {
-    /// Asks a server what it offers, or finds what was kept for its image. What it says is kept.
+    /// Asks a server what it offers, or finds what was kept for its image and arguments. What it says is kept. One that
+    /// died at the question for the newest revision, or said nothing, is asked anew by the next two inspections.
     ///
     /// # Errors
     /// Any [`SessionError`].
@@ -53,16 +61,46 @@ impl Sandbox {
         server: &InstalledServer,
         spec: &LaunchSpec,
     ) -> Result<Inspection, SessionError> {
-        if let Some(kept) = self.kept_inspection(server, spec).await? {
-            self.learn_manners(server, kept.manners);
-            return Ok(kept);
+        let kept = self.kept_inspection(server, spec).await?;
+        let in_doubt = |kept: &Inspection| kept.manners == Manners::Old && kept.found_old < BELIEVED_OLD;
+        let doubted = match kept {
+            Some(kept) if !in_doubt(&kept) => {
+                self.learn_manners(server, spec, kept.manners);
+                return Ok(kept);
+            }
+            other => other,
+        };
+        if doubted.is_some() {
+            self.learn_manners(server, spec, Manners::Usual);
         }
+        let found_before = doubted.as_ref().map_or(0, |kept| kept.found_old);
+        let inspection = match (self.inspect_now(warrant, server, spec, found_before).await, doubted) {
+            (Ok(inspection), _) => inspection,
+            // It worked before: what was kept is better than nothing.
+            (Err(error), Some(kept)) => {
+                tracing::debug!(%error, "a server could not be looked at again");
+                self.learn_manners(server, spec, kept.manners);
+                return Ok(kept);
+            }
+            (Err(error), None) => return Err(error),
+        };
+        self.keep_inspection(server, spec, &inspection).await?;
+        Ok(inspection)
+    }
+
+    async fn inspect_now(
+        &self,
+        warrant: &gate::Warrant,
+        server: &InstalledServer,
+        spec: &LaunchSpec,
+        found_old_before: u8,
+    ) -> Result<Inspection, SessionError> {
         let session = Session::start(self, warrant, server, spec).await?;
         let inspection = session.inspect(HANDSHAKE_TIMEOUT).await;
         session.stop().await;
-        let inspection = Inspection { manners: self.manners(server), ..inspection? };
-        self.keep_inspection(server, spec, &inspection).await?;
-        Ok(inspection)
+        let manners = self.manners(server, spec);
+        let found_old = if manners == Manners::Old { found_old_before.saturating_add(1) } else { 0 };
+        Ok(Inspection { manners, found_old, ..inspection? })
     }
 }
 
@@ -111,6 +149,7 @@ impl Session {
             resources,
             resource_templates: templates,
             manners: Manners::Usual,
+            found_old: 0,
         })
     }
 

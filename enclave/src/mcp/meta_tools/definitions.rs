@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use evidence::json::{Value, object};
 
-use super::{MAX_OFFSET, MAX_SHOWN, NAMES, USUAL};
+use super::{MAX_OFFSET, MAX_SHOWN, NAMES, USUAL, answers};
 use crate::{catalogue::Server, semantic::MOST_PER_MINUTE};
 
 /// Bytes of examples in one description.
@@ -42,6 +42,7 @@ pub(crate) fn of(servers: &[Server]) -> Vec<Value> {
                 &[],
             ),
             Hint::Reads,
+            Some(answers::search()),
         ),
         tool(
             semantic,
@@ -60,6 +61,7 @@ pub(crate) fn of(servers: &[Server]) -> Vec<Value> {
                 &["query"],
             ),
             Hint::Reads,
+            Some(answers::semantic()),
         ),
         tool(
             call,
@@ -86,6 +88,8 @@ pub(crate) fn of(servers: &[Server]) -> Vec<Value> {
                 &["tool"],
             ),
             Hint::Calls,
+            // What the tool behind it answers, with or without a structure.
+            None,
         ),
         tool(
             enable,
@@ -96,6 +100,7 @@ pub(crate) fn of(servers: &[Server]) -> Vec<Value> {
             ),
             schema(which(), &[]),
             Hint::Switches,
+            Some(answers::enable()),
         ),
         tool(
             disable,
@@ -103,6 +108,7 @@ pub(crate) fn of(servers: &[Server]) -> Vec<Value> {
             "Switch a server off again: its tools leave tools/list.".to_owned(),
             schema(which(), &[]),
             Hint::Switches,
+            Some(answers::disable()),
         ),
         tool(
             list,
@@ -110,6 +116,7 @@ pub(crate) fn of(servers: &[Server]) -> Vec<Value> {
             "List the servers that you have switched on.".to_owned(),
             schema(Vec::new(), &[]),
             Hint::Reads,
+            Some(answers::list()),
         ),
         tool(
             info,
@@ -117,6 +124,7 @@ pub(crate) fn of(servers: &[Server]) -> Vec<Value> {
             format!("Everything about one server, with its tools and their schemas. Servers: {names}."),
             schema(which(), &[]),
             Hint::Reads,
+            Some(answers::info()),
         ),
     ]
 }
@@ -132,7 +140,7 @@ enum Hint {
     Calls,
 }
 
-fn tool(name: &str, title: &str, description: String, schema: Value, hint: Hint) -> Value {
+fn tool(name: &str, title: &str, description: String, schema: Value, hint: Hint, answer: Option<Value>) -> Value {
     let annotations = match hint {
         Hint::Reads => vec![("readOnlyHint", true), ("openWorldHint", false)],
         Hint::Switches => vec![
@@ -144,13 +152,15 @@ fn tool(name: &str, title: &str, description: String, schema: Value, hint: Hint)
         Hint::Calls => vec![("readOnlyHint", false), ("destructiveHint", true), ("openWorldHint", true)],
     };
     let annotations = annotations.into_iter().map(|(name, hint)| (name.to_owned(), hint.into())).collect();
-    object([
-        ("name", name.into()),
-        ("title", title.into()),
-        ("description", description.into()),
-        ("inputSchema", schema),
-        ("annotations", Value::Object(annotations)),
-    ])
+    let mut members = vec![
+        ("name".to_owned(), name.into()),
+        ("title".to_owned(), title.into()),
+        ("description".to_owned(), description.into()),
+        ("inputSchema".to_owned(), schema),
+    ];
+    members.extend(answer.map(|schema| ("outputSchema".to_owned(), schema)));
+    members.push(("annotations".to_owned(), Value::Object(annotations)));
+    Value::Object(members)
 }
 
 fn schema(properties: Vec<(&str, Value)>, required: &[&str]) -> Value {
