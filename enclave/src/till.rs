@@ -67,7 +67,8 @@ pub(crate) struct Paid {
     dialect: Dialect,
 }
 
-/// A reply as the journal keeps it: `{"result":…,"envelope":…}`, and `"type"` where the result has one of its own. It holds what opens the proof, so it is for its buyer alone.
+/// A reply as the journal keeps it: `{"result":…,"envelope":…}`, and `"type"` where the result has one of its own. It holds
+/// what opens the proof, so it is for its buyer alone.
 pub(crate) struct StoredReply(Vec<u8>);
 
 impl Reservation for Held {
