@@ -581,10 +581,12 @@ mod tests {
         assert_eq!(known, written);
     }
 
+    type Change<'a> = &'a dyn Fn(&mut Policy);
+
     #[test]
     fn what_a_policy_asks_is_put_into_words() {
         let text = |text: &str| text.to_owned();
-        let says = |change: &dyn Fn(&mut Policy), path: &str| {
+        let says = |change: Change<'_>, path: &str| {
             let mut policy = Policy::strict();
             change(&mut policy);
             let field = policy.fields().into_iter().find(|field| field.path == path).unwrap();
@@ -592,7 +594,7 @@ mod tests {
         };
         let mask = 1 << 63 | 1 << 6 | 1 << 5 | 1;
         let known = |id: &str, reason: &str| AcceptedAdvisory { id: text(id), reason: text(reason) };
-        let changes: [(&dyn Fn(&mut Policy), &str, &str); 16] = [
+        let changes: [(Change<'_>, &str, &str); 16] = [
             (&|_| {}, "revocation", "a list that is given must hold; none need be"),
             (&|policy| policy.revocation = Need::Required, "revocation", "a list must clear the intermediate"),
             (&|policy| policy.settlement = Need::Required, "settlement", "a settlement must be shown"),
