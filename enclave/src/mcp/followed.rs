@@ -15,7 +15,8 @@ use super::{
     answer::{Answer, Cache},
     asker::{Asker, Outgoing},
     era::Era,
-    subscription::{MAX_RESOURCES, MAX_URI_BYTES, listening},
+    filter::{MAX_RESOURCES, MAX_URI_BYTES},
+    subscription::listening,
 };
 use crate::{
     catalogue::Server,

@@ -9,8 +9,8 @@ use std::{
 use evidence::json::{Value, object};
 
 use super::{
-    asked::AskedQuestions, followed::Followed, level::Level, parked::ParkingLot, request_state::StateSeal,
-    subscription::Listeners, unpaid::UnpaidQuestions, withdrawals::Withdrawals,
+    asked::AskedQuestions, followed::Followed, level::Level, listeners::Listeners, parked::ParkingLot,
+    request_state::StateSeal, unpaid::UnpaidQuestions, withdrawals::Withdrawals,
 };
 
 /// Legacy callers of whom something is remembered; the one that said it longest ago is forgotten first.

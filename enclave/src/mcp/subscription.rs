@@ -1,9 +1,6 @@
 //! `subscriptions/listen`: a long answer on which a modern client hears of changes (MCP 2026-07-28, "Subscriptions").
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::Arc;
 
 use evidence::{
     ServerId,
@@ -20,6 +17,8 @@ use super::{
     asker::{Asker, Outgoing},
     era::Era,
     feed::{Change, Feed},
+    filter::Filter,
+    listeners::Place,
     message::Request,
     offers::List,
     sse::{self, Events},
@@ -33,138 +32,8 @@ use crate::{
     pipeline::{self, Inquired},
 };
 
-/// Most resources of one subscription.
-pub(crate) const MAX_RESOURCES: usize = 64;
-
-/// Longest address of a resource.
-pub(crate) const MAX_URI_BYTES: usize = 2048;
-
-/// Most subscriptions at once; of one caller; of all strangers together.
-const MAX_LISTENING: usize = 512;
-const MAX_OF_ONE: usize = 8;
-const MAX_OF_STRANGERS: usize = 64;
-
 /// Where every message of a subscription says which it belongs to.
 pub(crate) const SUBSCRIPTION_META: &str = "io.modelcontextprotocol/subscriptionId";
-
-/// Who listens.
-#[derive(Debug, Default)]
-pub(crate) struct Listeners(Mutex<HashMap<String, usize>>);
-
-/// One that listens. Dropping it makes room.
-struct Place {
-    all: Arc<Listeners>,
-    caller: String,
-}
-
-impl Listeners {
-    fn admit(self: &Arc<Self>, caller: &str) -> Option<Place> {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let most = if caller.is_empty() { MAX_OF_STRANGERS } else { MAX_OF_ONE };
-        let of_one = counts.get(caller).copied().unwrap_or_default();
-        if of_one >= most || counts.values().sum::<usize>() >= MAX_LISTENING {
-            return None;
-        }
-        counts.insert(caller.to_owned(), of_one + 1);
-        Some(Place { all: Arc::clone(self), caller: caller.to_owned() })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut counts = self.all.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(&self.caller) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&self.caller);
-            }
-        }
-    }
-}
-
-/// What a client wants to hear of.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-struct Filter {
-    tools: bool,
-    prompts: bool,
-    resources: bool,
-    uris: Vec<String>,
-}
-
-impl Filter {
-    fn read(params: &Value) -> Result<Self, String> {
-        let Some(wanted) = params.member("notifications").filter(|wanted| wanted.as_object().is_some()) else {
-            return Err("params.notifications is missing or no object: say what you want to hear of, for instance \
-                        {\"toolsListChanged\":true}"
-                .to_owned());
-        };
-        let flag = |name: &str| match wanted.member(name) {
-            None | Some(Value::Bool(false)) => Ok(false),
-            Some(Value::Bool(true)) => Ok(true),
-            Some(other) => Err(format!("params.notifications.{name} is a boolean, found {}", other.kind())),
-        };
-        let uris = match wanted.member("resourceSubscriptions") {
-            None => Vec::new(),
-            Some(Value::Array(uris)) if uris.len() > MAX_RESOURCES => {
-                return Err(format!(
-                    "resourceSubscriptions names {} resources, the limit is {MAX_RESOURCES}",
-                    uris.len()
-                ));
-            }
-            Some(Value::Array(uris)) => uris
-                .iter()
-                .map(|uri| {
-                    let uri = uri.as_str().filter(|uri| uri.len() <= MAX_URI_BYTES);
-                    let what = || format!("resourceSubscriptions holds addresses of at most {MAX_URI_BYTES} bytes");
-                    uri.map(str::to_owned).ok_or_else(what)
-                })
-                .collect::<Result<_, _>>()?,
-            Some(other) => return Err(format!("resourceSubscriptions is an array, found {}", other.kind())),
-        };
-        Ok(Self {
-            tools: flag("toolsListChanged")?,
-            prompts: flag("promptsListChanged")?,
-            resources: flag("resourcesListChanged")?,
-            uris,
-        })
-    }
-
-    fn to_value(&self) -> Value {
-        let mut members = Vec::new();
-        for (name, wanted) in [
-            ("toolsListChanged", self.tools),
-            ("promptsListChanged", self.prompts),
-            ("resourcesListChanged", self.resources),
-        ] {
-            if wanted {
-                members.push((name.to_owned(), true.into()));
-            }
-        }
-        if !self.uris.is_empty() {
-            let uris = self.uris.iter().map(|uri| uri.as_str().into()).collect();
-            members.push(("resourceSubscriptions".to_owned(), Value::Array(uris)));
-        }
-        Value::Object(members)
-    }
-
-    fn lets_through(&self, method: &str, params: Option<&Value>) -> bool {
-        match method {
-            "notifications/tools/list_changed" => self.tools,
-            "notifications/prompts/list_changed" => self.prompts,
-            "notifications/resources/list_changed" => self.resources,
-            "notifications/resources/updated" => {
-                let uri = params.and_then(|params| params.member("uri")).and_then(Value::as_str);
-                uri.is_some_and(|uri| self.uris.iter().any(|wanted| covers(wanted, uri)))
-            }
-            _ => false,
-        }
-    }
-}
-
-/// Whether an update of `uri` is one of what was subscribed to: the resource, or one below it.
-fn covers(wanted: &str, uri: &str) -> bool {
-    uri.strip_prefix(wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || wanted.ends_with('/'))
-}
 
 /// One subscription's stream.
 struct Stream {
@@ -172,7 +41,7 @@ struct Stream {
     id: Value,
     filter: Filter,
     events: Events,
-    _place: Place,
+    _places: Vec<Place>,
 }
 
 /// Answers `subscriptions/listen`.
@@ -213,14 +82,18 @@ pub(crate) async fn listen(asker: &Asker<'_>, request: &Request) -> Outgoing {
             let apps = asker.live.changes();
             let key = asker.key(&server.entry.id);
             let heard = key.as_ref().map(|key| asker.app.runner.notices().listen(key));
-            let stream = Stream { app, id, filter, events, _place: place };
+            let stream = Stream { app, id, filter, events, _places: vec![place] };
             tokio::spawn(stream.follow_server(asked(&server.entry.id), heard, apps));
         }
         None => {
-            let wanted = wanted_of_all(asker, std::mem::take(&mut filter.uris)).await;
+            let mut wanted = wanted_of_all(asker, std::mem::take(&mut filter.uris)).await;
+            // Each server that is held for it takes a place, as it would on an endpoint of its own.
+            let mut places = vec![place];
+            places.extend(app.lobby.listeners.admit_more(&asker.caller(), wanted.len().saturating_sub(places.len())));
+            wanted.truncate(places.len());
             let wanted = wanted.into_iter().map(|(server, uris)| (asked(&server), uris)).collect();
             let feed = asker.scope.clone().map(|scope| Feed::new(asker.live, scope));
-            let stream = Stream { app, id, filter, events, _place: place };
+            let stream = Stream { app, id, filter, events, _places: places };
             tokio::spawn(stream.follow_all(feed, wanted));
         }
     }
@@ -508,61 +381,3 @@ pub(crate) fn listening(session: &Arc<Session>, uris: Vec<String>) -> Option<san
 
 /// How long a server may take to note one subscription.
 const SUBSCRIBE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
-
-#[cfg(test)]
-mod tests {
-    use evidence::json::parse;
-
-    use super::*;
-
-    fn filter(text: &str) -> Result<Filter, String> {
-        Filter::read(&parse(text.as_bytes(), &Limits::THEIRS).unwrap())
-    }
-
-    #[test]
-    fn a_client_hears_of_what_it_asked_for_and_of_nothing_else() {
-        let wanted = filter(
-            r#"{"notifications":{"toolsListChanged":true,"promptsListChanged":false,"resourceSubscriptions":["test://a"]}}"#,
-        )
-        .unwrap();
-        assert!(wanted.lets_through("notifications/tools/list_changed", None));
-        assert!(!wanted.lets_through("notifications/prompts/list_changed", None));
-        assert!(!wanted.lets_through("notifications/message", None));
-        let updated =
-            |uri: &str| wanted.lets_through("notifications/resources/updated", Some(&object([("uri", uri.into())])));
-        assert!(updated("test://a") && updated("test://a/b") && !updated("test://ab") && !updated("test://b"));
-        assert_eq!(wanted.to_value().to_text(), r#"{"toolsListChanged":true,"resourceSubscriptions":["test://a"]}"#);
-    }
-
-    #[test]
-    fn a_filter_that_cannot_be_one_is_told_so() {
-        let many = vec![r#""a""#; MAX_RESOURCES + 1].join(",");
-        let long = "u".repeat(MAX_URI_BYTES + 1);
-        for bad in [
-            "{}".to_owned(),
-            r#"{"notifications":[]}"#.into(),
-            r#"{"notifications":{"toolsListChanged":1}}"#.into(),
-            r#"{"notifications":{"resourceSubscriptions":"a"}}"#.into(),
-            r#"{"notifications":{"resourceSubscriptions":[1]}}"#.into(),
-            format!(r#"{{"notifications":{{"resourceSubscriptions":[{many}]}}}}"#),
-            format!(r#"{{"notifications":{{"resourceSubscriptions":["{long}"]}}}}"#),
-        ] {
-            assert!(filter(&bad).is_err(), "{bad}");
-        }
-        let most = vec![r#""a""#; MAX_RESOURCES].join(",");
-        assert!(filter(&format!(r#"{{"notifications":{{"resourceSubscriptions":[{most}]}}}}"#)).is_ok());
-    }
-
-    #[test]
-    fn one_caller_listens_so_often_at_once() {
-        let all = Arc::new(Listeners::default());
-        let places: Vec<_> = (0..MAX_OF_ONE).map(|_| all.admit("one").unwrap()).collect();
-        assert!(all.admit("one").is_none());
-        assert!(all.admit("two").is_some());
-        drop(places);
-        assert!(all.0.lock().unwrap().is_empty());
-        let strangers: Vec<_> = (0..MAX_OF_STRANGERS).map(|_| all.admit("").unwrap()).collect();
-        assert!(all.admit("").is_none());
-        drop(strangers);
-    }
-}
