@@ -3,23 +3,17 @@
 
 use measured_boot::{Digest, is_digest_of};
 
-use super::{EventPolicy, LIST, Loader, Rows, among, closed, note, rule};
+use super::{EventPolicy, LIST, Loader, Rows, among, asked, closed, rule};
 use crate::{Class, Rule, appraisal::Checks};
 
 impl Rows<'_> {
     pub(super) fn uki(&self, checks: &mut Checks) {
         const ROW: &str = "event-uki";
-        let listed = match rule(&self.policy.uki) {
-            Ok(listed) => listed,
-            Err(reason) => return note(checks, ROW, format!("unchecked: {reason}")),
-        };
-        let sections = match self.loader() {
-            Ok(Loader::Stub(sections)) => sections,
-            Ok(Loader::Grub) => {
-                let detail = "nothing was measured into PCR 11: no unified kernel image was started".to_owned();
-                return checks.fail(ROW, Class::Policy, detail, LIST);
-            }
-            Err(why) => return self.open(checks, ROW, &why),
+        let Some(listed) = asked(checks, ROW, &self.policy.uki) else { return };
+        let Some(loader) = self.started(checks, ROW) else { return };
+        let Loader::Stub(sections) = loader else {
+            let detail = "nothing was measured into PCR 11: no unified kernel image was started".to_owned();
+            return checks.fail(ROW, Class::Policy, detail, LIST);
         };
         for (name, digest) in &sections {
             if !listed.get(*name).is_some_and(|digests| among(digests, digest)) {
@@ -43,15 +37,9 @@ impl Rows<'_> {
         section: &'static str,
         rule_of: &Rule<Vec<[u8; 32]>>,
     ) {
-        let digests = match rule(rule_of) {
-            Ok(digests) => digests,
-            Err(reason) => return note(checks, row, format!("unchecked: {reason}")),
-        };
-        let sections = match self.loader() {
-            Ok(loader) => loader,
-            Err(why) => return self.open(checks, row, &why),
-        };
-        if let Loader::Stub(sections) = sections {
+        let Some(digests) = asked(checks, row, rule_of) else { return };
+        let Some(loader) = self.started(checks, row) else { return };
+        if let Loader::Stub(sections) = loader {
             return match sections.get(section) {
                 Some(digest) if among(digests, digest) => {
                     let detail = format!("section {section} of PCR 11 is {digest}, as listed{}", self.by_whom());
@@ -87,14 +75,8 @@ impl Rows<'_> {
 
     pub(super) fn cmdline(&self, checks: &mut Checks) {
         const ROW: &str = "event-cmdline";
-        let texts = match rule(&self.policy.cmdline) {
-            Ok(texts) => texts,
-            Err(reason) => return note(checks, ROW, format!("unchecked: {reason}")),
-        };
-        let loader = match self.loader() {
-            Ok(loader) => loader,
-            Err(why) => return self.open(checks, ROW, &why),
-        };
+        let Some(texts) = asked(checks, ROW, &self.policy.cmdline) else { return };
+        let Some(loader) = self.started(checks, ROW) else { return };
         if let Loader::Stub(sections) = loader {
             let Some(replacing) = self.events(12) else {
                 return self.open(

@@ -119,10 +119,7 @@ impl<'a> Rows<'a> {
 
     fn programs(&self, checks: &mut Checks) {
         const ROW: &str = "event-programs";
-        let digests = match rule(&self.policy.programs) {
-            Ok(digests) => digests,
-            Err(reason) => return note(checks, ROW, format!("unchecked: {reason}")),
-        };
+        let Some(digests) = asked(checks, ROW, &self.policy.programs) else { return };
         match self.events(4) {
             Some(mut events) => {
                 let remark =
@@ -136,10 +133,7 @@ impl<'a> Rows<'a> {
 
     fn binary(&self, checks: &mut Checks) {
         const ROW: &str = "event-binary";
-        let binary = match rule(&self.policy.binary) {
-            Ok(binary) => binary,
-            Err(reason) => return note(checks, ROW, format!("unchecked: {reason}")),
-        };
+        let Some(binary) = asked(checks, ROW, &self.policy.binary) else { return };
         let place = format!("PCR {}", binary.register);
         match self.events(binary.register) {
             Some(events) => {
@@ -147,6 +141,11 @@ impl<'a> Rows<'a> {
             }
             None => self.open(checks, ROW, &format!("{place} is not among the explained registers")),
         }
+    }
+
+    /// How the kernel was started; where that cannot be told, the row stays open.
+    fn started(&self, checks: &mut Checks, row: &'static str) -> Option<Loader<'a>> {
+        self.loader().map_err(|why| self.open(checks, row, &why)).ok()
     }
 
     fn open(&self, checks: &mut Checks, row: &'static str, why: &str) {
@@ -185,6 +184,11 @@ fn rule<T>(rule: &Rule<T>) -> Result<&T, &str> {
         Rule::Check(asked) => Ok(asked),
         Rule::Unchecked(reason) => Err(reason),
     }
+}
+
+/// What the policy asks of a row; where it asks nothing, the row says why.
+fn asked<'p, T>(checks: &mut Checks, row: &'static str, of: &'p Rule<T>) -> Option<&'p T> {
+    rule(of).map_err(|reason| note(checks, row, format!("unchecked: {reason}"))).ok()
 }
 
 fn note(checks: &mut Checks, row: &'static str, detail: String) {
