@@ -1,5 +1,7 @@
 //! Canonical bytes of a JSON tree: RFC 8785, made exact for numbers that a double cannot hold (docs/WIRE.md, P1).
 
+use std::cmp::Ordering;
+
 use crate::json::{ROOM, Value, write_string};
 
 /// The canonical text of a value. Two values have the same text exactly when they are equal as JSON values: members
@@ -18,6 +20,7 @@ fn write(out: &mut String, value: &Value) {
         Value::Null => out.push_str("null"),
         Value::Bool(true) => out.push_str("true"),
         Value::Bool(false) => out.push_str("false"),
+        Value::Number(token) if is_plain(token) => out.push_str(token),
         Value::Number(token) => out.push_str(&number(token)),
         Value::String(text) => write_string(out, text),
         Value::Array(items) => {
@@ -32,7 +35,7 @@ fn write(out: &mut String, value: &Value) {
         }
         Value::Object(members) => {
             let mut sorted: Vec<_> = members.iter().collect();
-            sorted.sort_by(|(a, _), (b, _)| a.encode_utf16().cmp(b.encode_utf16()));
+            sorted.sort_by(|(a, _), (b, _)| in_utf16(a, b));
             out.push('{');
             for (at, (name, value)) in sorted.into_iter().enumerate() {
                 if at > 0 {
@@ -45,6 +48,20 @@ fn write(out: &mut String, value: &Value) {
             out.push('}');
         }
     }
+}
+
+/// The order of RFC 8785, section 3.2.3: by UTF-16 code units. Of ASCII it is that of the bytes.
+fn in_utf16(a: &str, b: &str) -> Ordering {
+    if a.is_ascii() && b.is_ascii() { a.cmp(b) } else { a.encode_utf16().cmp(b.encode_utf16()) }
+}
+
+/// Digits that every double holds exactly, and that ECMAScript writes as they are.
+const EXACT_DIGITS: usize = 15;
+
+/// Whether a token is a short integer without a sign, which is its own canonical text.
+fn is_plain(token: &str) -> bool {
+    let leads_with_zero = token.len() > 1 && token.starts_with('0');
+    token.len() <= EXACT_DIGITS && !leads_with_zero && token.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// The canonical text of a number token (grammar of RFC 8259 section 6).
@@ -138,6 +155,23 @@ mod tests {
             (0x41b3_de43_5555_5555, "333333333.3333333"),
         ] {
             assert_eq!(canonical(&format!("{:e}", f64::from_bits(bits))), expected);
+        }
+    }
+
+    #[test]
+    fn what_is_taken_as_it_is_is_what_ecmascript_writes() {
+        let samples = (0..2_000_u64).chain((0..15).flat_map(|power| {
+            let edge = 10_u64.pow(power);
+            [edge.saturating_sub(1), edge, edge + 1]
+        }));
+        for n in samples.chain([999_999_999_999_999]) {
+            let token = n.to_string();
+            assert!(is_plain(&token));
+            assert_eq!(number(&token), token);
+        }
+        assert!(!is_plain("1000000000000000"));
+        for other in ["-1", "1.0", "1e2", "0.5", "01"] {
+            assert!(!is_plain(other), "{other}");
         }
     }
 

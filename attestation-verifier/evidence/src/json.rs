@@ -284,6 +284,26 @@ pub fn parse(text: &[u8], limits: &Limits) -> Result<Value, JsonError> {
     }
 }
 
+/// So many names are compared one by one; that is faster than hashing them, and most objects have no more.
+const FEW_NAMES: usize = 16;
+
+/// The names of an object with many members.
+#[derive(Default)]
+struct Names(HashSet<String>);
+
+impl Names {
+    /// Whether one of the members read so far has this name.
+    fn has(&mut self, members: &[(String, Value)], name: &str) -> bool {
+        if members.len() <= FEW_NAMES {
+            return members.iter().any(|(seen, _)| seen == name);
+        }
+        if self.0.is_empty() {
+            self.0.extend(members.iter().map(|(seen, _)| seen.clone()));
+        }
+        !self.0.insert(name.to_owned())
+    }
+}
+
 struct Reader<'a> {
     text: &'a [u8],
     at: usize,
@@ -341,7 +361,7 @@ impl Reader<'_> {
     fn object(&mut self, depth: usize) -> Result<Value, JsonError> {
         self.at += 1;
         let mut members = Vec::new();
-        let mut names = HashSet::new();
+        let mut names = Names::default();
         self.space();
         if self.take(b'}') {
             return Ok(Value::Object(members));
@@ -352,7 +372,7 @@ impl Reader<'_> {
                 return Err(self.wrong());
             }
             let name = self.string()?;
-            if !names.insert(name.clone()) {
+            if names.has(&members, &name) {
                 return Err(self.fault(Fault::Duplicate(name)));
             }
             self.space();
@@ -432,10 +452,10 @@ impl Reader<'_> {
         let mut out = String::new();
         loop {
             let start = self.at;
-            while matches!(self.peek(), Some(byte) if byte >= 0x20 && byte != b'"' && byte != b'\\') {
-                self.at += 1;
-            }
-            let run = self.text.get(start..self.at).unwrap_or_default();
+            let rest = self.text.get(start..).unwrap_or_default();
+            let plain = rest.iter().position(|byte| *byte < 0x20 || matches!(byte, b'"' | b'\\'));
+            let run = rest.get(..plain.unwrap_or(rest.len())).unwrap_or_default();
+            self.at = start + run.len();
             match std::str::from_utf8(run) {
                 Ok(run) => out.push_str(run),
                 Err(error) => {
@@ -550,6 +570,19 @@ mod tests {
         assert_eq!(fault(&format!("1{}", "0".repeat(256))), Fault::HugeNumber);
         assert_eq!(fault(""), Fault::Ended);
         assert_eq!(parse(b"\"\xff\"", &Limits::THEIRS).unwrap_err(), JsonError { offset: 1, fault: Fault::NotUtf8 });
+    }
+
+    #[test]
+    fn a_name_that_stands_twice_is_refused_in_objects_of_every_size() {
+        for size in 1..3 * FEW_NAMES {
+            let names: Vec<String> = (0..size).map(|n| format!("\"n{n}\":{n}")).collect();
+            let read = parse(format!("{{{}}}", names.join(",")).as_bytes(), &Limits::THEIRS).unwrap();
+            assert_eq!(read.as_object().unwrap().len(), size);
+            for twice in 0..size {
+                let text = format!("{{{},\"n{twice}\":0}}", names.join(","));
+                assert_eq!(fault(&text), Fault::Duplicate(format!("n{twice}")), "{text}");
+            }
+        }
     }
 
     #[test]
