@@ -1,7 +1,7 @@
 //! What a request's work says to whoever waits for it: between the pipeline, which runs it, and an encoder, which knows
 //! what its client can hear.
 
-use std::sync::Arc;
+use std::{future::Future, sync::Arc};
 
 use evidence::json::Value;
 use gate::Refusal;
@@ -9,7 +9,10 @@ use sandbox::{Notice, Question};
 use serde_json::value::RawValue;
 use tokio::sync::{Notify, mpsc, oneshot};
 
-use crate::pipeline::{Answered, Reply};
+use crate::{
+    pipeline::{Answered, Reply},
+    work::Work,
+};
 
 /// What may wait to be heard. Progress and log messages beyond it are dropped; questions and the outcome wait.
 const QUEUE: usize = 64;
@@ -73,13 +76,16 @@ pub(crate) struct Speaker {
 pub(crate) struct Listening {
     said: mpsc::Receiver<Said>,
     lasting: bool,
+    /// The work, where it runs with whoever waits. It is not given up in the middle: dropped, it goes on by itself and hears
+    /// that nobody is there.
+    work: Option<Work<()>>,
 }
 
 /// A pair of both. `lasting`: whoever listens may leave without the work being given up (a legacy client that disconnects).
 /// `cancel`: gives it up in any case.
 pub(crate) fn pair(lasting: bool, cancel: Arc<Notify>) -> (Speaker, Listening) {
     let (sender, said) = mpsc::channel(QUEUE);
-    (Speaker { said: Some(sender), cancel, numbers_only: false }, Listening { said, lasting })
+    (Speaker { said: Some(sender), cancel, numbers_only: false }, Listening { said, lasting, work: None })
 }
 
 /// Nobody is there.
@@ -163,9 +169,33 @@ impl Speaker {
 }
 
 impl Listening {
-    /// What is said next. A work that ended without a word has failed.
+    /// The work that speaks here is done while somebody waits for what it says.
+    pub(crate) fn doing(self, work: impl Future<Output = ()> + Send + 'static) -> Self {
+        let mut doing = self;
+        doing.work = Some(Work::new(work));
+        doing
+    }
+
+    /// The work goes on by itself from here: nobody will wait all the time.
+    pub(crate) fn let_go(&mut self) {
+        drop(self.work.take());
+    }
+
+    /// What is said next. A work that ended without a word has failed. May be dropped and called again; nothing is lost.
     pub(crate) async fn next(&mut self) -> Said {
-        self.said.recv().await.unwrap_or_else(|| Said::Done(Box::new(Err(Refusal::Internal { part: "pipeline" }))))
+        let said = match &mut self.work {
+            None => self.said.recv().await,
+            Some(work) => tokio::select! {
+                biased;
+                said = self.said.recv() => said,
+                // Whatever it said at its end is there now.
+                _over = work => {
+                    self.work = None;
+                    self.said.recv().await
+                }
+            },
+        };
+        said.unwrap_or_else(|| Said::Done(Box::new(Err(Refusal::Internal { part: "pipeline" }))))
     }
 
     /// Whether the work has ended, and nobody waits for an answer any more.
@@ -241,6 +271,57 @@ mod tests {
         drop(listening);
         let still = tokio::time::timeout(std::time::Duration::from_millis(50), speaker.gone()).await;
         assert!(still.is_err(), "a legacy client's disconnect withdraws nothing");
+    }
+
+    #[tokio::test]
+    async fn work_is_done_while_somebody_listens_and_by_itself_when_nobody_does() {
+        let (speaker, listening) = pair(true, Arc::default());
+        let (go, going) = oneshot::channel::<()>();
+        let (done, told) = oneshot::channel();
+        let mut listening = listening.doing(async move {
+            speaker.progress(raw(r#"{"progressToken":1,"progress":1}"#));
+            let _go = going.await;
+            let _told = done.send(());
+            speaker.done(Err(Refusal::Internal { part: "test" })).await;
+        });
+        assert!(matches!(listening.next().await, Said::Progress(_)));
+        listening.let_go();
+        go.send(()).unwrap();
+        told.await.unwrap();
+        assert!(matches!(listening.next().await, Said::Done(_)));
+    }
+
+    #[tokio::test]
+    async fn work_that_is_left_in_the_middle_hears_so_and_ends_in_order() {
+        for let_go in [false, true] {
+            let (speaker, listening) = pair(false, Arc::default());
+            let (done, told) = oneshot::channel();
+            let mut listening = listening.doing(async move {
+                speaker.gone().await;
+                let _told = done.send(speaker.was_left());
+            });
+            let heard = tokio::time::timeout(std::time::Duration::from_millis(5), listening.next()).await;
+            assert!(heard.is_err(), "it says nothing");
+            if let_go {
+                listening.let_go();
+            }
+            drop(listening);
+            assert_eq!(told.await, Ok(true));
+        }
+    }
+
+    #[tokio::test]
+    async fn work_that_says_nothing_or_fails_is_an_error_for_who_listens() {
+        let (speaker, listening) = pair(false, Arc::default());
+        let mut silent = listening.doing(async move { drop(speaker) });
+        assert!(matches!(silent.next().await, Said::Done(outcome) if outcome.is_err()));
+        let (speaker, listening) = pair(false, Arc::default());
+        #[expect(clippy::panic, reason = "the fault that is tested")]
+        let mut failing = listening.doing(async move {
+            let _speaker = speaker;
+            panic!("a fault");
+        });
+        assert!(matches!(failing.next().await, Said::Done(outcome) if outcome.is_err()));
     }
 
     #[tokio::test]

@@ -32,6 +32,7 @@ mod states;
 mod till;
 mod tls;
 mod vault;
+mod work;
 
 use std::{
     io::IsTerminal as _,

@@ -7,12 +7,13 @@ use gate::{Authentication, Call, Executed, Inquiry, Permitted, Principal, Refusa
 
 use crate::{
     app::App,
-    catalogue::Offering,
+    catalogue::{Offering, Server},
     conversation::Speaker,
     enablement::{Narrower, Scope},
     errand::{Errand, Spoken},
     http::Presented,
     till::{Held, Paid, Purchase, StoredReply, Taken},
+    work::Work,
 };
 
 /// What came in: a call, and what came with it.
@@ -28,6 +29,8 @@ pub(crate) struct Asked {
     pub(crate) payment: Presented,
     /// What goes to the server with it.
     pub(crate) errand: Errand,
+    /// The tools of the caller's own container, where they are others than at install: [`App::live_tools`].
+    pub(crate) tools: Option<Arc<[Value]>>,
 }
 
 /// What came in: a request other than a tool call.
@@ -75,8 +78,7 @@ pub(crate) async fn serve(app: &Arc<App>, asked: Asked, speaker: &mut Speaker) -
     let principal = *identified.principal();
     let scope = Scope::of(&principal, &asked.session);
     let stored = app.secret_names(&principal, &identified.call().server).await?;
-    let tools = app.live_tools(identified.call(), scope.as_ref()).await;
-    let permitted = identified.permit(&Offering { catalogue: &app.catalogue, tools }, &stored)?;
+    let permitted = identified.permit(&Offering { catalogue: &app.catalogue, tools: asked.tools }, &stored)?;
     let purchase = purchase(app, &permitted, scope.as_ref())?;
     let held = match app.till.reserve(&purchase, asked.payment).await? {
         Taken::Held(held) => held,
@@ -118,7 +120,7 @@ pub(crate) async fn serve(app: &Arc<App>, asked: Asked, speaker: &mut Speaker) -
     };
     drop(slot);
     // What ran is paid and kept, also where its caller is gone by now.
-    let finishing = tokio::spawn(finish(Arc::clone(app), funded.executed(run), purchase, of_type));
+    let finishing = Work::new(finish(Arc::clone(app), funded.executed(run), purchase, of_type));
     finishing.await.map_err(|_| Refusal::Internal { part: "pipeline" })?
 }
 
@@ -215,9 +217,10 @@ fn purchase(app: &App, permitted: &Permitted, scope: Option<&Scope>) -> Result<P
 
 impl App {
     /// The tools of the server that a call names, where its caller's own container has others than at install.
-    async fn live_tools(&self, call: &Call, scope: Option<&Scope>) -> Option<Arc<[Value]>> {
-        let key = scope.map(|scope| sandbox::PoolKey { server: call.server.clone(), principal: scope.key() });
-        self.runner.live_tools(self.catalogue.by_id(&call.server)?, key.as_ref(), &call.tool).await
+    pub(crate) async fn live_tools(&self, server: &Server, scope: Option<&Scope>, tool: &str) -> Option<Arc<[Value]>> {
+        let server_id = || server.entry.id.clone();
+        let key = scope.map(|scope| sandbox::PoolKey { server: server_id(), principal: scope.key() });
+        self.runner.live_tools(server, key.as_ref(), tool).await
     }
 
     /// Names of the secrets that a caller has stored for a server.

@@ -32,6 +32,7 @@ use crate::{
     app::App,
     catalogue::Server,
     conversation::Speaker,
+    enablement::Scope,
     errand::Errand,
     pipeline::{self, Asked},
     self_check,
@@ -70,12 +71,15 @@ async fn call_inner(app: &Arc<App>, wanted: Wanted, request: Request) -> Result<
                 .into_response()
         })
     });
+    let session = narrower(headers).map_err(Problem::into_response)?;
+    let tools = app.live_tools(server, Scope::of(&incoming.who.principal, &session).as_ref(), &tool).await;
     let asked = Asked {
         call: Call { server: server.entry.id.clone(), tool, arguments, challenge: challenge.transpose()? },
         who: incoming.who,
-        session: narrower(headers).map_err(Problem::into_response)?,
+        session,
         payment: pay::presented(headers).map_err(refused)?,
         errand: Errand::new("tools/call", Vec::new()),
+        tools,
     };
     let reply = pipeline::serve(app, asked, &mut Speaker::unheard()).await.map_err(refused)?;
     let mut answer = reply.result.into_value();

@@ -370,12 +370,13 @@ impl Asker<'_> {
             session: self.session.clone(),
             payment,
             errand,
+            tools: live,
         };
         let withdrawable = self.app.lobby.running.begin(&turn.caller, &id);
         let lasting = era == Era::Legacy;
         let (mut speaker, listening) = conversation::pair(lasting, Arc::clone(&withdrawable.withdrawn));
         let app = Arc::clone(self.app);
-        tokio::spawn(async move {
+        let listening = listening.doing(async move {
             let _withdrawable = withdrawable;
             let outcome = pipeline::serve(&app, asked, &mut speaker).await;
             speaker.done(outcome.map(|reply| Outcome::Called(Box::new(reply)))).await;
@@ -409,7 +410,7 @@ impl Asker<'_> {
         let lasting = era == Era::Legacy;
         let (speaker, listening) = conversation::pair(lasting, Arc::clone(&withdrawable.withdrawn));
         let app = Arc::clone(self.app);
-        tokio::spawn(async move {
+        let listening = listening.doing(async move {
             let _withdrawable = withdrawable;
             let outcome = pipeline::ask(&app, asked, &speaker).await;
             speaker.done(outcome.map(Outcome::Answered)).await;

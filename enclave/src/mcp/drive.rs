@@ -76,6 +76,10 @@ fn stream(
     mut open: JoinSet<()>,
     first: Vec<Value>,
 ) -> Outgoing {
+    // A reader that is slow must not hold up the work.
+    if let Some(listening) = &mut listening {
+        listening.let_go();
+    }
     let (events, response) = sse::stream();
     let app = Arc::clone(app);
     tokio::spawn(async move {

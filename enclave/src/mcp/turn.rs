@@ -304,7 +304,8 @@ impl Turn {
                 return Step::Last(Answer::error(400, &self.id, -32021, text, Some(data)));
             }
         }
-        let Some(heard) = listening.take() else { return Step::Nothing };
+        let Some(mut heard) = listening.take() else { return Step::Nothing };
+        heard.let_go();
         match self.park(app, Parked { listening: heard, waiting, asked: self.asked }) {
             Ok(asks) => Step::Last(Answer::asks(&self.id, asks)),
             Err(refusal) => Step::Last(match self.encoding {
