@@ -43,6 +43,9 @@ use std::{
 use clap::{Parser, Subcommand};
 use config::{Config, Environment};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Hosts MCP servers in hardened containers and proves every tool call.
 #[derive(Parser)]
 #[command(version, about)]

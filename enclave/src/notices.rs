@@ -120,13 +120,13 @@ impl NoticeBoard {
     /// From now on what this server announces is told here. Once for each container, however often it is called.
     pub(crate) fn attach(self: &Arc<Self>, key: &PoolKey, session: &Arc<Session>) {
         let container = session.container().to_owned();
-        // Before anything is sent that could be announced about.
-        let mut notices = session.notices();
-        {
+        let mut notices = {
             let mut boards = self.boards();
             if boards.of.get(key).is_some_and(|board| board.container.as_ref() == Some(&container)) {
                 return;
             }
+            // Before anything is sent that could be announced about.
+            let notices = session.notices();
             boards.tidy();
             let board = boards.of.entry(key.clone()).or_default();
             board.forget();
@@ -135,7 +135,8 @@ impl NoticeBoard {
                 board.modern = Arc::downgrade(session);
                 self.follow(key, &mut boards);
             }
-        }
+            notices
+        };
         let (board, key) = (Arc::clone(self), key.clone());
         tokio::spawn(async move {
             loop {

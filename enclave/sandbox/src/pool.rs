@@ -130,11 +130,11 @@ impl Pool {
         let asked = Instant::now();
         let key = PoolKey { server: server.server().clone(), principal: principal.to_owned() };
         let slot = self.inner.slots().entry(key).or_default().clone();
+        let fingerprint = fingerprint(server, spec);
         let mut content = slot.0.lock().await;
         if self.inner.stopping.load(Ordering::Relaxed) {
             return Err(SessionError::Stopping);
         }
-        let fingerprint = fingerprint(server, spec);
         if let Some(running) = &mut content.running {
             if running.fingerprint == fingerprint
                 && warrant.server() == server.server()
