@@ -104,11 +104,11 @@ fn documents_are_found_in_the_order_and_with_the_scores_of_merged_postings() {
     let mut sequence = Sequence(3);
     let mut hits = 0;
     // Postings come in blocks of 128: fewer than one, exactly one, several and the rest of one.
-    for count in [1, 7, 128, 129, 1500] {
+    for count in [1, 7, 128, 300] {
         let documents: Vec<Document> = (0..count).map(|n| sequence.document(n)).collect();
         let (searcher, fields, order) = written(&documents).unwrap();
         let index = Index::build(&documents).unwrap();
-        for n in 0..60 {
+        for n in 0..48 {
             let one = &documents[sequence.below(count)];
             let text = match n % 6 {
                 0 => sequence.words(1),
@@ -132,5 +132,5 @@ fn documents_are_found_in_the_order_and_with_the_scores_of_merged_postings() {
             hits += found.hits.len();
         }
     }
-    assert!(hits > 5_000, "{hits}");
+    assert!(hits > 1_000, "{hits}");
 }
