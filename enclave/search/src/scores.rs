@@ -1,7 +1,7 @@
 //! Scores of all documents at once, term after term.
 //!
-//! Queries of many words find nearly every document in several fields. Walking each term's postings once, front to back,
-//! costs a fifth of what it costs to merge them by document, and the sums are the same (`reference.rs`).
+//! Queries of many words find nearly every document in several fields. So each term's postings are walked once, front to
+//! back, instead of being merged by document; the sums are the same (`reference.rs`).
 
 use std::sync::Arc;
 
