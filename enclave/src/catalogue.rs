@@ -15,15 +15,14 @@ use evidence::{
 };
 use gate::{Call, Listed, ListedServer, Listing, Refusal};
 
-mod closest;
 mod live;
 mod lookup;
 #[cfg(test)]
 mod measurement;
 mod naming;
 
-use self::{closest::closest, lookup::Lookup, naming::BETWEEN};
 pub(crate) use self::{live::Offering, naming::slug};
+use self::{lookup::Lookup, naming::BETWEEN};
 use crate::{config::ServerEntry, mcp::meta_tools, runner::Digests};
 
 /// Where packages of the operator's own folders come from.
@@ -227,13 +226,13 @@ impl Catalogue {
             return Err(Refusal::UnknownTool {
                 server: "gateway".to_owned(),
                 asked: name.chars().take(128).collect(),
-                closest: closest(name, meta_tools::NAMES.iter().copied()),
+                closest: search::closest(name, meta_tools::NAMES.iter().copied()).map(str::to_owned),
             });
         };
         let server = self.lookup.by_prefix(prefix).and_then(|at| self.servers.get(at));
         let server = server.ok_or_else(|| Refusal::UnknownServer {
             asked: prefix.chars().take(128).collect(),
-            closest: closest(prefix, self.servers.iter().map(Server::prefix)),
+            closest: self.lookup.closest_prefix(&self.servers, prefix),
         })?;
         Ok((server, server.tool_named(tool)))
     }
@@ -294,7 +293,7 @@ impl Catalogue {
             Err(Refusal::UnknownTool {
                 server: server.entry.name.clone(),
                 asked: call.tool.chars().take(128).collect(),
-                closest: closest(&call.tool, tools),
+                closest: search::closest(&call.tool, tools).map(str::to_owned),
             })
         }
     }
@@ -517,6 +516,22 @@ mod tests {
         assert!(refusal.remedy().text.contains("everything"));
         let refusal = catalogue().find("weather").unwrap_err();
         assert!(!refusal.remedy().text.contains("did you mean"));
+        let refusal = catalogue().find_prefixed("everythign__echo").unwrap_err();
+        assert!(refusal.remedy().text.contains("everything"));
+    }
+
+    #[test]
+    fn a_long_name_is_found_and_what_is_longer_still_is_answered_like_any_slip() {
+        let long = format!("{}k", "n".repeat(80));
+        let catalogue = Catalogue::new(vec![server(&long, "@a/long")], UsdcAmount::default()).unwrap();
+        for asked in [long.clone(), long.to_uppercase(), format!(" {} ", long.replace('k', "\u{212a}"))] {
+            assert!(catalogue.find(&asked).is_ok(), "{asked}");
+        }
+        for more in [1, 1 << 20] {
+            let asked = format!("{long}{}", "x".repeat(more));
+            let Err(Refusal::UnknownServer { asked, closest }) = catalogue.find(&asked) else { panic!("{more}") };
+            assert_eq!((asked.len(), closest.as_deref()), (128.min(long.len() + more), Some(long.as_str())));
+        }
     }
 
     #[test]

@@ -3,25 +3,22 @@
 use std::fmt;
 
 use tantivy::{
-    DocAddress, Searcher, TantivyDocument, Term,
-    collector::{Count, TopDocs},
+    Searcher, TantivyDocument,
     directory::RamDirectory,
-    query::{
-        AllQuery, BooleanQuery, BoostQuery, ConstScoreQuery, DisjunctionMaxQuery, Occur, Query as Asked, TermQuery,
-    },
     schema::{Field, IndexRecordOption, Schema, TextFieldIndexing, TextOptions},
     tokenizer::{NgramTokenizer, RawTokenizer, TokenizerManager},
 };
 
 use crate::{
     Document,
+    scores::{Scores, Terms},
     words::{self, Word},
 };
 
 /// A field and what a hit in it counts.
 ///
 /// Names say most, then what a server calls its tools; descriptions praise. Chosen once, on no particular query.
-const WORD_FIELDS: [(&str, f32); 6] = [
+pub(crate) const WORD_FIELDS: [(&str, f32); 6] = [
     ("name", 4.0),
     ("package", 2.0),
     ("category", 2.0),
@@ -31,19 +28,19 @@ const WORD_FIELDS: [(&str, f32); 6] = [
 ];
 
 /// A word that begins a word of the name.
-const BEGINS: f32 = 3.0;
+pub(crate) const BEGINS: f32 = 3.0;
 /// A word within a word of the name.
-const WITHIN: f32 = 1.0;
+pub(crate) const WITHIN: f32 = 1.0;
 /// A query that is an id, a name, a slug or a package: nothing comes before it.
-const IS: f32 = 1000.0;
+pub(crate) const IS: f32 = 1000.0;
 
 /// Lengths of beginnings that are found. One letter is no beginning.
-const BEGINNINGS: (usize, usize) = (2, 24);
+pub(crate) const BEGINNINGS: (usize, usize) = (2, 24);
 /// Lengths of parts of words that are found.
-const PARTS: (usize, usize) = (4, 12);
+pub(crate) const PARTS: (usize, usize) = (4, 12);
 
 /// Share of the other fields in the score of a word, beside the best one.
-const TIE: f32 = 0.3;
+pub(crate) const TIE: f32 = 0.3;
 
 /// Room that the building of an index begins with, in bytes; it grows as it must.
 const BUILD_BYTES: usize = 16 << 20;
@@ -109,8 +106,8 @@ impl From<tantivy::TantivyError> for IndexError {
 
 /// An index over documents, in memory, unchanging.
 pub struct Index {
-    searcher: Searcher,
-    fields: Fields,
+    /// None where there is no document.
+    terms: Option<Fields<Terms>>,
     /// Position of each document of the index, which holds them by name and id.
     order: Vec<usize>,
 }
@@ -121,13 +118,15 @@ impl fmt::Debug for Index {
     }
 }
 
+/// Something of each field.
 #[derive(Clone, Copy)]
-struct Fields {
-    is: Field,
-    begins: Field,
-    within: Field,
-    filed: Field,
-    words: [Field; WORD_FIELDS.len()],
+pub(crate) struct Fields<T> {
+    pub(crate) is: T,
+    pub(crate) begins: T,
+    pub(crate) within: T,
+    pub(crate) filed: T,
+    /// As [`WORD_FIELDS`].
+    pub(crate) words: [T; WORD_FIELDS.len()],
 }
 
 impl Index {
@@ -136,29 +135,22 @@ impl Index {
     /// # Errors
     /// [`IndexError`], where memory is short.
     pub fn build(documents: &[Document]) -> Result<Self, IndexError> {
-        let mut schema = Schema::builder();
-        let text = |tokenizer: &str, option: IndexRecordOption| {
-            let indexing = TextFieldIndexing::default().set_tokenizer(tokenizer).set_index_option(option);
-            TextOptions::default().set_indexing_options(indexing)
+        let (searcher, fields, order) = written(documents)?;
+        // One segment, so the place of a document in it is that in the order.
+        let terms = match searcher.segment_readers() {
+            [] => None,
+            [segment, ..] => Some(Fields {
+                is: Terms::of(segment, fields.is)?,
+                begins: Terms::of(segment, fields.begins)?,
+                within: Terms::of(segment, fields.within)?,
+                filed: Terms::of(segment, fields.filed)?,
+                words: {
+                    let [a, b, c, d, e, f] = fields.words.map(|field| Terms::of(segment, field));
+                    [a?, b?, c?, d?, e?, f?]
+                },
+            }),
         };
-        let fields = Fields {
-            is: schema.add_text_field("is", text(WHOLE, IndexRecordOption::Basic)),
-            begins: schema.add_text_field("begins", text(STARTS, IndexRecordOption::Basic)),
-            within: schema.add_text_field("within", text(INNER, IndexRecordOption::Basic)),
-            filed: schema.add_text_field("filed", text(WHOLE, IndexRecordOption::Basic)),
-            words: WORD_FIELDS.map(|(name, _)| schema.add_text_field(name, text(STEMS, IndexRecordOption::WithFreqs))),
-        };
-        let mut writer = tantivy::Index::builder()
-            .schema(schema.build())
-            .tokenizers(tokenizers()?)
-            .single_segment_index_writer::<TantivyDocument>(RamDirectory::create(), BUILD_BYTES)?;
-        let mut order: Vec<(usize, &Document)> = documents.iter().enumerate().collect();
-        order.sort_by(|(_, a), (_, b)| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
-        for (_, document) in &order {
-            writer.add_document(fields.row(document))?;
-        }
-        let searcher = writer.finalize()?.reader_builder().try_into()?.searcher();
-        Ok(Self { searcher, fields, order: order.into_iter().map(|(position, _)| position).collect() })
+        Ok(Self { terms, order })
     }
 
     /// What a query finds.
@@ -166,20 +158,30 @@ impl Index {
     /// # Errors
     /// [`IndexError`]; no query is the reason.
     pub fn search(&self, query: Query<'_>) -> Result<Found, IndexError> {
-        if query.limit == 0 {
-            let total = self.searcher.search(&*self.fields.asked(&query), &Count)?;
-            return Ok(Found { total, hits: Vec::new() });
+        let Some(terms) = &self.terms else { return Ok(Found::default()) };
+        let mut scores = Scores::none(self.order.len());
+        let words = words::of_query(query.text);
+        for word in &words {
+            terms.score(word, &mut scores)?;
         }
-        let limit = query.limit.min(self.order.len().max(1));
-        let offset = query.offset.min(self.order.len());
-        let best = TopDocs::with_limit(limit).and_offset(offset).order_by_score();
-        let (total, hits) = self.searcher.search(&*self.fields.asked(&query), &(Count, best))?;
-        // One segment, so the address is the place in the order, and equals come in that order.
-        let hit = |(score, address): (f32, DocAddress)| {
-            let at = usize::try_from(address.doc_id).ok()?;
-            Some(Hit { position: *self.order.get(at)?, score })
-        };
-        Ok(Found { total, hits: hits.into_iter().filter_map(hit).collect() })
+        if words.is_empty() {
+            scores.add_all(0.0);
+        } else {
+            terms.is.holding(&query.text.trim().to_lowercase(), |document| scores.add(document, IS))?;
+        }
+        scores.end_word(0.0);
+        if let Some(category) = query.category {
+            let mut filed = vec![false; self.order.len()];
+            terms.filed.holding(&category.trim().to_lowercase(), |document| {
+                if let Some(filed) = filed.get_mut(document as usize) {
+                    *filed = true;
+                }
+            })?;
+            scores.keep(&filed);
+        }
+        let (total, best) = scores.best(query.limit, query.offset);
+        let hit = |(at, score): (usize, f32)| Some(Hit { position: *self.order.get(at)?, score });
+        Ok(Found { total, hits: best.into_iter().filter_map(hit).collect() })
     }
 
     /// How many documents there are.
@@ -193,7 +195,34 @@ impl Index {
     }
 }
 
-impl Fields {
+/// The documents by name and id, as tantivy holds them: with the positions that they had.
+pub(crate) fn written(documents: &[Document]) -> Result<(Searcher, Fields<Field>, Vec<usize>), IndexError> {
+    let mut schema = Schema::builder();
+    let text = |tokenizer: &str, option: IndexRecordOption| {
+        let indexing = TextFieldIndexing::default().set_tokenizer(tokenizer).set_index_option(option);
+        TextOptions::default().set_indexing_options(indexing)
+    };
+    let fields = Fields {
+        is: schema.add_text_field("is", text(WHOLE, IndexRecordOption::Basic)),
+        begins: schema.add_text_field("begins", text(STARTS, IndexRecordOption::Basic)),
+        within: schema.add_text_field("within", text(INNER, IndexRecordOption::Basic)),
+        filed: schema.add_text_field("filed", text(WHOLE, IndexRecordOption::Basic)),
+        words: WORD_FIELDS.map(|(name, _)| schema.add_text_field(name, text(STEMS, IndexRecordOption::WithFreqs))),
+    };
+    let mut writer = tantivy::Index::builder()
+        .schema(schema.build())
+        .tokenizers(tokenizers()?)
+        .single_segment_index_writer::<TantivyDocument>(RamDirectory::create(), BUILD_BYTES)?;
+    let mut order: Vec<(usize, &Document)> = documents.iter().enumerate().collect();
+    order.sort_by(|(_, a), (_, b)| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
+    for (_, document) in &order {
+        writer.add_document(fields.row(document))?;
+    }
+    let searcher = writer.finalize()?.reader_builder().try_into()?.searcher();
+    Ok((searcher, fields, order.into_iter().map(|(position, _)| position).collect()))
+}
+
+impl Fields<Field> {
     fn row(&self, document: &Document) -> TantivyDocument {
         let mut row = TantivyDocument::new();
         for whole in [&document.id, &document.name, &document.title, &document.slug, &document.package] {
@@ -223,46 +252,24 @@ impl Fields {
         }
         row
     }
+}
 
-    /// Built from words, never parsed: no text of a query is syntax.
-    fn asked(&self, query: &Query<'_>) -> Box<dyn Asked> {
-        let found = words::of_query(query.text);
-        let mut parts: Vec<(Occur, Box<dyn Asked>)> = Vec::new();
-        if found.is_empty() {
-            parts.push((Occur::Must, Box::new(AllQuery)));
-        } else {
-            let mut any: Vec<Box<dyn Asked>> = found.iter().map(|word| self.word(word)).collect();
-            any.push(always(self.is, &query.text.trim().to_lowercase(), IS));
-            parts.push((Occur::Must, Box::new(BooleanQuery::union(any))));
-        }
-        if let Some(category) = query.category {
-            parts.push((Occur::Must, always(self.filed, &category.trim().to_lowercase(), 0.0)));
-        }
-        Box::new(BooleanQuery::new(parts))
-    }
-
+impl Fields<Terms> {
     /// A word counts as much as the field in which it says most, and a little of the others.
-    fn word(&self, word: &Word) -> Box<dyn Asked> {
-        let mut fields: Vec<Box<dyn Asked>> = Vec::with_capacity(WORD_FIELDS.len() + 2);
-        for (field, (_, boost)) in self.words.iter().zip(WORD_FIELDS) {
-            let term = TermQuery::new(Term::from_field_text(*field, &word.stem), IndexRecordOption::WithFreqs);
-            fields.push(Box::new(BoostQuery::new(Box::new(term), boost)));
+    fn score(&self, word: &Word, scores: &mut Scores) -> Result<(), IndexError> {
+        for (terms, (_, boost)) in self.words.iter().zip(WORD_FIELDS) {
+            terms.ranked(&word.stem, boost, |document, score| scores.add(document, score))?;
         }
         let length = word.plain.chars().count();
         if (BEGINNINGS.0..=BEGINNINGS.1).contains(&length) {
-            fields.push(always(self.begins, &word.plain, BEGINS));
+            self.begins.holding(&word.plain, |document| scores.add(document, BEGINS))?;
         }
         if (PARTS.0..=PARTS.1).contains(&length) {
-            fields.push(always(self.within, &word.plain, WITHIN));
+            self.within.holding(&word.plain, |document| scores.add(document, WITHIN))?;
         }
-        Box::new(DisjunctionMaxQuery::with_tie_breaker(fields, TIE))
+        scores.end_word(TIE);
+        Ok(())
     }
-}
-
-/// A term that counts the same wherever it stands.
-fn always(field: Field, text: &str, score: f32) -> Box<dyn Asked> {
-    let term = TermQuery::new(Term::from_field_text(field, text), IndexRecordOption::Basic);
-    Box::new(ConstScoreQuery::new(Box::new(term), score))
 }
 
 fn tokenizers() -> Result<TokenizerManager, IndexError> {
