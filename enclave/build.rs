@@ -116,6 +116,8 @@ fn release_keys() {
             Err(why) => println!("cargo::error=SEALGATE_RELEASE_PUBLIC_KEYS: {word:?}: {why}"),
         }
     }
+    // Whoever names the same keys in another order builds the same program.
+    keys.sort();
     println!("cargo::rustc-env=SEALGATE_RELEASE_KEYS={}", keys.join(","));
 }
 

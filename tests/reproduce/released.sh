@@ -38,4 +38,4 @@ cp "$programs/enclave" "$work/programs/"
 # Verifier, manifest tool and helpers are this tree's.
 cargo build --quiet --locked -p attestation-verifier -p measured-boot -p enclave -p sealgate-tests --bins
 SEALGATE_PROGRAMS=$work/programs SEALGATE_RELEASE_KEYS=$keys \
-    cargo test --quiet --locked -p sealgate-tests --test released -- --ignored
+    cargo test --quiet --locked --workspace --test released -- --ignored

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # A change that puts a folder's name into a program is found by scripts/reproduce and explained; without it the same
-# program is reproduced, and held against a published copy. Takes the smallest program: four builds of measured-boot.
+# program is reproduced, and held against a published copy and a published statement. Takes the smallest program: seven
+# builds of measured-boot.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 work=$(mktemp -d)
@@ -40,6 +41,9 @@ good=$(git rev-parse HEAD)
 owes 1 "an unknown program" 'no program "gateway"' 'fix: ' -- scripts/reproduce --program gateway
 owes 1 "a commit that is not there" 'does not have commit' -- scripts/reproduce --commit "$(printf '9%.0s' {1..40})"
 owes 1 "a file that is no program's" 'name it with --program' -- scripts/reproduce --against Cargo.toml
+owes 1 "a file that is not there" 'nowhere is not there' 'fix: ' -- scripts/reproduce --against nowhere
+owes 1 "a key that is not there" 'release key nowhere.pem' 'fix: ' -- scripts/reproduce --release-public-keys nowhere.pem
+owes 1 "a statement that is none" 'Cargo.toml is no statement' 'fix: ' -- scripts/reproduce --provenance Cargo.toml
 
 # What a careless line does.
 line='    eprintln!("{}", env!("CARGO_MANIFEST_DIR"));'
@@ -59,4 +63,20 @@ printf '\1' | dd of="$work/measured-boot" bs=1 seek="$(($(stat -c %s "$work/meas
 owes 6 "one byte of a published program" '^DIFFERENT: measured-boot' "first differing byte: offset $(($(stat -c %s "$work/measured-boot") / 2))" \
     -- scripts/reproduce --against "$work/kept/measured-boot" --against "$work/measured-boot"
 grep -q '^equal: measured-boot' "$work/out" || { echo "FAILED: the published program itself is not equal"; failed=1; }
+
+# Against what a statement says of it: one build each.
+# states SHA256: of measured-boot.
+states() {
+    jq -n --arg sha256 "$1" --arg commit "$good" '{payloadType: "application/vnd.in-toto+json", signatures: [], payload: ({
+        subject: [{name: "measured-boot", digest: {sha256: $sha256}}],
+        predicate: {buildDefinition: {externalParameters: {gitCommit: $commit, releasePublicKeys: []}}}} | @json | @base64)}'
+}
+states "$(sha256sum <"$work/kept/measured-boot" | cut -d' ' -f1)" >"$work/statement.json"
+owes 1 "a program of which the statement says nothing" 'names no SHA-256 of bridge' 'one of: measured-boot' \
+    -- scripts/reproduce --provenance "$work/statement.json" --program bridge
+owes 0 "what a statement names" '^equal: measured-boot' "^reproduced: commit $good" \
+    -- scripts/reproduce --provenance "$work/statement.json"
+states "$(printf '0%.0s' {1..64})" >"$work/statement.json"
+owes 6 "another program than the statement names" '^DIFFERENT: measured-boot' 'the statement: 0000' 'NOT reproduced' \
+    -- scripts/reproduce --provenance "$work/statement.json" --program measured-boot
 exit "$failed"

@@ -51,6 +51,11 @@ fn what_both_release_keys_signed_is_served_carried_and_found_by_a_stranger() {
 
     let (commit, script) = (whole["source"]["gitCommit"].as_str().unwrap(), repository().join("scripts/verify-bundle"));
     let inputs = &whole["statement"]["predicate"]["buildDefinition"]["externalParameters"];
+    let keys = inputs["releasePublicKeys"].as_array().unwrap();
+    assert!(
+        keys.is_sorted_by_key(|key| key.as_str()),
+        "the order in which keys were named is in the program: {keys:?}"
+    );
     let description = format!(
         "name = \"1.0.0\"\ngit_commit = {commit:?}\nsource_hash = {}\ncreated = 1795219200\nscript = {script:?}\n\
          provenance = [{statement:?}]\nrelease_keys = [\"alice.public.pem\", \"bob.public.pem\"]\n[binaries]\n\

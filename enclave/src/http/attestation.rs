@@ -39,7 +39,7 @@ pub(crate) async fn summary(State(app): State<Arc<App>>, _: NoQuery) -> Response
             ("platform", app.config.platform.as_str().into()),
             ("codeHash", hash),
             ("publishedHash", Value::Null),
-            // No release manifest exists yet, so no published hash stands behind codeHash.
+            // A gateway cannot vouch for itself: verifiers look codeHash up in a manifest, with keys that they brought.
             ("verified", false.into()),
             ("gitCommit", app.build.git_commit.as_ref().map_or(Value::Null, |commit| to_hex(commit))),
             ("instance", to_hex(&app.prover.instance)),
