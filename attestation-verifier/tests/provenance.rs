@@ -129,6 +129,12 @@ fn what_every_key_signed_holds_and_says_what_was_built_from_what() {
     for name in ["source", "toolchain", "builder", "rebuilt"] {
         assert_eq!(row(name)["outcome"], "not_checked", "{name}");
     }
+    // The keys are shown as one names them.
+    let shown = row("signatures")["detail"].as_str().unwrap();
+    let shown = shown.split(' ').filter(|word| word.len() == 64).flat_map(|key| ["--release-key", key]);
+    let shown: Vec<&str> = shown.collect();
+    assert_eq!(shown.len(), 4);
+    release.says(&shown, 0, &["holds"]);
     assert!(json["restsOn"].as_str().unwrap().contains("release keys named by you"));
     // Not asked is not checked.
     let json: Value = serde_json::from_str(&release.says(&with(&["--json"]), 0, &[])).unwrap();

@@ -74,8 +74,7 @@ pub(crate) fn check_code<'r>(
     match finding {
         Finding::Unbelieved => checks.open("code", LAST, "nothing to look up: the evidence above does not hold"),
         Finding::Unlisted(unlisted) => {
-            const FIX: &str = "the machine does not run a release you listed; update the list, or do not rely on it";
-            checks.fail("code", Class::Policy, unlisted.to_string(), FIX);
+            checks.fail("code", Class::Policy, unlisted.to_string(), unlisted.fix());
         }
         Finding::Contradicted(detail) => {
             const FIX: &str = "the gateway says it is other code than was measured: do not rely on it";

@@ -6,7 +6,7 @@ use std::fmt;
 use evidence::{
     Digest, Ed25519Public,
     core::Claims,
-    dsse::{Envelope, EnvelopeError, key_id},
+    dsse::{Envelope, EnvelopeError},
     provenance::{PAYLOAD_TYPE, Statement, StatementError},
 };
 
@@ -126,7 +126,7 @@ pub fn appraise_provenance(question: ProvenanceQuestion<'_>, crypto: &impl Crypt
     let envelope = Envelope::from_bytes(question.envelope, PAYLOAD_TYPE).map_err(ProvenanceError::Envelope);
     match envelope.and_then(|envelope| Unverified(envelope).verify(question.keys, crypto)) {
         Ok(statement) => {
-            let keys: Vec<_> = question.keys.iter().map(|key| key_id(key.as_bytes())).collect();
+            let keys: Vec<_> = question.keys.iter().map(|key| hex::encode(key.as_bytes())).collect();
             checks.pass(
                 "signatures",
                 Class::Chain,

@@ -135,6 +135,18 @@ pub(crate) enum Unlisted {
     Grub { release: String, set: String },
 }
 
+impl Unlisted {
+    /// What to do.
+    pub(crate) fn fix(&self) -> &'static str {
+        match self {
+            Self::Software => {
+                "ask a gateway on SEV-SNP hardware; without a release the rest is judged under the test root"
+            }
+            _ => "the machine does not run a release you listed; update the list, or do not rely on it",
+        }
+    }
+}
+
 impl fmt::Display for Unlisted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

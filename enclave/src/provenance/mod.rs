@@ -220,8 +220,9 @@ fn judge(facts: &Facts, bytes: &[u8]) -> Result<Judged, Unfit> {
     match found.difference(&own) {
         Some(path) => Err(Unfit::SaysOtherwise { path }),
         None => {
-            let mut ids = keys.iter().map(|key| dsse::key_id(key.as_bytes()));
-            let missing = ids.find(|id| !signed_by.contains(id));
+            let missing = keys.iter().find(|key| !signed_by.contains(&dsse::key_id(key.as_bytes())));
+            // As everybody names it: its id is found in envelopes only.
+            let missing = missing.map(|key| hex::encode(key.as_bytes()));
             Ok(Judged { envelope, statement: found, signed_by, missing })
         }
     }
