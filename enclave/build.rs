@@ -84,8 +84,13 @@ fn built_how() {
     for (given, told) in
         [("PROFILE", "SEALGATE_PROFILE"), ("TARGET", "SEALGATE_TARGET"), ("SEALGATE_REPOSITORY", "SEALGATE_SOURCE")]
     {
-        if let Some(value) = said(given) {
-            println!("cargo::rustc-env={told}={value}");
+        match said(given) {
+            // A line that ends within a value would begin another order to cargo.
+            Some(value) if value.contains(char::is_control) => {
+                println!("cargo::error={given}: a control character; give it in one line");
+            }
+            Some(value) => println!("cargo::rustc-env={told}={value}"),
+            None => {}
         }
     }
     if let Ok(lock) = std::fs::read("../Cargo.lock") {
@@ -106,6 +111,9 @@ fn release_keys() {
     println!("cargo::rerun-if-env-changed=SEALGATE_RELEASE_PUBLIC_KEYS");
     let listed = std::env::var("SEALGATE_RELEASE_PUBLIC_KEYS").unwrap_or_default();
     let mut keys = Vec::new();
+    if listed.contains(char::is_control) {
+        return println!("cargo::error=SEALGATE_RELEASE_PUBLIC_KEYS: a control character; separate keys by commas");
+    }
     for word in listed.split(',').map(str::trim).filter(|word| !word.is_empty()) {
         match release_key(word) {
             // Two of one would look like two people.

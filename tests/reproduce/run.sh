@@ -65,12 +65,22 @@ owes 6 "one byte of a published program" '^DIFFERENT: measured-boot' "first diff
 grep -q '^equal: measured-boot' "$work/out" || { echo "FAILED: the published program itself is not equal"; failed=1; }
 
 # Against what a statement says of it: one build each.
-# states SHA256: of measured-boot.
+# states SHA256 [CHANGE]: of measured-boot, otherwise what CHANGE makes of it.
 states() {
     jq -n --arg sha256 "$1" --arg commit "$good" '{payloadType: "application/vnd.in-toto+json", signatures: [], payload: ({
         subject: [{name: "measured-boot", digest: {sha256: $sha256}}],
-        predicate: {buildDefinition: {externalParameters: {gitCommit: $commit, releasePublicKeys: []}}}} | @json | @base64)}'
+        predicate: {buildDefinition: {externalParameters: {gitCommit: $commit, releasePublicKeys: []}}}} | '"${2:-.}"' | @json | @base64)}'
 }
+# A statement of somebody who wants more than to be believed.
+said=.predicate.buildDefinition.externalParameters
+for change in "$said.repository = \"https://x\ncargo::rustc-link-arg=-wrapper\"" "$said.repository = \"https://x y\"" \
+    "$said.repository = \"https://x\n\"" "$said.gitCommit = \"HEAD\"" "$said.gitCommit = \"\"" "$said.gitCommit += \"\n\"" \
+    "$said.gitCommit = \"HEAD^{/.}\"" "$said.releasePublicKeys = [\"/dev/zero\"]" \
+    "$said.releasePublicKeys = [(\"0\" * 64) + \"\n\"]" '.subject[0].digest.sha256 += "\n"' '.subject[0].name = "bridge\u001b[2J"' \
+    '.subject = {}' '.subject = []'; do
+    states "$(printf '0%.0s' {1..64})" "$change" >"$work/statement.json"
+    owes 1 "a statement with $change" 'is no statement of a build' 'fix: ' -- scripts/reproduce --provenance "$work/statement.json"
+done
 states "$(sha256sum <"$work/kept/measured-boot" | cut -d' ' -f1)" >"$work/statement.json"
 owes 1 "a program of which the statement says nothing" 'names no SHA-256 of bridge' 'one of: measured-boot' \
     -- scripts/reproduce --provenance "$work/statement.json" --program bridge

@@ -71,13 +71,16 @@ async fn call_inner(app: &Arc<App>, wanted: Wanted, request: Request) -> Result<
                 .into_response()
         })
     });
+    let challenge = challenge.transpose()?;
     let session = narrower(headers).map_err(Problem::into_response)?;
+    let payment = pay::presented(headers).map_err(refused)?;
+    // Last: the caller's own container may be asked for it.
     let tools = app.live_tools(server, Scope::of(&incoming.who.principal, &session).as_ref(), &tool).await;
     let asked = Asked {
-        call: Call { server: server.entry.id.clone(), tool, arguments, challenge: challenge.transpose()? },
+        call: Call { server: server.entry.id.clone(), tool, arguments, challenge },
         who: incoming.who,
         session,
-        payment: pay::presented(headers).map_err(refused)?,
+        payment,
         errand: Errand::new("tools/call", Vec::new()),
         tools,
     };
