@@ -8,7 +8,7 @@ use std::{
 
 use evidence::{
     Digest, ServerId, UsdcAmount, hash,
-    json::{JsonError, Value, object},
+    json::{JsonError, Name, Value, object},
     profile::{j, to_hex},
     proof::RegistryDigest,
     tag,
@@ -385,7 +385,7 @@ impl Server {
     }
 
     /// The object that lists show.
-    pub(crate) fn summary(&self) -> Vec<(String, Value)> {
+    pub(crate) fn summary(&self) -> Vec<(Name, Value)> {
         let members = [
             ("id", self.entry.id.as_str().into()),
             ("name", self.entry.name.as_str().into()),
@@ -421,9 +421,9 @@ impl Server {
             ("canRun", self.ready.is_ok().into()),
             ("status", self.status().into()),
         ];
-        let mut members: Vec<_> = members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let mut members: Vec<_> = members.into_iter().map(|(name, value)| (name.into(), value)).collect();
         if let Err(why) = &self.ready {
-            members.push(("gatewayNotes".to_owned(), why.as_str().into()));
+            members.push(("gatewayNotes".into(), why.as_str().into()));
         }
         members
     }

@@ -1,6 +1,6 @@
 //! What goes to a server with a request: the client's own parameters, and the members of `_meta` that its era wants.
 
-use evidence::json::{Value, object};
+use evidence::json::{Name, Value, object};
 use serde_json::value::RawValue;
 
 use crate::mcp::{
@@ -33,9 +33,9 @@ pub(crate) struct Errand {
     /// The method.
     pub(crate) method: String,
     /// Parameters without `_meta`, `inputResponses` and `requestState`; of a tool call those beside name and arguments.
-    pub(crate) params: Vec<(String, Value)>,
+    pub(crate) params: Vec<(Name, Value)>,
     /// The client's `_meta`, for the server.
-    meta: Vec<(String, Value)>,
+    meta: Vec<(Name, Value)>,
     /// What the client can be asked, as it declared it; an object.
     capabilities: Option<Value>,
     /// What a client that declares nothing may be taken to answer.
@@ -51,7 +51,7 @@ pub(crate) struct Errand {
 
 impl Errand {
     /// A request with these parameters, `_meta` among them.
-    pub(crate) fn new(method: &str, params: Vec<(String, Value)>) -> Self {
+    pub(crate) fn new(method: &str, params: Vec<(Name, Value)>) -> Self {
         let mut errand = Self { method: method.to_owned(), ..Self::default() };
         for (name, value) in params {
             match (name.as_str(), value) {
@@ -86,43 +86,43 @@ impl Errand {
     pub(crate) fn params(
         &self,
         spoken: Spoken,
-        own: &[(String, Value)],
+        own: &[(Name, Value)],
         token: u64,
         answers: Option<(&Value, Option<&Value>)>,
     ) -> Option<Box<RawValue>> {
-        let mut members: Vec<(String, Value)> = own.iter().chain(&self.params).cloned().collect();
+        let mut members: Vec<(Name, Value)> = own.iter().chain(&self.params).cloned().collect();
         let answers = match (answers, &self.responses, spoken) {
             (Some(answers), _, _) => Some(answers),
             (None, Some(responses), Spoken::Modern) => Some((responses, None)),
             _ => None,
         };
         if let Some((responses, state)) = answers {
-            members.push(("inputResponses".to_owned(), responses.clone()));
-            members.extend(state.map(|state| ("requestState".to_owned(), state.clone())));
+            members.push(("inputResponses".into(), responses.clone()));
+            members.extend(state.map(|state| ("requestState".into(), state.clone())));
         }
         let mut meta = self.meta.clone();
         if self.progress {
-            meta.push(("progressToken".to_owned(), token.into()));
+            meta.push(("progressToken".into(), token.into()));
         }
         let nothing = || object([]);
         match spoken {
             Spoken::Legacy => {
                 // A server that looks can tell what the client behind the gateway is able to answer.
-                meta.extend(self.capabilities.clone().map(|declared| (CAPABILITIES.to_owned(), declared)));
+                meta.extend(self.capabilities.clone().map(|declared| (CAPABILITIES.into(), declared)));
             }
             Spoken::Modern => {
-                meta.push((VERSION_META.to_owned(), MODERN.into()));
+                meta.push((VERSION_META.into(), MODERN.into()));
                 meta.push((
-                    CAPABILITIES.to_owned(),
+                    CAPABILITIES.into(),
                     self.capabilities.clone().or_else(|| self.assumed.clone()).unwrap_or_else(nothing),
                 ));
                 let ours = || object([("name", "sealgate".into()), ("version", env!("CARGO_PKG_VERSION").into())]);
-                meta.push((INFO.to_owned(), self.info.clone().unwrap_or_else(ours)));
-                meta.extend(self.level.map(|level| (LOG_LEVEL.to_owned(), level.as_str().into())));
+                meta.push((INFO.into(), self.info.clone().unwrap_or_else(ours)));
+                meta.extend(self.level.map(|level| (LOG_LEVEL.into(), level.as_str().into())));
             }
         }
         if !meta.is_empty() {
-            members.push(("_meta".to_owned(), Value::Object(meta)));
+            members.push(("_meta".into(), Value::Object(meta)));
         }
         RawValue::from_string(Value::Object(members).to_text()).ok()
     }

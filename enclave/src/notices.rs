@@ -158,8 +158,8 @@ impl NoticeBoard {
         }
         let Some(board) = boards.of.get_mut(key).filter(|board| !board.following) else { return };
         let Some(session) = board.modern.upgrade() else { return };
-        let wanted = LISTS.map(|name| (name.to_owned(), Value::Bool(true))).into();
-        let errand = Errand::new("subscriptions/listen", vec![("notifications".to_owned(), Value::Object(wanted))]);
+        let wanted = LISTS.map(|name| (name.into(), Value::Bool(true))).into();
+        let errand = Errand::new("subscriptions/listen", vec![("notifications".into(), Value::Object(wanted))]);
         let params = |token| errand.params(Spoken::Modern, &[], token, None);
         let Ok(exchange) = session.begin("subscriptions/listen", params, Duration::MAX) else { return };
         board.following = true;

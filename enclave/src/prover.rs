@@ -17,6 +17,7 @@ use evidence::{
 };
 use gate::{Executed, Refusal, Reservation};
 use platform::keys::ProofKey;
+use zeroize::Zeroizing;
 
 use crate::{build::Build, catalogue::Ready};
 
@@ -99,13 +100,15 @@ impl Prover {
         ready: &Ready,
     ) -> Result<Envelope, Refusal> {
         let internal = || Refusal::Internal { part: "prover" };
-        let (mut id, mut random) = ([0; 32], [0; 32]);
-        getrandom::fill(&mut id).and_then(|()| getrandom::fill(&mut random)).map_err(|_| internal())?;
-        let seed = OpeningSeed::new(random);
+        // One question to the system for both: each is a call into the kernel.
+        let mut random = Zeroizing::new([0; 64]);
+        getrandom::fill(random.as_mut_slice()).map_err(|_| internal())?;
+        let (id, seed) = random.split_at(32);
+        let seed = OpeningSeed::new(seed.try_into().map_err(|_| internal())?);
         let (call, run) = (executed.call(), executed.run());
         let (installed, digests) = (&ready.installed, &ready.digests);
         let body = ProofBody {
-            id,
+            id: id.try_into().map_err(|_| internal())?,
             core: self.core,
             state,
             epoch: self.epoch,

@@ -126,9 +126,8 @@ impl Paid {
 impl StoredReply {
     /// Of a call. `of_type`: the type of its result where that is another than `complete`.
     pub(crate) fn of(result: &ResultObject, envelope: &Envelope, of_type: Option<&str>) -> Self {
-        let mut reply =
-            vec![("result".to_owned(), result.value().clone()), ("envelope".to_owned(), envelope.to_value())];
-        reply.extend(of_type.map(|of_type| ("type".to_owned(), of_type.into())));
+        let mut reply = vec![("result".into(), result.value().clone()), ("envelope".into(), envelope.to_value())];
+        reply.extend(of_type.map(|of_type| ("type".into(), of_type.into())));
         Self(Value::Object(reply).to_text().into_bytes())
     }
 

@@ -163,10 +163,10 @@ impl Bundle {
             .iter()
             .map(|state| object([("bytes", to_base64(&state.bytes)), ("signature", to_hex(&state.signature))]));
         let mut members = vec![
-            ("type".to_owned(), "bundle".into()),
-            ("v".to_owned(), 1_u64.into()),
+            ("type".into(), "bundle".into()),
+            ("v".into(), 1_u64.into()),
             (
-                "certificates".to_owned(),
+                "certificates".into(),
                 object([
                     ("vekKind", self.vek_kind.as_str().into()),
                     ("intermediate", to_base64(&self.intermediate)),
@@ -174,18 +174,18 @@ impl Bundle {
                     ("crls", Value::Array(self.crls.iter().map(|crl| to_base64(crl)).collect())),
                 ]),
             ),
-            ("boot".to_owned(), boot),
-            ("fresh".to_owned(), fresh),
-            ("quote".to_owned(), quote_value(self.quote.as_ref())),
-            ("eventLog".to_owned(), bytes(&self.event_log)),
-            ("hcl".to_owned(), bytes(&self.hcl)),
-            ("svsmManifest".to_owned(), bytes(&self.svsm_manifest)),
-            ("core".to_owned(), to_base64(&self.core)),
-            ("states".to_owned(), Value::Array(states.collect())),
-            ("release".to_owned(), self.release.as_ref().map_or(Value::Null, SignedRelease::to_value)),
-            ("provenance".to_owned(), bytes(&self.provenance)),
+            ("boot".into(), boot),
+            ("fresh".into(), fresh),
+            ("quote".into(), quote_value(self.quote.as_ref())),
+            ("eventLog".into(), bytes(&self.event_log)),
+            ("hcl".into(), bytes(&self.hcl)),
+            ("svsmManifest".into(), bytes(&self.svsm_manifest)),
+            ("core".into(), to_base64(&self.core)),
+            ("states".into(), Value::Array(states.collect())),
+            ("release".into(), self.release.as_ref().map_or(Value::Null, SignedRelease::to_value)),
+            ("provenance".into(), bytes(&self.provenance)),
         ];
-        members.extend(LATER.map(|name| (name.to_owned(), Value::Null)));
+        members.extend(LATER.map(|name| (name.into(), Value::Null)));
         Value::Object(members)
     }
 

@@ -6,7 +6,7 @@ use zeroize::Zeroize;
 use crate::{
     canon::canon,
     frame::{Digest, hash, mac},
-    json::Value,
+    json::{Name, Value},
     names::ServerId,
     tag,
 };
@@ -135,7 +135,7 @@ impl ResultObject {
             }
         }
         if !explicit {
-            kept.push(("isError".to_owned(), Value::Bool(false)));
+            kept.push(("isError".into(), Value::Bool(false)));
         }
         Ok(Self(Value::Object(kept)))
     }
@@ -148,7 +148,7 @@ impl ResultObject {
         if result.member("error").is_some() { Err(ResultFault::Error) } else { Self::of(result) }
     }
 
-    fn of_rest_error(members: Vec<(String, Value)>) -> Result<Self, ResultFault> {
+    fn of_rest_error(members: Vec<(Name, Value)>) -> Result<Self, ResultFault> {
         let mut error = None;
         for (name, value) in members {
             match (name.as_str(), value) {
@@ -181,10 +181,7 @@ impl ResultObject {
                 (_, value) => kept.push((name, value)),
             }
         }
-        Ok(Self(Value::Object(vec![
-            ("error".to_owned(), Value::Object(kept)),
-            ("isError".to_owned(), Value::Bool(true)),
-        ])))
+        Ok(Self(Value::Object(vec![("error".into(), Value::Object(kept)), ("isError".into(), Value::Bool(true))])))
     }
 
     /// Whether the tool says that it failed.

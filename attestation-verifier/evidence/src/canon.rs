@@ -112,7 +112,7 @@ impl Decimal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::json::{Limits, parse};
+    use crate::json::{Limits, Name, parse};
     use proptest::prelude::*;
 
     fn canonical(text: &str) -> String {
@@ -197,8 +197,9 @@ mod tests {
         leaf.prop_recursive(4, 32, 6, |inner| {
             prop_oneof![
                 proptest::collection::vec(inner.clone(), 0..6).prop_map(Value::Array),
-                proptest::collection::btree_map(any::<String>(), inner, 0..6)
-                    .prop_map(|map| Value::Object(map.into_iter().collect())),
+                proptest::collection::btree_map(any::<String>(), inner, 0..6).prop_map(|map| Value::Object(
+                    map.into_iter().map(|(name, value)| (Name::from(name), value)).collect()
+                )),
             ]
         })
     }

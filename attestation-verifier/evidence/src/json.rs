@@ -4,7 +4,7 @@
 //! refused: duplicate names (after unescaping), lone surrogates, invalid UTF-8, NaN and Infinity, deep nesting, huge
 //! numbers, trailing bytes, a byte order mark (docs/WIRE.md, P1).
 
-use std::{collections::HashSet, fmt};
+use std::{borrow::Cow, collections::HashSet, fmt, ops::Deref};
 
 /// A JSON value. Numbers are the token as sent.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -20,7 +20,62 @@ pub enum Value {
     /// An array.
     Array(Vec<Value>),
     /// An object: names are distinct, order is as sent.
-    Object(Vec<(String, Value)>),
+    Object(Vec<(Name, Value)>),
+}
+
+/// The name of a member. Most objects of ours have the names that stand in the code, and those are not copied.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Name(Cow<'static, str>);
+
+impl Name {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Deref for Name {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl PartialEq<str> for Name {
+    fn eq(&self, text: &str) -> bool {
+        self.as_str() == text
+    }
+}
+
+impl PartialEq<&str> for Name {
+    fn eq(&self, text: &&str) -> bool {
+        self.as_str() == *text
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self)
+    }
+}
+
+impl From<&'static str> for Name {
+    fn from(text: &'static str) -> Self {
+        Self(Cow::Borrowed(text))
+    }
+}
+
+impl From<String> for Name {
+    fn from(text: String) -> Self {
+        Self(Cow::Owned(text))
+    }
+}
+
+impl From<Name> for String {
+    fn from(name: Name) -> Self {
+        name.0.into_owned()
+    }
 }
 
 /// What a text may cost us.
@@ -116,7 +171,7 @@ impl Value {
     }
 
     /// The members, if this is an object.
-    pub fn as_object(&self) -> Option<&[(String, Value)]> {
+    pub fn as_object(&self) -> Option<&[(Name, Value)]> {
         match self {
             Self::Object(members) => Some(members),
             _ => None,
@@ -216,8 +271,8 @@ impl From<u64> for Value {
 }
 
 /// An object from its members.
-pub fn object<const N: usize>(members: [(&str, Value); N]) -> Value {
-    Value::Object(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+pub fn object<const N: usize>(members: [(&'static str, Value); N]) -> Value {
+    Value::Object(members.into_iter().map(|(name, value)| (name.into(), value)).collect())
 }
 
 /// Room for most texts: one that grows from nothing is moved at each doubling.
@@ -293,12 +348,12 @@ struct Names(HashSet<String>);
 
 impl Names {
     /// Whether one of the members read so far has this name.
-    fn has(&mut self, members: &[(String, Value)], name: &str) -> bool {
+    fn has(&mut self, members: &[(Name, Value)], name: &str) -> bool {
         if members.len() <= FEW_NAMES {
             return members.iter().any(|(seen, _)| seen == name);
         }
         if self.0.is_empty() {
-            self.0.extend(members.iter().map(|(seen, _)| seen.clone()));
+            self.0.extend(members.iter().map(|(seen, _)| seen.to_string()));
         }
         !self.0.insert(name.to_owned())
     }
@@ -381,7 +436,7 @@ impl Reader<'_> {
             }
             self.space();
             let value = self.value(depth)?;
-            members.push((name, value));
+            members.push((name.into(), value));
             self.space();
             if self.take(b'}') {
                 return Ok(Value::Object(members));
@@ -525,6 +580,16 @@ mod tests {
 
     fn fault(text: &str) -> Fault {
         parse(text.as_bytes(), &Limits::THEIRS).unwrap_err().fault
+    }
+
+    #[test]
+    fn a_name_that_was_read_is_the_one_that_stands_in_the_code() {
+        let written = object([("a", 1_u64.into()), ("é", Value::Null)]);
+        let read = parse(r#"{"a":1,"\u00e9":null}"#.as_bytes(), &Limits::THEIRS).unwrap();
+        assert_eq!(read, written);
+        assert_ne!(object([("b", 1_u64.into()), ("é", Value::Null)]), written);
+        assert!(Name::from("a") == "a" && Name::from("a".to_owned()) == *"a" && Name::from("a") != "b");
+        assert_eq!(String::from(Name::from("a")), Name::from("a").to_string());
     }
 
     #[test]

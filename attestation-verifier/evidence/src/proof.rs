@@ -4,7 +4,7 @@ use crate::{
     call::{Opened, OpeningSeed},
     core::{DocumentError, Platform},
     frame::{Digest, hash, t},
-    json::{JsonError, Value, object},
+    json::{JsonError, Name, Value, object},
     names::ServerId,
     payment::PaymentClaim,
     profile::{Members, ShapeError, hex_of, j, to_hex},
@@ -166,7 +166,7 @@ impl ProofBody {
         j(&Value::Object(self.members()))
     }
 
-    fn members(&self) -> Vec<(String, Value)> {
+    fn members(&self) -> Vec<(Name, Value)> {
         let digest = |digest: &Option<Digest>| digest.as_ref().map_or(Value::Null, |d| to_hex(d));
         let (gateway, server, execution) = (&self.gateway, &self.server, &self.execution);
         let members = [
@@ -230,7 +230,7 @@ impl ProofBody {
             ("log", Value::Null),
             ("decisions", Value::Array(Vec::new())),
         ];
-        members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+        members.into_iter().map(|(name, value)| (name.into(), value)).collect()
     }
 }
 
@@ -244,7 +244,7 @@ impl Proof {
     pub fn to_value(&self) -> Value {
         let mut members = self.body.members();
         members.push((
-            "signature".to_owned(),
+            "signature".into(),
             object([
                 ("algorithm", "HMAC-SHA256".into()),
                 ("value", to_hex(&self.tag)),
@@ -253,7 +253,7 @@ impl Proof {
             ]),
         ));
         members.push((
-            "publicSignature".to_owned(),
+            "publicSignature".into(),
             object([
                 ("algorithm", "Ed25519".into()),
                 ("value", to_hex(&self.signature)),
@@ -397,7 +397,7 @@ impl Opening {
         match &self.seed {
             Some(seed) => object([("seed", to_hex(seed))]),
             None => {
-                let salts = self.salts.iter().map(|(what, salt)| (what.as_str().to_owned(), to_hex(salt)));
+                let salts = self.salts.iter().map(|(what, salt)| (what.as_str().into(), to_hex(salt)));
                 object([("salts", Value::Object(salts.collect()))])
             }
         }
@@ -431,12 +431,12 @@ impl Opening {
 impl Envelope {
     /// `{"proof":…,"opening":…,"settlement":…}`.
     pub fn to_value(&self) -> Value {
-        let mut members = vec![("proof".to_owned(), self.proof.to_value())];
+        let mut members = vec![("proof".into(), self.proof.to_value())];
         if let Some(opening) = &self.opening {
-            members.push(("opening".to_owned(), opening.to_value()));
+            members.push(("opening".into(), opening.to_value()));
         }
         if let Some(settlement) = &self.settlement {
-            members.push(("settlement".to_owned(), settlement.to_value()));
+            members.push(("settlement".into(), settlement.to_value()));
         }
         Value::Object(members)
     }

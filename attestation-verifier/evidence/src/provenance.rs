@@ -103,15 +103,15 @@ impl Statement {
             .iter()
             .map(|subject| object([("name", subject.name.as_str().into()), ("digest", sha256(&subject.sha256))]));
         let mut run = vec![
-            ("builder".to_owned(), object([("id", self.builder.as_str().into())])),
-            ("metadata".to_owned(), object([("startedOn", text(&self.time)), ("finishedOn", text(&self.time))])),
+            ("builder".into(), object([("id", self.builder.as_str().into())])),
+            ("metadata".into(), object([("startedOn", text(&self.time)), ("finishedOn", text(&self.time))])),
         ];
         if let Some(digest) = self.sbom_sha256 {
             let media = "application/vnd.cyclonedx+json";
             let sbom = object([("name", SBOM.into()), ("digest", sha256(&Some(digest))), ("mediaType", media.into())]);
-            run.push(("byproducts".to_owned(), Value::Array(vec![sbom])));
+            run.push(("byproducts".into(), Value::Array(vec![sbom])));
         }
-        let system = self.system.iter().map(|(name, version)| (name.clone(), version.as_str().into()));
+        let system = self.system.iter().map(|(name, version)| (name.clone().into(), version.as_str().into()));
         object([
             ("_type", TYPE.into()),
             ("subject", Value::Array(subjects.collect())),
@@ -144,21 +144,21 @@ impl Statement {
     fn parameters(&self) -> Value {
         let mut parameters = Vec::new();
         if let Some(repository) = &self.repository {
-            parameters.push(("repository".to_owned(), repository.as_str().into()));
+            parameters.push(("repository".into(), repository.as_str().into()));
         }
-        parameters.push(("gitCommit".to_owned(), hex(&self.git_commit)));
-        parameters.push(("sourceSha256".to_owned(), hex(&self.source_sha256)));
+        parameters.push(("gitCommit".into(), hex(&self.git_commit)));
+        parameters.push(("sourceSha256".into(), hex(&self.source_sha256)));
         let keys = self.release_keys.iter().map(|key| to_hex(key)).collect();
-        parameters.push(("releasePublicKeys".to_owned(), Value::Array(keys)));
+        parameters.push(("releasePublicKeys".into(), Value::Array(keys)));
         Value::Object(parameters)
     }
 
     fn dependencies(&self) -> Vec<Value> {
-        let mut source = vec![("name".to_owned(), "source".into())];
+        let mut source = vec![("name".into(), "source".into())];
         if let (Some(repository), Some(commit)) = (&self.repository, &self.git_commit) {
-            source.push(("uri".to_owned(), format!("git+{repository}@{}", hex::encode(commit)).into()));
+            source.push(("uri".into(), format!("git+{repository}@{}", hex::encode(commit)).into()));
         }
-        source.push(("digest".to_owned(), object([("gitCommit", hex(&self.git_commit))])));
+        source.push(("digest".into(), object([("gitCommit", hex(&self.git_commit))])));
         let mut dependencies = vec![Value::Object(source)];
         if self.lock_sha256.is_some() {
             dependencies.push(object([("name", "Cargo.lock".into()), ("digest", sha256(&self.lock_sha256))]));
@@ -376,7 +376,7 @@ mod tests {
                     }
                     if !path.ends_with(".system") {
                         let mut more = members.clone();
-                        more.push(("more".to_owned(), Value::Null));
+                        more.push(("more".into(), Value::Null));
                         into.push((Value::Object(more), format!("{path}.more")));
                     }
                 }

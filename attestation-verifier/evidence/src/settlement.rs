@@ -3,7 +3,7 @@
 use crate::{
     core::DocumentError,
     frame::{Digest, hash, t},
-    json::{JsonError, Value, object},
+    json::{JsonError, Name, Value, object},
     names::UsdcAmount,
     payment::{amount, network},
     profile::{Members, j, to_hex},
@@ -77,7 +77,7 @@ impl Settlement {
         j(&Value::Object(self.members()))
     }
 
-    fn members(&self) -> Vec<(String, Value)> {
+    fn members(&self) -> Vec<(Name, Value)> {
         let (transaction, receipt) = match &self.outcome {
             Outcome::Settled { transaction, receipt_sha256 } => (Some(transaction), receipt_sha256.as_ref()),
             Outcome::Released => (None, None),
@@ -94,7 +94,7 @@ impl Settlement {
             ("amount", self.amount.units().to_string().into()),
             ("receiptSha256", digest(receipt)),
         ];
-        members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+        members.into_iter().map(|(name, value)| (name.into(), value)).collect()
     }
 }
 
@@ -103,7 +103,7 @@ impl SignedSettlement {
     pub fn to_value(&self) -> Value {
         let mut members = self.settlement.members();
         members.push((
-            "publicSignature".to_owned(),
+            "publicSignature".into(),
             object([
                 ("algorithm", "Ed25519".into()),
                 ("value", to_hex(&self.signature)),

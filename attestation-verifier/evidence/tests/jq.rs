@@ -102,5 +102,5 @@ fn documents() -> impl Strategy<Value = Value> {
 
 fn members(value: impl Strategy<Value = Value>) -> impl Strategy<Value = Value> {
     proptest::collection::hash_map("[A-Za-z][A-Za-z0-9]{0,8}", value, 0..8)
-        .prop_map(|map| Value::Object(map.into_iter().collect()))
+        .prop_map(|map| Value::Object(map.into_iter().map(|(name, value)| (name.into(), value)).collect()))
 }

@@ -358,7 +358,7 @@ fn paths(value: &Value, at: &str, into: &mut BTreeSet<String>) {
     match value {
         Value::Object(members) => {
             for (name, value) in members {
-                let path = if at.is_empty() { name.clone() } else { format!("{at}.{name}") };
+                let path = if at.is_empty() { name.to_string() } else { format!("{at}.{name}") };
                 into.insert(path.clone());
                 paths(value, &path, into);
             }

@@ -123,7 +123,7 @@ fn tools(sequence: &mut Sequence) -> Vec<Tool> {
     let tool = |n: usize, sequence: &mut Sequence| {
         let name = format!("{}_{}_{n}", sequence.word(), sequence.word());
         let properties =
-            (0..4).map(|n| (format!("{}{n}", sequence.word()), text(sequence.words(8)))).collect::<Vec<_>>();
+            (0..4).map(|n| (format!("{}{n}", sequence.word()).into(), text(sequence.words(8)))).collect::<Vec<_>>();
         let schema = object([("type", "object".into()), ("properties", Value::Object(properties))]);
         let definition = object([
             ("name", name.as_str().into()),

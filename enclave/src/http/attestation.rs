@@ -197,7 +197,7 @@ pub(crate) async fn bundle(
     let Value::Object(mut members) = bundle.to_value() else {
         return Problem::internal("bundle").into_response();
     };
-    members.push((evidence::bundle::SCRIPT_MEMBER.to_owned(), served_script::offline_verification(&bytes)));
+    members.push((evidence::bundle::SCRIPT_MEMBER.into(), served_script::offline_verification(&bytes)));
     json(StatusCode::OK, &Value::Object(members))
 }
 

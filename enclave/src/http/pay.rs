@@ -105,7 +105,7 @@ fn required(app: &App, problem: &PaymentProblem) -> Response {
         ("message", Value::from(format!("{refusal}; {}", remedy.text))),
         ("remediation", object([("action", remedy.action.into()), ("text", remedy.text.into())])),
     ];
-    members.extend(more.map(|(name, value)| (name.to_owned(), value)));
+    members.extend(more.map(|(name, value)| (name.into(), value)));
     // x402 v2, transport HTTP, "Error handling": 400 for what cannot be read, 402 for what does not pay.
     let malformed = [Reason::InvalidPayload, Reason::InvalidX402Version].map(Reason::as_str).contains(&problem.reason);
     let status = if malformed { StatusCode::BAD_REQUEST } else { StatusCode::PAYMENT_REQUIRED };

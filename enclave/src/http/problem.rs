@@ -4,7 +4,7 @@ use axum::{
     http::{HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use evidence::json::{JsonError, Value, object};
+use evidence::json::{JsonError, Name, Value, object};
 use gate::Refusal;
 
 /// One problem.
@@ -135,8 +135,8 @@ impl IntoResponse for Problem {
             ("message", format!("{}; {}", self.what, self.fix).into()),
             ("remediation", object([("action", self.action.into()), ("text", Value::from(&*self.fix))])),
         ];
-        let mut body: Vec<(String, Value)> = body.map(|(name, value)| (name.to_owned(), value)).into();
-        body.extend(self.reason.map(|reason| ("reason".to_owned(), reason.into())));
+        let mut body: Vec<(Name, Value)> = body.map(|(name, value)| (name.into(), value)).into();
+        body.extend(self.reason.map(|reason| ("reason".into(), reason.into())));
         let mut response = (self.status, Value::Object(body).to_text()).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));

@@ -87,8 +87,8 @@ async fn call_inner(app: &Arc<App>, wanted: Wanted, request: Request) -> Result<
     let reply = pipeline::serve(app, asked, &mut Speaker::unheard()).await.map_err(refused)?;
     let mut answer = reply.result.into_value();
     if let Value::Object(members) = &mut answer {
-        members.extend(reply.paid.as_ref().map(|paid| ("payment".to_owned(), paid.summary())));
-        members.push(("proof".to_owned(), reply.envelope.to_value()));
+        members.extend(reply.paid.as_ref().map(|paid| ("payment".into(), paid.summary())));
+        members.push(("proof".into(), reply.envelope.to_value()));
     }
     Ok(pay::receipt(json(StatusCode::OK, &answer), reply.paid.as_ref()))
 }
@@ -378,10 +378,10 @@ fn signed(app: &App, verdict: &attestation_verifier::Verdict, nonce: Option<&Non
     let signature = attested.proof_key.sign(tag::VERDICT, &[&attested.core, nonce_bytes, bytes.as_bytes()]);
     let mut members = match said {
         Value::Object(members) => members,
-        other => vec![("verdict".to_owned(), other)],
+        other => vec![("verdict".into(), other)],
     };
     members.push((
-        "signed".to_owned(),
+        "signed".into(),
         object([
             ("core", to_hex(&attested.core)),
             ("nonce", nonce.map_or(Value::Null, |nonce| to_hex(nonce.as_bytes()))),

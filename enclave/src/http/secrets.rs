@@ -7,7 +7,7 @@ use axum::{
 };
 use evidence::{
     ServerId, Wallet,
-    json::{self as tree, Limits, Value, object},
+    json::{self as tree, Limits, Name, Value, object},
 };
 use gate::keep::{StoreError, VaultRows};
 use zeroize::Zeroizing;
@@ -168,13 +168,13 @@ impl Asked {
     }
 }
 
-fn texts_of(members: Vec<(String, Value)>) -> Result<Vec<(String, Zeroizing<String>)>, Problem> {
+fn texts_of(members: Vec<(Name, Value)>) -> Result<Vec<(String, Zeroizing<String>)>, Problem> {
     let mut wrong = None;
     let mut texts = Vec::with_capacity(members.len());
     // All of them are taken into wiping memory before the first fault is told.
     for (name, value) in members {
         match value {
-            Value::String(value) => texts.push((name, Zeroizing::new(value))),
+            Value::String(value) => texts.push((name.into(), Zeroizing::new(value))),
             other => wrong = wrong.or(Some((name, other.kind()))),
         }
     }

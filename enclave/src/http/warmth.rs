@@ -113,14 +113,14 @@ pub(crate) async fn packages(State(app): State<Arc<App>>, _: NoQuery) -> Respons
     json(StatusCode::OK, &object([("summary", summary), ("packages", Value::Array(packages.collect()))]))
 }
 
-fn answer(server: &Server, status: &str, more: &[(&str, Value)]) -> Response {
+fn answer(server: &Server, status: &str, more: &[(&'static str, Value)]) -> Response {
     let named = object([
         ("id", server.entry.id.as_str().into()),
         ("name", server.entry.name.as_str().into()),
         ("package", server.package_at_version().into()),
     ]);
-    let mut members = vec![("status".to_owned(), status.into()), ("server".to_owned(), named)];
-    members.extend(more.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+    let mut members = vec![("status".into(), status.into()), ("server".into(), named)];
+    members.extend(more.iter().map(|(name, value)| ((*name).into(), value.clone())));
     json(StatusCode::OK, &Value::Object(members))
 }
 

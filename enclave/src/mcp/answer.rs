@@ -2,7 +2,7 @@
 
 use evidence::{
     ResultObject,
-    json::{Value, object},
+    json::{Name, Value, object},
     proof::Envelope,
 };
 use gate::{PaymentProblem, Refusal};
@@ -59,9 +59,8 @@ impl Answer {
 
     /// An error.
     pub(crate) fn error(status: u16, id: &Value, code: i64, message: &str, data: Option<Value>) -> Self {
-        let mut members =
-            vec![("code".to_owned(), Value::Number(code.to_string())), ("message".to_owned(), message.into())];
-        members.extend(data.map(|data| ("data".to_owned(), data)));
+        let mut members = vec![("code".into(), Value::Number(code.to_string())), ("message".into(), message.into())];
+        members.extend(data.map(|data| ("data".into(), data)));
         Self {
             status,
             message: object([("jsonrpc", "2.0".into()), ("id", id.clone()), ("error", Value::Object(members))]),
@@ -77,7 +76,7 @@ impl Answer {
         paid: Option<&Paid>,
         of_type: Option<&str>,
     ) -> Self {
-        let proof = (PROOF_META.to_owned(), envelope.to_value());
+        let proof = (PROOF_META.into(), envelope.to_value());
         let Value::Object(mut members) = result.into_value() else {
             return Self::error(500, id, -32603, "internal error in the encoder", None);
         };
@@ -88,7 +87,7 @@ impl Answer {
                     Some((_, Value::Object(data))) => data.push(proof),
                     // A scalar has no room, and a server must not get rid of the proof by sending one.
                     Some(_) => error.push(proof),
-                    None => error.push(("data".to_owned(), Value::Object(vec![proof]))),
+                    None => error.push(("data".into(), Value::Object(vec![proof]))),
                 }
             }
             let status = status_of(era, &error);
@@ -96,13 +95,13 @@ impl Answer {
             return Self { status, message };
         }
         let mut ours = vec![proof];
-        ours.extend(paid.map(|paid| (PAYMENT_RESPONSE_META.to_owned(), paid.response())));
+        ours.extend(paid.map(|paid| (PAYMENT_RESPONSE_META.into(), paid.response())));
         match members.iter_mut().find(|(name, _)| name == "_meta") {
             Some((_, Value::Object(meta))) => meta.extend(ours),
-            _ => members.push(("_meta".to_owned(), Value::Object(ours))),
+            _ => members.push(("_meta".into(), Value::Object(ours))),
         }
         if let (Era::Modern, Some(of_type)) = (era, of_type) {
-            members.push(("resultType".to_owned(), of_type.into()));
+            members.push(("resultType".into(), of_type.into()));
         }
         Self::result(era, id, Value::Object(members), Cache::No)
     }
@@ -127,8 +126,8 @@ impl Answer {
                 let named = |name: &str| members.iter().any(|(member, _)| member == name);
                 if cacheable && !named("ttlMs") && !named("cacheScope") {
                     // What a server says today it need not say tomorrow, nor to others.
-                    members.push(("ttlMs".to_owned(), 0_u64.into()));
-                    members.push(("cacheScope".to_owned(), "private".into()));
+                    members.push(("ttlMs".into(), 0_u64.into()));
+                    members.push(("cacheScope".into(), "private".into()));
                 }
                 Self::result(era, id, Value::Object(members), Cache::No)
             }
@@ -186,15 +185,12 @@ impl Answer {
         let required = offer.payment_required_mcp(problem.reason, &format!("{}; {}", problem.what, problem.fix));
         let text = object([("type", "text".into()), ("text", required.to_text().into())]);
         let mut members = vec![
-            ("content".to_owned(), Value::Array(vec![text])),
-            ("isError".to_owned(), true.into()),
-            (
-                "_meta".to_owned(),
-                Value::Object(vec![(PAYMENT_ERROR_META.to_owned(), offer.payment_required(problem.reason))]),
-            ),
+            ("content".into(), Value::Array(vec![text])),
+            ("isError".into(), true.into()),
+            ("_meta".into(), Value::Object(vec![(PAYMENT_ERROR_META.into(), offer.payment_required(problem.reason))])),
         ];
         if structured {
-            members.push(("structuredContent".to_owned(), required));
+            members.push(("structuredContent".into(), required));
         }
         Self::result(era, id, Value::Object(members), Cache::No)
     }
@@ -251,7 +247,7 @@ fn response(id: &Value, result: Value) -> Value {
 }
 
 /// Takes away what a server's era put on a result by itself.
-pub(crate) fn unstamp(members: &mut Vec<(String, Value)>, spoken: Spoken) {
+pub(crate) fn unstamp(members: &mut Vec<(Name, Value)>, spoken: Spoken) {
     let stamps = spoken.stamps();
     if stamps.is_empty() {
         return;
@@ -279,9 +275,9 @@ pub(crate) fn server_info() -> Value {
     object([("name", "sealgate".into()), ("title", "Sealgate".into()), ("version", env!("CARGO_PKG_VERSION").into())])
 }
 
-fn stamp(members: &mut Vec<(String, Value)>, cache: Cache) {
+fn stamp(members: &mut Vec<(Name, Value)>, cache: Cache) {
     if members.iter().all(|(name, _)| name != "resultType") {
-        members.push(("resultType".to_owned(), "complete".into()));
+        members.push(("resultType".into(), "complete".into()));
     }
     let kept = match cache {
         Cache::No => None,
@@ -290,15 +286,15 @@ fn stamp(members: &mut Vec<(String, Value)>, cache: Cache) {
         Cache::Never => Some(("private", 0)),
     };
     if let Some((scope, ttl)) = kept {
-        members.push(("ttlMs".to_owned(), ttl.into()));
-        members.push(("cacheScope".to_owned(), scope.into()));
+        members.push(("ttlMs".into(), ttl.into()));
+        members.push(("cacheScope".into(), scope.into()));
     }
-    let info = (SERVER_INFO_META.to_owned(), server_info());
+    let info = (SERVER_INFO_META.into(), server_info());
     match members.iter_mut().find(|(name, _)| name == "_meta") {
         // A server that names itself is who made this result.
         Some((_, Value::Object(meta))) if meta.iter().any(|(name, _)| name == SERVER_INFO_META) => {}
         Some((_, Value::Object(meta))) => meta.push(info),
-        _ => members.push(("_meta".to_owned(), Value::Object(vec![info]))),
+        _ => members.push(("_meta".into(), Value::Object(vec![info]))),
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{http::HeaderMap, response::Response};
 use evidence::{
     ServerId,
-    json::{Value, object},
+    json::{Name, Value, object},
 };
 use gate::{Authentication, Call, Challenge, Refusal};
 use sandbox::PoolKey;
@@ -274,7 +274,7 @@ impl Asker<'_> {
     }
 
     /// What goes to a server with a request.
-    fn errand(&self, turn: &Turn, params: Vec<(String, Value)>) -> Errand {
+    fn errand(&self, turn: &Turn, params: Vec<(Name, Value)>) -> Errand {
         let mut errand = Errand::new(&turn.method, params);
         errand.level = turn.level;
         if turn.era == Era::Legacy && self.streams {

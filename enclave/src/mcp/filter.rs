@@ -66,12 +66,12 @@ impl Filter {
             ("resourcesListChanged", self.resources),
         ] {
             if wanted {
-                members.push((name.to_owned(), true.into()));
+                members.push((name.into(), true.into()));
             }
         }
         if !self.uris.is_empty() {
             let uris = self.uris.iter().map(|uri| uri.as_str().into()).collect();
-            members.push(("resourceSubscriptions".to_owned(), Value::Array(uris)));
+            members.push(("resourceSubscriptions".into(), Value::Array(uris)));
         }
         Value::Object(members)
     }

@@ -117,10 +117,7 @@ impl Lobby {
         {
             if let Some(own) = said.member(name) {
                 let details = details.iter().filter(|detail| own.member(detail).is_some());
-                kept.push((
-                    name.to_owned(),
-                    Value::Object(details.map(|detail| ((*detail).to_owned(), object([]))).collect()),
-                ));
+                kept.push((name.into(), Value::Object(details.map(|detail| ((*detail).into(), object([]))).collect())));
             }
         }
         self.capabilities.lock().unwrap_or_else(PoisonError::into_inner).remember(caller, Value::Object(kept));

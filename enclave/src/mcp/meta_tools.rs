@@ -4,7 +4,7 @@
 mod answers;
 pub(crate) mod definitions;
 
-use evidence::json::{Value, object};
+use evidence::json::{Name, Value, object};
 use gate::{Principal, Refusal};
 
 use super::answer::tool_result;
@@ -240,9 +240,9 @@ fn brief(server: &Server) -> Value {
 }
 
 /// Says so where a change will not outlive the gateway though it should.
-fn told(mut members: Vec<(String, Value)>, change: Change) -> Value {
+fn told(mut members: Vec<(Name, Value)>, change: Change) -> Value {
     if !change.is_kept {
-        members.push(("persisted".to_owned(), false.into()));
+        members.push(("persisted".into(), false.into()));
     }
     Value::Object(members)
 }
@@ -258,14 +258,14 @@ async fn enable(arguments: &Value, app: &App, scope: &Scope) -> Result<Value, Sa
         ("toolCount", (server.tools().len() as u64).into()),
         ("toolPrefix", format!("{}__", server.prefix()).into()),
     ];
-    Ok(told(members.map(|(name, value)| (name.to_owned(), value)).into(), change))
+    Ok(told(members.map(|(name, value)| (name.into(), value)).into(), change))
 }
 
 async fn disable(arguments: &Value, app: &App, scope: &Scope) -> Result<Value, Said> {
     let server = which(arguments, &app.catalogue)?;
     let change = app.enablement.disable(scope, &server.entry.id).await?;
     let members = [("disabled", true.into()), ("was_enabled", change.changed.into()), ("server", brief(server))];
-    Ok(told(members.map(|(name, value)| (name.to_owned(), value)).into(), change))
+    Ok(told(members.map(|(name, value)| (name.into(), value)).into(), change))
 }
 
 fn list(app: &App, scope: Option<&Scope>) -> Value {
@@ -277,7 +277,6 @@ fn list(app: &App, scope: Option<&Scope>) -> Value {
 /// The object of one server, tools included.
 pub(crate) fn info(server: &Server) -> Value {
     let mut members = server.summary();
-    members
-        .push(("tools".to_owned(), Value::Array(server.tools().iter().map(|tool| tool.definition.clone()).collect())));
+    members.push(("tools".into(), Value::Array(server.tools().iter().map(|tool| tool.definition.clone()).collect())));
     Value::Object(members)
 }

@@ -300,7 +300,7 @@ impl Stream {
     /// Writes a notification, tagged. `false`: the client has gone.
     async fn tell(&self, method: &str, params: Option<Value>) -> bool {
         let Value::Object(mut members) = params.unwrap_or_else(|| object([])) else { return true };
-        let tag = (SUBSCRIPTION_META.to_owned(), self.id.clone());
+        let tag = (SUBSCRIPTION_META.into(), self.id.clone());
         match members.iter_mut().find(|(name, _)| name == "_meta") {
             Some((_, Value::Object(meta))) => {
                 meta.retain(|(name, _)| name != SUBSCRIPTION_META);
@@ -308,7 +308,7 @@ impl Stream {
             }
             _ => {
                 members.retain(|(name, _)| name != "_meta");
-                members.push(("_meta".to_owned(), Value::Object(vec![tag])));
+                members.push(("_meta".into(), Value::Object(vec![tag])));
             }
         }
         self.events.message(&notification(method, Some(Value::Object(members)))).await.is_ok()
@@ -358,7 +358,7 @@ async fn subscribe(session: &Arc<Session>, uris: Vec<String>) -> (Option<sandbox
         Spoken::Legacy => {
             let mut honored = Vec::new();
             for uri in uris {
-                let params = Errand::new("resources/subscribe", vec![("uri".to_owned(), uri.as_str().into())]);
+                let params = Errand::new("resources/subscribe", vec![("uri".into(), uri.as_str().into())]);
                 let params = params.params(Spoken::Legacy, &[], 0, None);
                 let asked = session.request("resources/subscribe", params.as_deref(), SUBSCRIBE_TIMEOUT).await;
                 if matches!(asked, Ok(sandbox::Answer::Result(_))) {
@@ -374,7 +374,7 @@ async fn subscribe(session: &Arc<Session>, uris: Vec<String>) -> (Option<sandbox
 pub(crate) fn listening(session: &Arc<Session>, uris: Vec<String>) -> Option<sandbox::Exchange> {
     use crate::errand::Spoken;
     let wanted = Filter { uris, ..Filter::default() };
-    let errand = Errand::new("subscriptions/listen", vec![("notifications".to_owned(), wanted.to_value())]);
+    let errand = Errand::new("subscriptions/listen", vec![("notifications".into(), wanted.to_value())]);
     let params = |token| errand.params(Spoken::Modern, &[], token, None);
     session.begin("subscriptions/listen", params, std::time::Duration::MAX).ok()
 }

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use evidence::json::{self, Limits, Value, object};
+use evidence::json::{self, Limits, Name, Value, object};
 use gate::Refusal;
 use serde_json::value::RawValue;
 use tokio::task::JoinSet;
@@ -317,7 +317,7 @@ impl Turn {
 
     /// What the client would have to declare to be asked all of this, and whether the server can go on without: it asks
     /// something else too, or asks for roots, which servers do on their own account and not for a request.
-    fn undeclared(&self, waiting: &Waiting) -> (Vec<(String, Value)>, bool) {
+    fn undeclared(&self, waiting: &Waiting) -> (Vec<(Name, Value)>, bool) {
         let (mut required, mut can_go_on) = (Vec::new(), true);
         let mut declared = false;
         for (_, method, params) in waiting.open() {
@@ -388,8 +388,8 @@ impl Turn {
             let question = if self.streams { app.lobby.asked.ask(&self.caller) } else { None };
             // Without an answer the server cannot go on, and whoever works on it hears that from the dropped input.
             let Some(question) = question else { return Step::Nothing };
-            let mut members = vec![("method".to_owned(), method.into())];
-            members.extend(params.map(|params| ("params".to_owned(), params.clone())));
+            let mut members = vec![("method".into(), method.into())];
+            members.extend(params.map(|params| ("params".into(), params.clone())));
             messages.push(request(&question.id, members));
             asked.push((key.to_owned(), method.to_owned(), question));
         }
@@ -406,7 +406,7 @@ impl Turn {
                     }
                     _ => return,
                 };
-                given.push((key, answer));
+                given.push((key.into(), answer));
             }
             waiting.take(&Value::Object(given));
             waiting.deliver();
@@ -426,8 +426,8 @@ impl Spoken {
 }
 
 /// A request of ours to a legacy client.
-fn request(id: &str, members: Vec<(String, Value)>) -> Value {
-    let head = [("jsonrpc".to_owned(), "2.0".into()), ("id".to_owned(), id.into())];
+fn request(id: &str, members: Vec<(Name, Value)>) -> Value {
+    let head = [("jsonrpc".into(), "2.0".into()), ("id".into(), id.into())];
     Value::Object(head.into_iter().chain(members).collect())
 }
 
@@ -448,8 +448,8 @@ fn refused(why: &str) -> Value {
 
 /// A notification.
 pub(crate) fn notification(method: &str, params: Option<Value>) -> Value {
-    let mut members = vec![("jsonrpc".to_owned(), "2.0".into()), ("method".to_owned(), method.into())];
-    members.extend(params.map(|params| ("params".to_owned(), params)));
+    let mut members = vec![("jsonrpc".into(), "2.0".into()), ("method".into(), method.into())];
+    members.extend(params.map(|params| ("params".into(), params)));
     Value::Object(members)
 }
 

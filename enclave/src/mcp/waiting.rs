@@ -1,6 +1,6 @@
 //! What a request waits for: the answers of its client to questions of its server.
 
-use evidence::json::{self, Limits, Value, object};
+use evidence::json::{self, Limits, Name, Value, object};
 use sandbox::Question;
 use serde_json::value::RawValue;
 
@@ -13,7 +13,7 @@ pub(crate) enum Waiting {
     /// Of a legacy server, each asked by itself.
     Questions(Vec<Open>),
     /// Of a modern server, asked with one result; what is answered so far.
-    Input(Input, Vec<(String, Value)>),
+    Input(Input, Vec<(Name, Value)>),
 }
 
 /// One question of a legacy server.
@@ -43,9 +43,9 @@ impl Open {
     }
 
     /// The request as `inputRequests` and legacy clients see it, without an id.
-    pub(crate) fn request(&self) -> Vec<(String, Value)> {
-        let mut members = vec![("method".to_owned(), self.method().into())];
-        members.extend(self.params.clone().map(|params| ("params".to_owned(), params)));
+    pub(crate) fn request(&self) -> Vec<(Name, Value)> {
+        let mut members = vec![("method".into(), self.method().into())];
+        members.extend(self.params.clone().map(|params| ("params".into(), params)));
         members
     }
 
@@ -90,13 +90,13 @@ impl Waiting {
 
     /// The result of type `input_required` that asks for what is still missing.
     pub(crate) fn asks(&self, state: String) -> Value {
-        let state = ("requestState".to_owned(), Value::String(state));
+        let state = ("requestState".into(), Value::String(state));
         match self {
             Self::Questions(questions) => {
                 let open = questions.iter().filter(|open| open.given.is_none());
-                let requests = open.map(|open| (open.key.clone(), Value::Object(open.request()))).collect();
-                let kind = ("resultType".to_owned(), "input_required".into());
-                Value::Object(vec![kind, ("inputRequests".to_owned(), Value::Object(requests)), state])
+                let requests = open.map(|open| (open.key.clone().into(), Value::Object(open.request()))).collect();
+                let kind = ("resultType".into(), "input_required".into());
+                Value::Object(vec![kind, ("inputRequests".into(), Value::Object(requests)), state])
             }
             Self::Input(input, given) => {
                 let Value::Object(mut members) = input.result.clone() else { return object([]) };
@@ -166,7 +166,7 @@ impl Waiting {
     }
 }
 
-fn requests(input: &Input) -> &[(String, Value)] {
+fn requests(input: &Input) -> &[(Name, Value)] {
     input.result.member("inputRequests").and_then(Value::as_object).unwrap_or_default()
 }
 

@@ -136,18 +136,18 @@ impl Provenance {
     /// `{signed, reason?, dsse?, signedBy?, source{gitCommit}, statement, packages}`
     pub(crate) fn to_value(&self, packages: Value) -> Value {
         let commit = self.statement.git_commit.as_ref().map_or(Value::Null, |commit| to_hex(commit));
-        let mut members = vec![("signed".to_owned(), self.is_signed().into())];
+        let mut members = vec![("signed".into(), self.is_signed().into())];
         match &self.standing {
-            Standing::Unsigned { reason } => members.push(("reason".to_owned(), reason.as_str().into())),
+            Standing::Unsigned { reason } => members.push(("reason".into(), reason.as_str().into())),
             Standing::Signed { envelope, keys, .. } => {
                 let keys = keys.iter().map(|key| key.as_str().into()).collect();
-                members.push(("signedBy".to_owned(), Value::Array(keys)));
-                members.push(("dsse".to_owned(), envelope.to_value()));
+                members.push(("signedBy".into(), Value::Array(keys)));
+                members.push(("dsse".into(), envelope.to_value()));
             }
         }
-        members.push(("source".to_owned(), object([("gitCommit", commit)])));
-        members.push(("statement".to_owned(), self.statement.to_value()));
-        members.push(("packages".to_owned(), packages));
+        members.push(("source".into(), object([("gitCommit", commit)])));
+        members.push(("statement".into(), self.statement.to_value()));
+        members.push(("packages".into(), packages));
         Value::Object(members)
     }
 }

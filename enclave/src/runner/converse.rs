@@ -5,7 +5,7 @@ use std::{
     time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
-use evidence::json::{self, Limits, Value};
+use evidence::json::{self, Limits, Name, Value};
 use gate::{Funded, PermittedInquiry, Refusal, Reservation, Run, Warrant};
 use sandbox::{Answer, Event, Exchange, LaunchSpec, PoolKey, Session, SessionError, Variable, stdio::ServerEra};
 use serde_json::value::RawValue;
@@ -61,7 +61,7 @@ impl Runner {
         speaker: &Speaker,
     ) -> Result<(Run, Option<String>), Refusal> {
         let call = funded.call();
-        let own = [("name".to_owned(), call.tool.as_str().into()), ("arguments".to_owned(), call.arguments.clone())];
+        let own = [("name".into(), call.tool.as_str().into()), ("arguments".into(), call.arguments.clone())];
         let heard = self.converse(&funded.warrant(), server, ready, key, secrets, &own, errand, speaker).await?;
         let bad = |why: String| Refusal::BadAnswer { server: server.entry.name.clone(), why };
         let (result, of_type) = match &heard.answer {
@@ -183,7 +183,7 @@ impl Runner {
         let (mut items, mut bytes) = (Vec::new(), 0_usize);
         let mut cursor: Option<Value> = None;
         for _ in 0..MAX_PAGES {
-            let params = cursor.take().map(|cursor| ("cursor".to_owned(), cursor)).into_iter().collect();
+            let params = cursor.take().map(|cursor| ("cursor".into(), cursor)).into_iter().collect();
             let params = Errand::new(method, params).params(spoken, &[], 0, None)?;
             let answer = session.request(method, Some(&params), self.call_timeout).await.ok()?;
             let Answer::Result(raw) = answer else { return None };
@@ -211,7 +211,7 @@ impl Runner {
         ready: &Ready,
         key: Option<String>,
         secrets: Vec<Variable>,
-        own: &[(String, Value)],
+        own: &[(Name, Value)],
         errand: &Errand,
         speaker: &Speaker,
     ) -> Result<Heard, Refusal> {
@@ -262,7 +262,7 @@ impl Runner {
         key: &PoolKey,
         ready: &Ready,
         launch: &LaunchSpec,
-        own: &[(String, Value)],
+        own: &[(Name, Value)],
         errand: &Errand,
     ) -> Result<(std::sync::Arc<Session>, Exchange, broadcast::Receiver<sandbox::Notice>), SessionError> {
         let session = self.pool.session(warrant, &key.principal, &ready.installed, launch).await?;

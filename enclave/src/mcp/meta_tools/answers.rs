@@ -39,7 +39,7 @@ fn list_of(items: Value) -> Value {
 /// An object that has all of `always`, and maybe `sometimes`. Later versions may add to it.
 fn having(always: Members, sometimes: Members) -> Value {
     let required = always.iter().map(|(name, _)| Value::from(*name)).collect();
-    let properties = always.into_iter().chain(sometimes).map(|(name, schema)| (name.to_owned(), schema)).collect();
+    let properties = always.into_iter().chain(sometimes).map(|(name, schema)| (name.into(), schema)).collect();
     object([("type", "object".into()), ("properties", Value::Object(properties)), ("required", Value::Array(required))])
 }
 

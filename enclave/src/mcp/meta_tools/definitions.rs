@@ -151,28 +151,28 @@ fn tool(name: &str, title: &str, description: String, schema: Value, hint: Hint,
         ],
         Hint::Calls => vec![("readOnlyHint", false), ("destructiveHint", true), ("openWorldHint", true)],
     };
-    let annotations = annotations.into_iter().map(|(name, hint)| (name.to_owned(), hint.into())).collect();
+    let annotations = annotations.into_iter().map(|(name, hint)| (name.into(), hint.into())).collect();
     let mut members = vec![
-        ("name".to_owned(), name.into()),
-        ("title".to_owned(), title.into()),
-        ("description".to_owned(), description.into()),
-        ("inputSchema".to_owned(), schema),
+        ("name".into(), name.into()),
+        ("title".into(), title.into()),
+        ("description".into(), description.into()),
+        ("inputSchema".into(), schema),
     ];
-    members.extend(answer.map(|schema| ("outputSchema".to_owned(), schema)));
-    members.push(("annotations".to_owned(), Value::Object(annotations)));
+    members.extend(answer.map(|schema| ("outputSchema".into(), schema)));
+    members.push(("annotations".into(), Value::Object(annotations)));
     Value::Object(members)
 }
 
-fn schema(properties: Vec<(&str, Value)>, required: &[&str]) -> Value {
-    let properties = properties.into_iter().map(|(name, schema)| (name.to_owned(), schema)).collect();
+fn schema(properties: Vec<(&'static str, Value)>, required: &[&str]) -> Value {
+    let properties = properties.into_iter().map(|(name, schema)| (name.into(), schema)).collect();
     let mut members = vec![
-        ("type".to_owned(), "object".into()),
-        ("properties".to_owned(), Value::Object(properties)),
-        ("additionalProperties".to_owned(), false.into()),
+        ("type".into(), "object".into()),
+        ("properties".into(), Value::Object(properties)),
+        ("additionalProperties".into(), false.into()),
     ];
     if !required.is_empty() {
         let required = required.iter().map(|name| Value::from(*name)).collect();
-        members.push(("required".to_owned(), Value::Array(required)));
+        members.push(("required".into(), Value::Array(required)));
     }
     Value::Object(members)
 }
