@@ -588,8 +588,10 @@ mod tests {
         let read = parse(r#"{"a":1,"\u00e9":null}"#.as_bytes(), &Limits::THEIRS).unwrap();
         assert_eq!(read, written);
         assert_ne!(object([("b", 1_u64.into()), ("é", Value::Null)]), written);
-        assert!(Name::from("a") == "a" && Name::from("a".to_owned()) == *"a" && Name::from("a") != "b");
-        assert_eq!(String::from(Name::from("a")), Name::from("a").to_string());
+        for name in [Name::from("a"), Name::from("a".to_owned())] {
+            assert!(name == "a" && name == *"a" && name != "b");
+            assert_eq!((name.to_string(), String::from(name)), ("a".to_owned(), "a".to_owned()));
+        }
     }
 
     #[test]
