@@ -80,7 +80,7 @@ pub(crate) async fn serve(app: &Arc<App>, asked: Asked, speaker: &mut Speaker) -
     let stored = app.secret_names(&principal, &identified.call().server).await?;
     let permitted = identified.permit(&Offering { catalogue: &app.catalogue, tools: asked.tools }, &stored)?;
     let purchase = purchase(app, &permitted, scope.as_ref())?;
-    let held = match app.till.reserve(&purchase, asked.payment).await? {
+    let held = match app.till.reserve(purchase.as_ref(), asked.payment).await? {
         Taken::Held(held) => held,
         Taken::Answered(stored, paid) => return restored(app, &stored, *paid),
     };
@@ -168,7 +168,7 @@ pub(crate) async fn hold(app: &Arc<App>, asked: Inquired) -> Result<Arc<sandbox:
 async fn finish(
     app: Arc<App>,
     executed: Executed<Held>,
-    purchase: Purchase,
+    purchase: Option<Purchase>,
     of_type: Option<String>,
 ) -> Result<Reply, Refusal> {
     let server = app.catalogue.by_id(&executed.call().server);
@@ -189,6 +189,7 @@ async fn finish(
         (gate::Receipt::Nothing, None)
     } else {
         let (result, envelope) = settling.kept();
+        let purchase = purchase.ok_or(Refusal::Internal { part: "payments" })?;
         let paid = app.till.settle(&purchase, held, StoredReply::of(result, envelope, of_type.as_deref())).await?;
         (paid.receipt(), Some(paid))
     };
@@ -208,11 +209,14 @@ fn restored(app: &App, stored: &StoredReply, paid: Paid) -> Result<Reply, Refusa
     Ok(Reply { result, envelope, paid: Some(paid), of_type })
 }
 
-/// What a payment for this call pays for.
-fn purchase(app: &App, permitted: &Permitted, scope: Option<&Scope>) -> Result<Purchase, Refusal> {
-    let call = permitted.call();
+/// What a payment for this call pays for. `None`: the call costs nothing.
+fn purchase(app: &App, permitted: &Permitted, scope: Option<&Scope>) -> Result<Option<Purchase>, Refusal> {
+    let (call, price) = (permitted.call(), permitted.price());
+    if price.is_zero() {
+        return Ok(None);
+    }
     let server = app.catalogue.by_id(&call.server).ok_or(Refusal::Internal { part: "catalogue" })?;
-    Ok(app.till.call(server, call, permitted.principal(), scope, permitted.price(), app.runner.call_timeout()))
+    Ok(Some(app.till.call(server, call, permitted.principal(), scope, price, app.runner.call_timeout())))
 }
 
 impl App {

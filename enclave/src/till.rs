@@ -213,14 +213,14 @@ impl Till {
         })
     }
 
-    /// Sets the price aside.
+    /// Sets the price aside. Without a purchase, or where it costs nothing, what is presented is not looked at.
     ///
     /// # Errors
     /// [`Refusal`]: nothing is set aside then.
-    pub(crate) async fn reserve(&self, purchase: &Purchase, presented: Presented) -> Result<Taken, Refusal> {
-        if purchase.0.price.is_zero() {
+    pub(crate) async fn reserve(&self, purchase: Option<&Purchase>, presented: Presented) -> Result<Taken, Refusal> {
+        let Some(purchase) = purchase.filter(|purchase| !purchase.0.price.is_zero()) else {
             return Ok(Taken::Held(Held::Nothing(gate::Free)));
-        }
+        };
         let rail = self.rail.as_ref().ok_or(Refusal::Internal { part: "payments" })?;
         let Some(presented) = presented else {
             let dollars = purchase.0.price;

@@ -70,18 +70,18 @@ async fn answer(live: &Live, app: &Arc<App>, request: HttpRequest, server: Optio
         Body::One(Message::Request(request)) => request.id.clone(),
         _ => Value::Null,
     };
-    let endpoint = server.map_or_else(|| "/mcp".to_owned(), |server| format!("/mcp/server/{}", server.entry.id));
+    let endpoint = || server.map_or_else(|| "/mcp".to_owned(), |server| format!("/mcp/server/{}", server.entry.id));
     // Whoever shows a bad credential hears so at once, whatever they ask for.
     let who = match authenticate(app, &parts, &bytes).await {
         Ok(who) => who,
         Err(unknown) => {
             let answer = send(&Answer::refusal(Era::Legacy, &id, &unknown.refusal));
-            return unknown.decorate(resource_metadata::challenged(app, &endpoint, true, answer));
+            return unknown.decorate(resource_metadata::challenged(app, &endpoint(), true, answer));
         }
     };
     if app.config.identity.auth_required && who.principal == Principal::Anonymous {
         let answer = send(&Answer::unauthenticated(&id, &Refusal::WalletRequired));
-        return resource_metadata::challenged(app, &endpoint, false, answer);
+        return resource_metadata::challenged(app, &endpoint(), false, answer);
     }
     let session = match narrower(headers) {
         Ok(session) => session,

@@ -270,7 +270,7 @@ async fn verify_inner(app: &Arc<App>, request: Request) -> Result<Response, Resp
     let price = app.config.payments.as_ref().map(|payments| payments.verify_price).unwrap_or_default();
     let purchase = app.till.verification(&incoming.body, &principal, price);
     let presented = pay::presented(&incoming.headers).map_err(refused)?;
-    let held = match app.till.reserve(&purchase, presented).await.map_err(refused)? {
+    let held = match app.till.reserve(Some(&purchase), presented).await.map_err(refused)? {
         Taken::Held(held) => held,
         Taken::Answered(stored, paid) => {
             let value = stored.value().ok_or_else(|| Problem::internal("journal").into_response())?;
