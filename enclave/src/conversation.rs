@@ -1,7 +1,7 @@
 //! What a request's work says to whoever waits for it: between the pipeline, which runs it, and an encoder, which knows
 //! what its client can hear.
 
-use std::{future::Future, sync::Arc};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use evidence::json::Value;
 use gate::Refusal;
@@ -16,6 +16,9 @@ use crate::{
 
 /// What may wait to be heard. Progress and log messages beyond it are dropped; questions and the outcome wait.
 const QUEUE: usize = 64;
+
+/// How long work that is given up may take to end: its container is told, the journal releases its payment.
+const GIVE_UP: Duration = Duration::from_secs(2);
 
 /// What is said while a request runs.
 #[derive(Debug)]
@@ -75,6 +78,7 @@ pub(crate) struct Speaker {
 #[derive(Debug)]
 pub(crate) struct Listening {
     said: mpsc::Receiver<Said>,
+    cancel: Arc<Notify>,
     lasting: bool,
     /// The work, where it runs with whoever waits. It is not given up in the middle: dropped, it goes on by itself and hears
     /// that nobody is there.
@@ -85,7 +89,8 @@ pub(crate) struct Listening {
 /// `cancel`: gives it up in any case.
 pub(crate) fn pair(lasting: bool, cancel: Arc<Notify>) -> (Speaker, Listening) {
     let (sender, said) = mpsc::channel(QUEUE);
-    (Speaker { said: Some(sender), cancel, numbers_only: false }, Listening { said, lasting, work: None })
+    let listening = Listening { said, cancel: Arc::clone(&cancel), lasting, work: None };
+    (Speaker { said: Some(sender), cancel, numbers_only: false }, listening)
 }
 
 /// Nobody is there.
@@ -198,6 +203,22 @@ impl Listening {
         said.unwrap_or_else(|| Said::Done(Box::new(Err(Refusal::Internal { part: "pipeline" }))))
     }
 
+    /// The work is withdrawn, also where it was to last, and has ended when this ends: whoever then hears that nothing was
+    /// charged may use the same payment again at once. Gives what came of it where it was done already: that was paid for.
+    /// Work that does not end in time goes on to its end without us.
+    pub(crate) async fn give_up(mut self) -> Option<Outcome> {
+        self.cancel.notify_one();
+        let ended = async {
+            loop {
+                // Questions are dropped here, which answers them.
+                if let Said::Done(outcome) = self.next().await {
+                    return outcome.ok();
+                }
+            }
+        };
+        tokio::time::timeout(GIVE_UP, ended).await.ok().flatten()
+    }
+
     /// Whether the work has ended, and nobody waits for an answer any more.
     pub(crate) fn is_over(&self) -> bool {
         self.said.is_closed()
@@ -307,6 +328,37 @@ mod tests {
             }
             drop(listening);
             assert_eq!(told.await, Ok(true));
+        }
+    }
+
+    #[tokio::test]
+    async fn work_that_is_given_up_has_ended_and_what_was_done_already_is_not_lost() {
+        for (lasting, let_go) in [(false, false), (false, true), (true, false), (true, true)] {
+            let (speaker, listening) = pair(lasting, Arc::default());
+            let (done, mut told) = oneshot::channel();
+            let mut waits = listening.doing(async move {
+                speaker.message(raw("{}"));
+                speaker.gone().await;
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                let _told = done.send("released");
+                speaker.done(Err(Refusal::Withdrawn)).await;
+            });
+            if let_go {
+                waits.let_go();
+            }
+            assert!(waits.give_up().await.is_none());
+            assert_eq!(told.try_recv(), Ok("released"), "{lasting} {let_go}");
+
+            let (speaker, listening) = pair(lasting, Arc::default());
+            let mut runs = listening.doing(async move {
+                let answer = Answered { answer: Ok(Value::Null), spoken: crate::errand::Spoken::Legacy };
+                speaker.message(raw("{}"));
+                speaker.done(Ok(Outcome::Answered(answer))).await;
+            });
+            if let_go {
+                runs.let_go();
+            }
+            assert!(matches!(runs.give_up().await, Some(Outcome::Answered(_))), "{lasting} {let_go}");
         }
     }
 

@@ -425,28 +425,33 @@ fn a_legacy_client_that_is_asked_on_its_stream_pays_once_for_the_answer() {
     }
 }
 
+/// Calls, and refuses to answer what the server asks: the tool fails, and the payment is free again. `Err`: it does not ask.
+fn refuse(buyer: &Buyer, endpoint: &str, meta: &Value) -> Result<Value, Value> {
+    let mut events = open(&buyer.client, Era::Legacy, endpoint, "test_streaming_elicitation", &json!({}), meta);
+    let asked = events.message().unwrap();
+    if asked["method"] != "elicitation/create" {
+        return Err(asked);
+    }
+    let error = json!({"code": -32000, "message": "no"});
+    let refused = json!({"jsonrpc": "2.0", "id": asked["id"], "error": error});
+    assert_eq!(buyer.client.post(endpoint, &refused).status, 202);
+    let end = events.rest().pop().unwrap();
+    assert!(end["result"]["isError"].as_bool().unwrap_or(end["error"].is_object()), "{end}");
+    Ok(end)
+}
+
 #[test]
 fn questions_are_no_way_to_get_a_result_for_nothing() {
     let paying = shop("");
     let (endpoint, buyer) = (paying.gateway.endpoint("legacy"), Buyer::new(&paying));
     let meta = json!({"x402/payment": payment(&paying, &buyer.wallet, &endpoint)});
     // So many of a call that is not paid are passed on, and no more; then it ends, and costs nothing.
-    let (mut answered, mut heard) = (0, 0);
-    let mut last = Value::Null;
-    while answered < 64 {
-        let mut events = open(&buyer.client, Era::Legacy, &endpoint, "test_streaming_elicitation", &json!({}), &meta);
-        last = events.message().unwrap();
-        if last["method"] != "elicitation/create" {
-            break;
+    let (mut heard, mut last) = (0, Value::Null);
+    while heard < 64 && last.is_null() {
+        match refuse(&buyer, &endpoint, &meta) {
+            Ok(_failed) => heard += 1,
+            Err(other) => last = other,
         }
-        heard += 1;
-        // A refusal: the tool fails, and the payment is free again.
-        let error = json!({"code": -32000, "message": "no"});
-        let refused = json!({"jsonrpc": "2.0", "id": last["id"], "error": error});
-        assert_eq!(buyer.client.post(&endpoint, &refused).status, 202);
-        let end = events.rest().pop().unwrap();
-        assert!(end["result"]["isError"].as_bool().unwrap_or(end["error"].is_object()), "{end}");
-        answered += 1;
     }
     assert_eq!(heard, 32, "{last}");
     assert_eq!(last["result"]["structuredContent"]["error"], "UNPAID_QUESTIONS", "{last}");
@@ -454,6 +459,32 @@ fn questions_are_no_way_to_get_a_result_for_nothing() {
     let paid = call(&buyer.client, Era::Legacy, &endpoint, "test_simple_text", &meta, &json!({}));
     assert_eq!(paid["result"]["_meta"]["x402/payment-response"]["success"], true, "{paid}");
     assert_eq!(paying.balance(&buyer.wallet), PURSE - 500);
+}
+
+#[test]
+fn who_is_told_that_nothing_was_charged_was_charged_nothing_though_the_server_waits_for_no_answer() {
+    let paying = shop("");
+    for mode in MODES {
+        let (endpoint, buyer) = (paying.gateway.endpoint(mode), Buyer::new(&paying));
+        let meta = json!({"x402/payment": payment(&paying, &buyer.wallet, &endpoint)});
+        // Eight questions are left, and a server has sixteen open at most.
+        for _ in 0..24 {
+            refuse(&buyer, &endpoint, &meta).unwrap();
+        }
+        let many = json!({"count": 16});
+        let events = open(&buyer.client, Era::Legacy, &endpoint, "fault_asks_without_end", &many, &meta);
+        let last = events.rest().pop().unwrap();
+        let balance = paying.balance(&buyer.wallet);
+        if last["result"]["structuredContent"]["error"] == "UNPAID_QUESTIONS" {
+            assert_eq!(balance, PURSE, "{mode}: {last}");
+            // And the same payment pays for something else at once.
+            let paid = call(&buyer.client, Era::Legacy, &endpoint, "test_simple_text", &meta, &json!({}));
+            assert_eq!(paid["result"]["_meta"]["x402/payment-response"]["success"], true, "{mode}: {paid}");
+        } else {
+            assert_eq!((text(&last), balance), ("asked", PURSE - 500), "{mode}: {last}");
+        }
+        assert_eq!(paying.balance(&buyer.wallet), PURSE - 500, "{mode}");
+    }
 }
 
 #[test]

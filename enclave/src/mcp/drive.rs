@@ -56,7 +56,7 @@ pub(crate) async fn resume(app: &Arc<App>, mut turn: Turn, state: &str) -> Outgo
     // Where the server has ended meanwhile nobody waits for what is missing: the client hears the end instead.
     let is_over = listening.as_ref().is_some_and(Listening::is_over);
     if !waiting.is_answered() && !is_over {
-        return match turn.ask(app, waiting, &mut listening) {
+        return match turn.ask(app, waiting, &mut listening).await {
             Step::Last(answer) => answer.into(),
             _ => wrong(START_AGAIN),
         };

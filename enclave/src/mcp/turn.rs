@@ -135,7 +135,7 @@ impl Turn {
             },
             Said::Question { question, unpaid } => {
                 if unpaid && !app.lobby.unpaid.count(&self.caller, 1, Instant::now()) {
-                    return self.too_many_unpaid(listening);
+                    return self.too_many_unpaid(app, listening).await;
                 }
                 let first = Open::new(question, self.asked);
                 self.asked += 1;
@@ -148,10 +148,10 @@ impl Turn {
                 let waiting = Waiting::Input(input, Vec::new());
                 let questions = u32::try_from(waiting.open().len().max(1)).unwrap_or(u32::MAX);
                 if unpaid && !app.lobby.unpaid.count(&self.caller, questions, Instant::now()) {
-                    return self.too_many_unpaid(listening);
+                    return self.too_many_unpaid(app, listening).await;
                 }
                 match (self.era, waiting) {
-                    (Era::Modern, waiting) => self.ask(app, waiting, listening),
+                    (Era::Modern, waiting) => self.ask(app, waiting, listening).await,
                     (Era::Legacy, Waiting::Input(input, _)) => self.ask_input_at_once(app, input, open),
                     (Era::Legacy, Waiting::Questions(_)) => Step::Nothing,
                 }
@@ -214,14 +214,22 @@ impl Turn {
         if wanted { Step::Messages(vec![notification("notifications/message", Some(params))]) } else { Step::Nothing }
     }
 
-    fn too_many_unpaid(&self, listening: &mut Option<Listening>) -> Step {
-        drop(listening.take());
+    async fn too_many_unpaid(&self, app: &App, listening: &mut Option<Listening>) -> Step {
+        if let Some(done) = self.given_up(app, listening).await {
+            return done;
+        }
         let retry_after_s = u32::try_from(WINDOW.as_secs()).unwrap_or(u32::MAX);
         let refusal = Refusal::UnpaidQuestions { limit: MAX_UNPAID, retry_after_s };
         Step::Last(match self.encoding {
             Encoding::Tool { .. } => Answer::refusal(self.era, &self.id, &refusal),
             Encoding::Plain { .. } => Answer::protocol_refusal(self.era, &self.id, &refusal),
         })
+    }
+
+    /// The work is given up. Its answer, if the server asked, did not wait and was done before.
+    async fn given_up(&self, app: &App, listening: &mut Option<Listening>) -> Option<Step> {
+        let outcome = listening.take()?.give_up().await?;
+        Some(Step::Last(self.encode(app, Ok(outcome))))
     }
 
     /// A modern client is asked all that a legacy server wants to know at about the same time.
@@ -232,7 +240,7 @@ impl Turn {
             match tokio::time::timeout(TOGETHER, heard.next()).await {
                 Ok(Said::Question { question, unpaid }) => {
                     if unpaid && !app.lobby.unpaid.count(&self.caller, 1, Instant::now()) {
-                        return self.too_many_unpaid(listening);
+                        return self.too_many_unpaid(app, listening).await;
                     }
                     let mut open = Open::new(question, self.asked);
                     self.asked += 1;
@@ -262,16 +270,18 @@ impl Turn {
                 outcome => Step::Last(self.encode(app, outcome)),
             };
         }
-        self.ask(app, Waiting::Questions(questions), listening)
+        self.ask(app, Waiting::Questions(questions), listening).await
     }
 
     /// Asks a modern client: the work is parked, and the answer to this request is what it needs to go on.
-    pub(crate) fn ask(&self, app: &App, mut waiting: Waiting, listening: &mut Option<Listening>) -> Step {
+    pub(crate) async fn ask(&self, app: &App, mut waiting: Waiting, listening: &mut Option<Listening>) -> Step {
         let wrong = |text: &str| Answer::error(200, &self.id, -32602, text, None);
         if let (Some(responses), Waiting::Questions(_)) = (&self.responses, &waiting) {
             // Answers may come before the questions; those that nobody asks for are not looked at.
             if let Err(why) = waiting.check(responses) {
-                drop(listening.take());
+                if let Some(done) = self.given_up(app, listening).await {
+                    return done;
+                }
                 return Step::Last(wrong(&format!("{why}; answer what inputRequests asks, in its shape")));
             }
             waiting.take(responses);
@@ -296,7 +306,9 @@ impl Turn {
                 }
             }
             _ => {
-                drop(listening.take());
+                if let Some(done) = self.given_up(app, listening).await {
+                    return done;
+                }
                 let text = "this request needs a client that answers what its server asks: declare \
                             error.data.requiredCapabilities in _meta[\"io.modelcontextprotocol/clientCapabilities\"]; \
                             nothing was charged";
