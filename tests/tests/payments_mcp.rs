@@ -464,27 +464,25 @@ fn questions_are_no_way_to_get_a_result_for_nothing() {
 #[test]
 fn who_is_told_that_nothing_was_charged_was_charged_nothing_though_the_server_waits_for_no_answer() {
     let paying = shop("");
-    for mode in MODES {
-        let (endpoint, buyer) = (paying.gateway.endpoint(mode), Buyer::new(&paying));
-        let meta = json!({"x402/payment": payment(&paying, &buyer.wallet, &endpoint)});
-        // Eight questions are left, and a server has sixteen open at most.
-        for _ in 0..24 {
-            refuse(&buyer, &endpoint, &meta).unwrap();
-        }
-        let many = json!({"count": 16});
-        let events = open(&buyer.client, Era::Legacy, &endpoint, "fault_asks_without_end", &many, &meta);
-        let last = events.rest().pop().unwrap();
-        let balance = paying.balance(&buyer.wallet);
-        if last["result"]["structuredContent"]["error"] == "UNPAID_QUESTIONS" {
-            assert_eq!(balance, PURSE, "{mode}: {last}");
-            // And the same payment pays for something else at once.
-            let paid = call(&buyer.client, Era::Legacy, &endpoint, "test_simple_text", &meta, &json!({}));
-            assert_eq!(paid["result"]["_meta"]["x402/payment-response"]["success"], true, "{mode}: {paid}");
-        } else {
-            assert_eq!((text(&last), balance), ("asked", PURSE - 500), "{mode}: {last}");
-        }
-        assert_eq!(paying.balance(&buyer.wallet), PURSE - 500, "{mode}");
+    // An older server: one of 2026-07-28 asks within its answer.
+    let (endpoint, buyer) = (paying.gateway.endpoint("legacy"), Buyer::new(&paying));
+    let meta = json!({"x402/payment": payment(&paying, &buyer.wallet, &endpoint)});
+    // Eight questions are left, and a server has sixteen open at most.
+    for _ in 0..24 {
+        refuse(&buyer, &endpoint, &meta).unwrap();
     }
+    let events = open(&buyer.client, Era::Legacy, &endpoint, "fault_asks_without_end", &json!({"count": 16}), &meta);
+    let last = events.rest().pop().unwrap();
+    let balance = paying.balance(&buyer.wallet);
+    if last["result"]["structuredContent"]["error"] == "UNPAID_QUESTIONS" {
+        assert_eq!(balance, PURSE, "{last}");
+        // And the same payment pays for something else at once.
+        let paid = call(&buyer.client, Era::Legacy, &endpoint, "test_simple_text", &meta, &json!({}));
+        assert_eq!(paid["result"]["_meta"]["x402/payment-response"]["success"], true, "{paid}");
+    } else {
+        assert_eq!((text(&last), balance), ("asked", PURSE - 500), "{last}");
+    }
+    assert_eq!(paying.balance(&buyer.wallet), PURSE - 500);
 }
 
 #[test]
