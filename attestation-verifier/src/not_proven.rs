@@ -52,7 +52,7 @@ registry! {
     HostInterfaces "host-interfaces" "Devices and firmware tables that the host offers the guest are outside the measurement."
     SideChannels "side-channels" "Timing, cache and power side channels of the processor are not excluded."
     Availability "availability" "The host can stop, delay or lose the guest at any time."
-    TlsElsewhere "tls-elsewhere" "The TLS key is not the one named by the attested state: somebody else may end the connection."
+    TlsElsewhere "tls-elsewhere" "Nothing says that your connection ended at a TLS key that the attested state names: somebody else may have ended it."
 }
 
 #[cfg(test)]

@@ -229,10 +229,18 @@ fn modern_clients_say_everything_with_every_request_and_hear_what_does_not_fit()
     let encoded = modern_with(&client, "tools/call", &[("mcp-name", Some("=?base64?ZWNobw==?="))]);
     assert_eq!(post(&encoded, &endpoint, "tools/call", version("2026-07-28")).status, 200);
 
-    for method in ["initialize", "ping", "logging/setLevel", "resources/subscribe", "nothing/known"] {
+    for (method, instead) in [
+        ("initialize", "there is server/discover"),
+        ("ping", "this endpoint answers server/discover"),
+        ("logging/setLevel", "says io.modelcontextprotocol/logLevel"),
+        ("resources/subscribe", "there is subscriptions/listen"),
+        ("nothing/known", "the methods of tools, prompts, resources, completions"),
+    ] {
         let answer = client.modern("/mcp", method, json!({}));
-        assert_eq!((answer.status, &answer.json()["error"]["code"]), (404, &json!(-32601)), "{method}");
-        assert_eq!(answer.json()["id"], 1);
+        let error = answer.json()["error"].clone();
+        assert_eq!((answer.status, &error["code"], &answer.json()["id"]), (404, &json!(-32601), &json!(1)), "{method}");
+        let text = error["message"].as_str().unwrap();
+        assert!(text.contains(instead) && !text.contains("completions, logging"), "{text}");
     }
     let all = &[][..];
     for (what, headers, meta, status, code) in [

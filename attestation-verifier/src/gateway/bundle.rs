@@ -447,10 +447,26 @@ pub(crate) fn short(digest: &Digest) -> String {
     hex::encode(digest.get(..8).unwrap_or_default())
 }
 
+/// Two digests that differ, as short as lets one see it.
+pub(crate) fn apart(one: &Digest, other: &Digest) -> (String, String) {
+    match (short(one), short(other)) {
+        (one_short, other_short) if one_short == other_short => (hex::encode(one), hex::encode(other)),
+        shorts => shorts,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::gateway::sample::core_of;
+
+    #[test]
+    fn digests_that_differ_late_are_told_apart_too() {
+        let mut late = [7; 32];
+        late[31] = 8;
+        assert_eq!(apart(&[7; 32], &[8; 32]), ("07".repeat(8), "08".repeat(8)));
+        assert_eq!(apart(&[7; 32], &late), ("07".repeat(32), format!("{}08", "07".repeat(31))));
+    }
 
     #[test]
     fn what_the_core_says_of_its_platform_must_fit_the_root() {

@@ -22,6 +22,7 @@ impl<C: Crypto> Judge<'_, C> {
     /// Gives the registers of its quote.
     pub(crate) fn check_nonce(&self, booted: &Booted, checks: &mut Checks, verdict: &mut Verdict) -> Option<Registers> {
         const ASK: &str = "fetch /api/attestation/bundle?nonce=<hex> with a nonce of your own";
+        const LIKE_BOOT: &str = "what answers the nonce is judged like the evidence of the boot: mend those rows first";
         let (mut holds, mut registers) = (false, None);
         if let Some(fresh) = &self.bundle.fresh {
             match self.check_fresh(fresh, booted, verdict) {
@@ -29,7 +30,8 @@ impl<C: Crypto> Judge<'_, C> {
                     checks.pass("fresh", Class::Binding, detail);
                     (holds, registers) = (true, quoted);
                 }
-                Err((class, detail)) => checks.fail("fresh", class, detail, ASK),
+                Err((class @ Class::Binding, detail)) => checks.fail("fresh", class, detail, ASK),
+                Err((class, detail)) => checks.fail("fresh", class, detail, LIKE_BOOT),
             }
         }
         if self.bundle.fresh.is_some() && checks.has("advisories") {

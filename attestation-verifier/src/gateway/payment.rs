@@ -10,7 +10,7 @@ use evidence::{
     settlement::{Outcome, Settlement, settlement_message},
 };
 
-use crate::{Attested, Class, Crypto, Policy, appraisal::Checks, gateway::bundle::short, policy::Need};
+use crate::{Attested, Class, Crypto, Policy, appraisal::Checks, gateway::bundle::apart, policy::Need};
 
 /// The claim in the body, which is known to be signed; `given` is what the payer kept.
 pub(crate) fn check_payment(envelope: &Envelope, attested: &Attested, given: Option<&[u8]>, checks: &mut Checks) {
@@ -143,7 +143,8 @@ fn wrong(
     claim: &PaymentClaim,
 ) -> Option<(String, &'static str)> {
     if settlement.core != *core {
-        let detail = format!("it names core {}, the bundle is of core {}", short(&settlement.core), short(core));
+        let (named, attested) = apart(&settlement.core, core);
+        let detail = format!("it names core {named}, the bundle is of core {attested}");
         return Some((detail, "a settlement signed after a restart is judged with the bundle of that boot"));
     }
     if !verifies {

@@ -12,7 +12,7 @@ use crate::{
     Attested, BundleQuestion, Class, Crypto, NotProven, Outcome, Policy, Trust, Verdict,
     appraisal::Checks,
     appraise_bundle,
-    gateway::bundle::short,
+    gateway::bundle::apart,
     gateway::payment::{check_payment, check_settlement},
 };
 
@@ -112,7 +112,8 @@ fn walk(
         let detail = if proof.body.core == *c {
             "proof.publicSignature does not verify: the proof was altered".to_owned()
         } else {
-            format!("the proof names core {}, the bundle is of core {}", short(&proof.body.core), short(c))
+            let (named, attested) = apart(&proof.body.core, c);
+            format!("the proof names core {named}, the bundle is of core {attested}")
         };
         let fix = "use the proof as the gateway gave it, with the bundle of the same boot";
         checks.fail("proof", Class::Proof, detail, fix);

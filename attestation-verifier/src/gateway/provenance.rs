@@ -203,9 +203,12 @@ fn check_sbom(statement: &Statement, wanted: Option<&Digest>, checks: &mut Check
             checks.pass("sbom", Class::Binding, format!("SHA-256 {}, as signed", hex::encode(named)));
         }
         (named, Some(wanted)) => {
-            let named = named.map_or_else(|| "none".to_owned(), hex::encode);
+            let (named, fix) = match named {
+                Some(named) => (hex::encode(named), "fetch the bill of materials of this release again"),
+                None => ("none".to_owned(), "nothing vouches for this file: leave --sbom out"),
+            };
             let detail = format!("SHA-256 {}, the statement names {named}", hex::encode(wanted));
-            checks.fail("sbom", Class::Binding, detail, "fetch the bill of materials of this release again");
+            checks.fail("sbom", Class::Binding, detail, fix);
         }
         (Some(named), None) => {
             let detail = format!("the statement names SHA-256 {}; compare it with --sbom", hex::encode(named));

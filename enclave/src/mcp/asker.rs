@@ -195,11 +195,14 @@ impl Asker<'_> {
             Era::Legacy => "initialize, ping",
             Era::Modern => "server/discover, subscriptions/listen",
         };
-        let more = ["tools", "prompts", "resources", "completions", "logging"];
-        let more: Vec<&str> = more.into_iter().filter(|capability| self.offers(capability)).collect();
+        let more = ["tools", "prompts", "resources", "completions"]
+            .into_iter()
+            .chain((era == Era::Legacy).then_some("logging"));
+        let more: Vec<&str> = more.filter(|capability| self.offers(capability)).collect();
         let text = format!(
-            "Method not found: {method:?}; this endpoint answers {first} and the methods of {}",
-            more.join(", ")
+            "Method not found: {method:?}; this endpoint answers {first} and the methods of {}{}",
+            more.join(", "),
+            era.instead_of(&request.method)
         );
         Answer::error(if era == Era::Modern { 404 } else { 200 }, &request.id, -32601, &text, None)
     }

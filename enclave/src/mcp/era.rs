@@ -82,6 +82,25 @@ impl EraError {
 }
 
 impl Era {
+    /// What this era has instead of a method of the other one, as the end of a message; empty for other methods.
+    pub(crate) fn instead_of(self, method: &str) -> &'static str {
+        match (self, method) {
+            (Self::Modern, "initialize") => {
+                ". Instead of initialize there is server/discover, and every request says who asks in _meta"
+            }
+            (Self::Modern, "logging/setLevel") => {
+                ". Instead of logging/setLevel a request says io.modelcontextprotocol/logLevel in _meta"
+            }
+            (Self::Modern, "resources/subscribe" | "resources/unsubscribe") => {
+                ". Instead of resources/subscribe there is subscriptions/listen with resourceSubscriptions"
+            }
+            (Self::Legacy, "subscriptions/listen") => {
+                ". It is of revision 2026-07-28: say that in MCP-Protocol-Version and in _meta"
+            }
+            _ => "",
+        }
+    }
+
     /// Reads the era off a request and checks what that era demands of it.
     pub(crate) fn of(request: &Request, headers: McpHeaders<'_>) -> Result<Self, EraError> {
         let said = request.meta(VERSION_META);

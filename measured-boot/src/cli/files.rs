@@ -14,8 +14,16 @@ const MAX_REGISTER_FILE_BYTES: usize = 64 * 1024;
 /// The bytes of a file, of one more than `limit` at most: so a parser sees and names what is too long, and a file of ten
 /// gigabytes is not read.
 pub(super) fn read(path: &Path, limit: usize) -> Result<Vec<u8>, Stop> {
-    let fix = "give a readable file; the kernel's own event log is readable by root only";
-    let fail = |error: io::Error| Stop::usage(path.display(), error, fix);
+    let fail = |error: io::Error| {
+        let fix = match error.kind() {
+            io::ErrorKind::PermissionDenied => {
+                "give a readable file; the kernel's own event log is readable by root only"
+            }
+            io::ErrorKind::NotFound => "name a file that is there",
+            _ => "give a readable file",
+        };
+        Stop::usage(path.display(), error, fix)
+    };
     let file = fs::File::open(path).map_err(fail)?;
     let limit = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
     let length = file.metadata().map_err(fail)?.len().min(limit);
