@@ -1,6 +1,7 @@
 //! The listener: plain HTTP or TLS, HTTP/1.1 over either. Strangers come here first, so everything they can hold has a
 //! number: places, handshakes, seconds for a handshake, for a head and for taking an answer.
 
+mod at_once;
 mod places;
 
 use std::{future::Future, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
@@ -28,6 +29,7 @@ use tokio::{
 use tokio_io_timeout::TimeoutStream;
 
 use crate::tls::Tls;
+use at_once::AtOnce;
 use places::{Place, Places, Serving};
 
 /// What strangers may hold.
@@ -178,9 +180,10 @@ struct Connection {
 impl Connection {
     async fn run(self, stream: TcpStream, tls: Option<Arc<Tls>>) {
         let place = Arc::clone(&self.place);
+        let talk = pin!(self.talk(stream, tls));
         tokio::select! {
             () = place.taken() => tracing::debug!("a silent connection made room"),
-            () = self.talk(stream, tls) => {}
+            () = AtOnce::new(talk) => {}
         }
     }
 
