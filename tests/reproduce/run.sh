@@ -32,7 +32,7 @@ owes() {
     echo "ok: $name"
 }
 
-git clone --quiet --no-local "$here" "$work/repository"
+git -c init.defaultBranch=main clone --quiet --no-local "$here" "$work/repository"
 cd "$work/repository"
 git config user.name Tester
 git config user.email tester@example.invalid
@@ -54,7 +54,7 @@ owes 6 "a program that holds its folder" '^DIFFERENT: measured-boot' '^ +\.rodat
     '/a/source/measured-boot' '/another/length/source/measured-boot' 'holds the name of a folder' 'NOT reproduced' \
     -- scripts/reproduce --program measured-boot
 
-git checkout --quiet "$good"
+git -c advice.detachedHead=false checkout --quiet "$good"
 owes 0 "the same without it" '^equal: measured-boot' "^reproduced: commit $good" \
     -- scripts/reproduce --program measured-boot --keep "$work/kept"
 # Against a published copy: one build each, of which the first is spared by altering what is compared.
