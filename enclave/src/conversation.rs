@@ -1,7 +1,14 @@
 //! What a request's work says to whoever waits for it: between the pipeline, which runs it, and an encoder, which knows
 //! what its client can hear.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
+    time::Duration,
+};
 
 use evidence::json::Value;
 use gate::Refusal;
@@ -17,7 +24,8 @@ use crate::{
 /// What may wait to be heard. Progress and log messages beyond it are dropped; questions and the outcome wait.
 const QUEUE: usize = 64;
 
-/// How long work that is given up may take to end: its container is told, the journal releases its payment.
+/// How long work that is given up may take to end: its container is told, the journal releases its payment. It will not be
+/// charged in any case.
 const GIVE_UP: Duration = Duration::from_secs(2);
 
 /// What is said while a request runs.
@@ -65,11 +73,28 @@ pub(crate) enum Outcome {
     Answered(Answered),
 }
 
+/// Whether the work is carried to its end, or given up: decided once, by whoever comes first.
+#[derive(Debug, Default)]
+struct Fate(AtomicU8);
+
+impl Fate {
+    const CARRIED_OUT: u8 = 1;
+    const GIVEN_UP: u8 = 2;
+
+    fn decide(&self, what: u8) -> bool {
+        match self.0.compare_exchange(0, what, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => true,
+            Err(decided) => decided == what,
+        }
+    }
+}
+
 /// The side of the work.
 #[derive(Debug)]
 pub(crate) struct Speaker {
     said: Option<mpsc::Sender<Said>>,
     cancel: Arc<Notify>,
+    fate: Arc<Fate>,
     numbers_only: bool,
 }
 
@@ -79,6 +104,7 @@ pub(crate) struct Speaker {
 pub(crate) struct Listening {
     said: mpsc::Receiver<Said>,
     cancel: Arc<Notify>,
+    fate: Arc<Fate>,
     lasting: bool,
     /// The work, where it runs with whoever waits. It is not given up in the middle: dropped, it goes on by itself and hears
     /// that nobody is there.
@@ -89,8 +115,9 @@ pub(crate) struct Listening {
 /// `cancel`: gives it up in any case.
 pub(crate) fn pair(lasting: bool, cancel: Arc<Notify>) -> (Speaker, Listening) {
     let (sender, said) = mpsc::channel(QUEUE);
-    let listening = Listening { said, cancel: Arc::clone(&cancel), lasting, work: None };
-    (Speaker { said: Some(sender), cancel, numbers_only: false }, listening)
+    let fate = Arc::<Fate>::default();
+    let listening = Listening { said, cancel: Arc::clone(&cancel), fate: Arc::clone(&fate), lasting, work: None };
+    (Speaker { said: Some(sender), cancel, fate, numbers_only: false }, listening)
 }
 
 /// Nobody is there.
@@ -100,7 +127,7 @@ pub(crate) struct Gone;
 impl Speaker {
     /// For a wire on which nothing can be said before the answer: what a server asks is answered by an error.
     pub(crate) fn unheard() -> Self {
-        Self { said: None, cancel: Arc::default(), numbers_only: false }
+        Self { said: None, cancel: Arc::default(), fate: Arc::default(), numbers_only: false }
     }
 
     /// From here on nothing that could be worth money is said: progress as numbers, no log messages.
@@ -117,6 +144,13 @@ impl Speaker {
             },
             None => std::future::pending().await,
         }
+    }
+
+    /// From here on the work is carried to its end: what ran is paid for. `false`: it was given up before, and whoever gave
+    /// it up has been told that nothing is charged.
+    #[must_use]
+    pub(crate) fn carry_out(&self) -> bool {
+        self.fate.decide(Fate::CARRIED_OUT)
     }
 
     /// Whether somebody was there and has left.
@@ -203,20 +237,29 @@ impl Listening {
         said.unwrap_or_else(|| Said::Done(Box::new(Err(Refusal::Internal { part: "pipeline" }))))
     }
 
-    /// The work is withdrawn, also where it was to last, and has ended when this ends: whoever then hears that nothing was
-    /// charged may use the same payment again at once. Gives what came of it where it was done already: that was paid for.
-    /// Work that does not end in time goes on to its end without us.
-    pub(crate) async fn give_up(mut self) -> Option<Outcome> {
+    /// The work is withdrawn, also where it was to last. `None`: it is charged for nothing, whatever becomes of it, and has
+    /// released its payment unless that takes too long; whoever then hears so may use the same payment again at once. Work
+    /// that is carried to its end already is waited for, and gives what came of it: it may have been paid for.
+    pub(crate) async fn give_up(mut self) -> Option<Result<Outcome, Refusal>> {
+        let given_up = self.fate.decide(Fate::GIVEN_UP);
         self.cancel.notify_one();
         let ended = async {
             loop {
                 // Questions are dropped here, which answers them.
                 if let Said::Done(outcome) = self.next().await {
-                    return outcome.ok();
+                    return *outcome;
                 }
             }
         };
-        tokio::time::timeout(GIVE_UP, ended).await.ok().flatten()
+        if !given_up {
+            return Some(ended.await);
+        }
+        match tokio::time::timeout(GIVE_UP, ended).await {
+            // Of what costs nothing there may be an answer.
+            Ok(Ok(outcome)) => Some(Ok(outcome)),
+            // Which refusal it ended with is of no concern to who gave it up.
+            Ok(Err(_)) | Err(_) => None,
+        }
     }
 
     /// Whether the work has ended, and nobody waits for an answer any more.
@@ -358,8 +401,34 @@ mod tests {
             if let_go {
                 runs.let_go();
             }
-            assert!(matches!(runs.give_up().await, Some(Outcome::Answered(_))), "{lasting} {let_go}");
+            assert!(matches!(runs.give_up().await, Some(Ok(Outcome::Answered(_)))), "{lasting} {let_go}");
         }
+    }
+
+    #[tokio::test]
+    async fn what_is_given_up_is_never_carried_out_and_what_is_carried_out_is_waited_for() {
+        let (speaker, listening) = pair(true, Arc::default());
+        let mut waits = listening.doing(async move {
+            speaker.gone().await;
+            // It has run all the same: too late.
+            assert!(!speaker.carry_out());
+            speaker.done(Err(Refusal::Withdrawn)).await;
+        });
+        waits.let_go();
+        assert!(waits.give_up().await.is_none());
+
+        let (speaker, listening) = pair(true, Arc::default());
+        let (begun, settles) = oneshot::channel();
+        let mut pays = listening.doing(async move {
+            assert!(speaker.carry_out() && speaker.carry_out());
+            begun.send(()).unwrap();
+            tokio::time::sleep(GIVE_UP + Duration::from_millis(300)).await;
+            speaker.done(Err(Refusal::Busy { retry_after_s: 9 })).await;
+        });
+        pays.let_go();
+        settles.await.unwrap();
+        // Whatever its end is: nobody says in its place that nothing was charged.
+        assert!(matches!(pays.give_up().await, Some(Err(Refusal::Busy { retry_after_s: 9 }))));
     }
 
     #[tokio::test]

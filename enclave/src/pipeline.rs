@@ -108,9 +108,11 @@ pub(crate) async fn serve(app: &Arc<App>, asked: Asked, speaker: &mut Speaker) -
     };
     // Whoever leaves before the call has run has withdrawn it.
     let run = tokio::select! {
-        run = running => run,
+        biased;
         () = speaker.gone() => Err(Refusal::Withdrawn),
+        run = running => run,
     };
+    let run = run.and_then(|run| if speaker.carry_out() { Ok(run) } else { Err(Refusal::Withdrawn) });
     let (run, of_type) = match run {
         Ok(run) => run,
         Err(refusal) => {

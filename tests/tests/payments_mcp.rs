@@ -486,6 +486,36 @@ fn who_is_told_that_nothing_was_charged_was_charged_nothing_though_the_server_wa
 }
 
 #[test]
+fn who_cannot_be_asked_and_hears_that_nothing_was_charged_is_not_charged_later_by_a_slow_chain() {
+    let paying = shop("");
+    let (endpoint, buyer) = (paying.gateway.endpoint("legacy"), Buyer::new(&paying));
+    let (mut charged, mut given_up) = (0, 0);
+    for _ in 0..2 {
+        let meta = json!({"x402/payment": payment(&paying, &buyer.wallet, &endpoint)});
+        let before = paying.balance(&buyer.wallet);
+        // Blocks are longer apart than anybody waits for work to be given up.
+        paying.chain.rpc("evm_setIntervalMining", &json!([4]));
+        let params = json!({"name": "fault_asks_without_end", "arguments": {"count": 1}, "_meta": meta});
+        let (client, body) = buyer.client.modern_request("tools/call", params, json!({}));
+        let last = client.post(&endpoint, &body).messages().pop().unwrap();
+        let heard = paying.balance(&buyer.wallet);
+        std::thread::sleep(std::time::Duration::from_secs(5));
+        paying.chain.rpc("evm_setIntervalMining", &json!([1]));
+        let after = paying.balance(&buyer.wallet);
+        if last["error"]["code"] == -32021 {
+            assert!(last["error"]["message"].as_str().unwrap().contains("nothing was charged"), "{last}");
+            assert_eq!((heard, after), (before, before), "{last}");
+            given_up += 1;
+        } else {
+            assert_eq!((text(&last), after), ("asked", before - 500), "{last}");
+            assert_eq!(heard, after, "the answer waits for the chain");
+            charged += 1;
+        }
+    }
+    assert!(charged > 0, "the server answers before anybody gives it up: {given_up} times it was given up");
+}
+
+#[test]
 fn a_call_that_waits_for_answers_at_a_restart_is_forgotten_and_its_payment_is_not() {
     let mut paying = shop("");
     let tool = "test_input_required_result_elicitation";

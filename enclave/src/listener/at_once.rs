@@ -15,7 +15,7 @@ use std::{
 };
 
 /// How often it is asked before others have their turn.
-const MOST: usize = 16;
+const MOST: usize = 4;
 
 /// Nobody asks it: who wakes it wakes its task.
 const RESTS: u8 = 0;
@@ -41,8 +41,7 @@ impl Wake for Bell {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        let heard = |state| (state == RUNS).then_some(WOKEN);
-        if self.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, heard) == Err(RESTS) {
+        if self.state.swap(WOKEN, Ordering::AcqRel) == RESTS {
             self.task.wake_by_ref();
         }
     }
@@ -70,7 +69,8 @@ impl<F: Future + Unpin> Future for AtOnce<F> {
         };
         let mut inner = Context::from_waker(waker);
         for _ in 0..MOST {
-            bell.state.store(RUNS, Ordering::Release);
+            // Exchanged, not stored, here as there: what a waker did before it rang is seen by what is asked from here on.
+            bell.state.swap(RUNS, Ordering::AcqRel);
             if let Poll::Ready(output) = Pin::new(&mut *future).poll(&mut inner) {
                 return Poll::Ready(output);
             }
@@ -78,7 +78,7 @@ impl<F: Future + Unpin> Future for AtOnce<F> {
                 return Poll::Pending;
             }
         }
-        bell.state.store(RESTS, Ordering::Release);
+        bell.state.swap(RESTS, Ordering::AcqRel);
         context.waker().wake_by_ref();
         Poll::Pending
     }
@@ -125,6 +125,28 @@ mod tests {
     }
 
     #[test]
+    fn what_is_woken_while_it_rests_is_asked_once() {
+        let mut asked = 0;
+        let kept = Mutex::new(None::<Waker>);
+        let mut future = AtOnce::new(poll_fn(|context| {
+            asked += 1;
+            *kept.lock().unwrap() = Some(context.waker().clone());
+            Poll::<()>::Pending
+        }));
+        let task = Arc::new(Task::default());
+        let waker = Waker::from(Arc::clone(&task));
+        for woken in 1..3 {
+            assert!(Pin::new(&mut future).poll(&mut Context::from_waker(&waker)).is_pending());
+            for _ in 0..5 {
+                kept.lock().unwrap().as_ref().unwrap().wake_by_ref();
+            }
+            assert_eq!(task.0.load(Ordering::SeqCst), woken, "the task was woken already");
+        }
+        drop(future);
+        assert_eq!(asked, 2);
+    }
+
+    #[test]
     fn what_wakes_itself_for_ever_gives_way_to_others() {
         let mut asked = 0;
         let mut future = AtOnce::new(poll_fn(|context| {
@@ -152,6 +174,25 @@ mod tests {
             assert!(Pin::new(&mut future).poll(&mut Context::from_waker(&waker)).is_pending());
             wake();
             assert_eq!([&first, &second].map(|task| task.0.load(Ordering::SeqCst)), woken);
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn no_answer_of_another_thread_is_lost_while_it_wakes_itself() {
+        let mut others = tokio::task::JoinSet::new();
+        for _ in 0..20_000 {
+            let (to, mut from) = tokio::sync::oneshot::channel();
+            others.spawn(async move { to.send(7).unwrap() });
+            let mut rounds = 0;
+            let asked = AtOnce::new(poll_fn(move |context| {
+                rounds += 1;
+                if rounds < 3 {
+                    context.waker().wake_by_ref();
+                }
+                Pin::new(&mut from).poll(context)
+            }));
+            let answer = tokio::time::timeout(std::time::Duration::from_secs(10), tokio::spawn(asked));
+            assert_eq!(answer.await.unwrap().unwrap(), Ok(7));
         }
     }
 

@@ -49,7 +49,7 @@ impl Turn {
     /// The work is given up. Its answer, if the server asked, did not wait and was done before.
     async fn given_up(&self, app: &App, listening: &mut Option<Listening>) -> Option<Step> {
         let outcome = listening.take()?.give_up().await?;
-        Some(Step::Last(self.encode(app, Ok(outcome))))
+        Some(self.ended(app, outcome))
     }
 
     /// A modern client is asked all that a legacy server wants to know at about the same time.
