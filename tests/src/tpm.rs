@@ -88,24 +88,35 @@ pub fn tool_at(tcti: &str, tool: &str, arguments: &[&str]) -> Vec<u8> {
 }
 
 /// A port whose neighbour is free as well: the TCTI takes the next one for control.
+/// Somebody may take them before they are used.
 pub fn free_pair() -> u16 {
+    bound_pair().0
+}
+
+/// The first of two neighbouring ports, and who listens at both.
+pub fn bound_pair() -> (u16, [TcpListener; 2]) {
     for _ in 0..100 {
         let first = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
         let port = first.local_addr().expect("bound").port();
-        if port < u16::MAX && TcpListener::bind(("127.0.0.1", port + 1)).is_ok() {
-            return port;
+        if port < u16::MAX
+            && let Ok(second) = TcpListener::bind(("127.0.0.1", port + 1))
+        {
+            return (port, [first, second]);
         }
     }
     panic!("no two neighbouring ports are free");
 }
 
 fn launch(state: &Path) -> (Child, u16) {
-    // Another test may take the ports between looking and binding: swtpm then ends at once, and we look again.
+    // Another test may take the ports between looking and binding: swtpm then ends at once, and we look again. That
+    // somebody answers there is not enough, for it may be the other test's. swtpm writes its pid when it has both.
+    let pid = state.join("swtpm.pid");
     for _ in 0..10 {
         let port = free_pair();
         let mut process = Command::new("swtpm")
             .args(["socket", "--tpm2", "--flags", "not-need-init,startup-clear"])
             .args(["--tpmstate", &format!("dir={}", state.display())])
+            .args(["--pid", &format!("file={}", pid.display())])
             .args(["--server", &format!("type=tcp,bindaddr=127.0.0.1,port={port}")])
             .args(["--ctrl", &format!("type=tcp,bindaddr=127.0.0.1,port={}", port + 1)])
             .stdout(Stdio::null())
@@ -117,8 +128,9 @@ fn launch(state: &Path) -> (Child, u16) {
             if process.try_wait().expect("status").is_some() {
                 break;
             }
+            let bound = std::fs::read_to_string(&pid).is_ok_and(|pid| pid.trim() == process.id().to_string());
             // The control port: a connection to the other one would count as a client.
-            if TcpStream::connect(("127.0.0.1", port + 1)).is_ok() {
+            if bound && TcpStream::connect(("127.0.0.1", port + 1)).is_ok() {
                 return (process, port);
             }
             thread::sleep(Duration::from_millis(5));

@@ -9,7 +9,7 @@
 use std::{
     fs,
     io::{Read, Write},
-    net::{Shutdown, TcpListener, TcpStream},
+    net::{Shutdown, TcpStream},
     path::Path,
     sync::{
         Arc, Mutex,
@@ -446,10 +446,9 @@ impl Recorder {
     }
 
     fn that(tpm: u16, tampered: Option<u32>) -> Self {
-        let port = tpm::free_pair();
+        let (port, listeners) = tpm::bound_pair();
         let seen = Arc::new(Mutex::new(Vec::new()));
-        for (from, to) in [(port, tpm), (port + 1, tpm + 1)] {
-            let listener = TcpListener::bind(("127.0.0.1", from)).expect("a free port");
+        for (listener, to) in listeners.into_iter().zip([tpm, tpm + 1]) {
             let seen = Arc::clone(&seen);
             let last = Arc::new(AtomicU32::new(0));
             thread::spawn(move || {
