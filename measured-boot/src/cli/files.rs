@@ -14,16 +14,7 @@ const MAX_REGISTER_FILE_BYTES: usize = 64 * 1024;
 /// The bytes of a file, of one more than `limit` at most: so a parser sees and names what is too long, and a file of ten
 /// gigabytes is not read.
 pub(super) fn read(path: &Path, limit: usize) -> Result<Vec<u8>, Stop> {
-    let fail = |error: io::Error| {
-        let fix = match error.kind() {
-            io::ErrorKind::PermissionDenied => {
-                "give a readable file; the kernel's own event log is readable by root only"
-            }
-            io::ErrorKind::NotFound => "name a file that is there",
-            _ => "give a readable file",
-        };
-        Stop::usage(path.display(), error, fix)
-    };
+    let fail = |error| unreadable(path, &error);
     let file = fs::File::open(path).map_err(fail)?;
     let limit = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
     let length = file.metadata().map_err(fail)?.len().min(limit);
@@ -31,6 +22,15 @@ pub(super) fn read(path: &Path, limit: usize) -> Result<Vec<u8>, Stop> {
     let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0).saturating_add(1));
     io::Read::read_to_end(&mut io::Read::take(file, limit), &mut bytes).map_err(fail)?;
     Ok(bytes)
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Stop {
+    let fix = match error.kind() {
+        io::ErrorKind::PermissionDenied => "give a readable file; the kernel's own event log is readable by root only",
+        io::ErrorKind::NotFound => "name a file that is there",
+        _ => "give a readable file",
+    };
+    Stop::usage(path.display(), error, fix)
 }
 
 /// An attestation report: AMD 56860, Table 23.
@@ -48,7 +48,7 @@ pub(super) fn read_report(path: &Path) -> Result<[u8; REPORT_BYTES], Stop> {
 
 /// SHA-256 of a file that may be large, read piece by piece. A file longer than `limit` is not read to its end.
 pub(super) fn sha256_of(path: &Path, limit: u64) -> Result<[u8; 32], Stop> {
-    let fail = |error: io::Error| Stop::usage(path.display(), error, "give a readable file");
+    let fail = |error| unreadable(path, &error);
     let too_long = || {
         let what = format!("offset {limit:#x}: goes on past {limit} bytes, more than the monitor can hand over");
         Stop::malformed(path, what, "give the file that the guest boots, not a disk")
