@@ -35,21 +35,17 @@ impl Turn {
     /// One unpaid question more than a caller may ask for.
     pub(super) async fn too_many_unpaid(&self, app: &App, listening: &mut Option<Listening>) -> Step {
         let retry_after_s = u32::try_from(WINDOW.as_secs()).unwrap_or(u32::MAX);
-        self.refused(app, listening, &Refusal::UnpaidQuestions { limit: MAX_UNPAID, retry_after_s }).await
+        let refusal = self.refusal(&Refusal::UnpaidQuestions { limit: MAX_UNPAID, retry_after_s });
+        self.give_up(app, listening.take(), refusal).await
     }
 
-    /// The work is given up and refused, unless it was done before.
-    async fn refused(&self, app: &App, listening: &mut Option<Listening>, refusal: &Refusal) -> Step {
-        match self.given_up(app, listening).await {
-            Some(done) => done,
-            None => Step::Last(self.refusal(refusal)),
-        }
-    }
-
-    /// The work is given up. Its answer, if the server asked, did not wait and was done before.
-    async fn given_up(&self, app: &App, listening: &mut Option<Listening>) -> Option<Step> {
-        let outcome = listening.take()?.give_up().await?;
-        Some(self.ended(app, outcome))
+    /// The work is given up with this answer, unless its server asked, did not wait and was done before.
+    async fn give_up(&self, app: &App, listening: Option<Listening>, answer: Answer) -> Step {
+        let outcome = match listening {
+            Some(listening) => listening.give_up().await,
+            None => None,
+        };
+        outcome.map_or(Step::Last(answer), |outcome| self.ended(app, outcome))
     }
 
     /// A modern client is asked all that a legacy server wants to know at about the same time.
@@ -101,10 +97,8 @@ impl Turn {
         if let (Some(responses), Waiting::Questions(_)) = (&self.responses, &waiting) {
             // Answers may come before the questions; those that nobody asks for are not looked at.
             if let Err(why) = waiting.check(responses) {
-                if let Some(done) = self.given_up(app, listening).await {
-                    return done;
-                }
-                return Step::Last(wrong(&format!("{why}; answer what inputRequests asks, in its shape")));
+                let answer = wrong(&format!("{why}; answer what inputRequests asks, in its shape"));
+                return self.give_up(app, listening.take(), answer).await;
             }
             waiting.take(responses);
             if waiting.is_answered() {
@@ -128,14 +122,12 @@ impl Turn {
                 }
             }
             _ => {
-                if let Some(done) = self.given_up(app, listening).await {
-                    return done;
-                }
                 let text = "this request needs a client that answers what its server asks: declare \
                             error.data.requiredCapabilities in _meta[\"io.modelcontextprotocol/clientCapabilities\"]; \
                             nothing was charged";
                 let data = object([("requiredCapabilities", Value::Object(required))]);
-                return Step::Last(Answer::error(400, &self.id, -32021, text, Some(data)));
+                let answer = Answer::error(400, &self.id, -32021, text, Some(data));
+                return self.give_up(app, listening.take(), answer).await;
             }
         }
         self.park(app, waiting, listening).await
@@ -145,7 +137,7 @@ impl Turn {
     async fn park(&self, app: &App, waiting: Waiting, listening: &mut Option<Listening>) -> Step {
         let (name, state) = match self.sealed(app) {
             Ok(sealed) => sealed,
-            Err(refusal) => return self.refused(app, listening, &refusal).await,
+            Err(refusal) => return self.give_up(app, listening.take(), self.refusal(&refusal)).await,
         };
         let Some(mut heard) = listening.take() else { return Step::Nothing };
         heard.let_go();
@@ -154,8 +146,8 @@ impl Turn {
         match app.lobby.parked.park(&self.caller, name, parked, Instant::now()) {
             Ok(()) => Step::Last(Answer::asks(&self.id, asks)),
             Err(no_place) => {
-                *listening = Some(no_place.0.listening);
-                self.refused(app, listening, &Refusal::Busy { retry_after_s: 30 }).await
+                let busy = self.refusal(&Refusal::Busy { retry_after_s: 30 });
+                self.give_up(app, Some(no_place.0.listening), busy).await
             }
         }
     }
