@@ -65,6 +65,21 @@ impl Bench {
         self.rail.reserve(&purchase(nonce), &self.payment(nonce), wall()).await
     }
 
+    /// Brings to an end what is pending, as a gateway does: again until nothing is. How much of it was settled.
+    async fn settled_by_recovery(&self) -> u64 {
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+        let mut settled = 0;
+        loop {
+            let report = self.rail.recover(wall()).await.unwrap();
+            settled += report.settled;
+            if report.pending == 0 {
+                return settled;
+            }
+            // A node that has just come back, or has much to do, may not answer at once.
+            assert!(tokio::time::Instant::now() < deadline, "{report:?}");
+        }
+    }
+
     fn paid(&self) -> u64 {
         self.anvil.usdc_balance(payee())
     }
@@ -156,8 +171,7 @@ async fn a_transaction_that_no_block_has_is_pending_and_survives_being_dropped_b
     bench.anvil.rpc("anvil_dropTransaction", &json!([format!("0x{}", hex::encode(transaction))]));
     bench.anvil.rpc("evm_setAutomine", &json!([true]));
     assert_eq!(bench.paid(), 0);
-    let report = bench.rail.recover(wall()).await.unwrap();
-    assert_eq!((report.settled, report.pending), (1, 0), "{report:?}");
+    assert_eq!(bench.settled_by_recovery().await, 1);
     assert_eq!(reply(bench.reserve(1).await.unwrap()), REPLY);
     assert_eq!(bench.paid(), 500);
 }
@@ -194,7 +208,7 @@ async fn a_node_that_is_silent_is_unreachable_before_the_call_and_pending_after_
     assert!(started.elapsed() < Duration::from_secs(20));
     bench.anvil.thaw();
     tick(&bench.anvil);
-    assert_eq!(bench.rail.recover(wall()).await.unwrap().settled, 1);
+    assert_eq!(bench.settled_by_recovery().await, 1);
     assert_eq!(reply(bench.reserve(1).await.unwrap()), REPLY);
     assert_eq!(bench.paid(), 500);
 }
