@@ -3,10 +3,7 @@
 
 use std::{
     future::Future,
-    sync::{
-        Arc,
-        atomic::{AtomicU8, Ordering},
-    },
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -73,19 +70,21 @@ pub(crate) enum Outcome {
     Answered(Answered),
 }
 
-/// Whether the work is carried to its end, or given up: decided once, by whoever comes first.
+/// What becomes of the work.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Fate {
+    CarriedOut,
+    GivenUp,
+}
+
+/// Decided once, by whoever comes first.
 #[derive(Debug, Default)]
-struct Fate(AtomicU8);
+struct Decision(OnceLock<Fate>);
 
-impl Fate {
-    const CARRIED_OUT: u8 = 1;
-    const GIVEN_UP: u8 = 2;
-
-    fn decide(&self, what: u8) -> bool {
-        match self.0.compare_exchange(0, what, Ordering::AcqRel, Ordering::Acquire) {
-            Ok(_) => true,
-            Err(decided) => decided == what,
-        }
+impl Decision {
+    /// Whether this is what was decided, now or before.
+    fn is(&self, fate: Fate) -> bool {
+        *self.0.get_or_init(|| fate) == fate
     }
 }
 
@@ -94,7 +93,7 @@ impl Fate {
 pub(crate) struct Speaker {
     said: Option<mpsc::Sender<Said>>,
     cancel: Arc<Notify>,
-    fate: Arc<Fate>,
+    decision: Arc<Decision>,
     numbers_only: bool,
 }
 
@@ -104,7 +103,7 @@ pub(crate) struct Speaker {
 pub(crate) struct Listening {
     said: mpsc::Receiver<Said>,
     cancel: Arc<Notify>,
-    fate: Arc<Fate>,
+    decision: Arc<Decision>,
     lasting: bool,
     /// The work, where it runs with whoever waits. It is not given up in the middle: dropped, it goes on by itself and hears
     /// that nobody is there.
@@ -115,9 +114,10 @@ pub(crate) struct Listening {
 /// `cancel`: gives it up in any case.
 pub(crate) fn pair(lasting: bool, cancel: Arc<Notify>) -> (Speaker, Listening) {
     let (sender, said) = mpsc::channel(QUEUE);
-    let fate = Arc::<Fate>::default();
-    let listening = Listening { said, cancel: Arc::clone(&cancel), fate: Arc::clone(&fate), lasting, work: None };
-    (Speaker { said: Some(sender), cancel, fate, numbers_only: false }, listening)
+    let decision = Arc::<Decision>::default();
+    let listening =
+        Listening { said, cancel: Arc::clone(&cancel), decision: Arc::clone(&decision), lasting, work: None };
+    (Speaker { said: Some(sender), cancel, decision, numbers_only: false }, listening)
 }
 
 /// Nobody is there.
@@ -127,7 +127,7 @@ pub(crate) struct Gone;
 impl Speaker {
     /// For a wire on which nothing can be said before the answer: what a server asks is answered by an error.
     pub(crate) fn unheard() -> Self {
-        Self { said: None, cancel: Arc::default(), fate: Arc::default(), numbers_only: false }
+        Self { said: None, cancel: Arc::default(), decision: Arc::default(), numbers_only: false }
     }
 
     /// From here on nothing that could be worth money is said: progress as numbers, no log messages.
@@ -150,7 +150,7 @@ impl Speaker {
     /// it up has been told that nothing is charged.
     #[must_use]
     pub(crate) fn carry_out(&self) -> bool {
-        self.fate.decide(Fate::CARRIED_OUT)
+        self.decision.is(Fate::CarriedOut)
     }
 
     /// Whether somebody was there and has left.
@@ -241,7 +241,7 @@ impl Listening {
     /// released its payment unless that takes too long; whoever then hears so may use the same payment again at once. Work
     /// that is carried to its end already is waited for, and gives what came of it: it may have been paid for.
     pub(crate) async fn give_up(mut self) -> Option<Result<Outcome, Refusal>> {
-        let given_up = self.fate.decide(Fate::GIVEN_UP);
+        let given_up = self.decision.is(Fate::GivenUp);
         self.cancel.notify_one();
         let ended = async {
             loop {
