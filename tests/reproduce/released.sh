@@ -9,14 +9,20 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 export PATH="$HOME/.cargo/bin:$PATH"
 
+die() { printf 'released: %s\nfix: tests/reproduce/released.sh [--programs D --keys D]\n' "$1" >&2; exit 1; }
+
 programs="" keys=""
 while [ $# -gt 0 ]; do
     case $1 in
-        --programs) programs=$(realpath -e -- "${2:?--programs takes a folder}"); shift 2 ;;
-        --keys) keys=$(realpath -e -- "${2:?--keys takes a folder}"); shift 2 ;;
-        *) echo "released: unknown argument $1" >&2; echo "fix: tests/reproduce/released.sh [--programs D --keys D]" >&2; exit 1 ;;
+        --programs | --keys)
+            [ -d "${2:-}" ] || die "$1 takes a folder that is there"
+            declare "${1#--}=$(realpath -- "$2")"
+            shift 2
+            ;;
+        *) die "unknown argument $1" ;;
     esac
 done
+[ -z "$programs" ] || [ -n "$keys" ] || die "--programs needs the keys that were compiled into them: --keys"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
