@@ -1,4 +1,4 @@
-//! Frames of the engine, up to 16 KiB each, put together into lines.
+//! What comes of a server piece by piece, put together into lines.
 
 use std::collections::VecDeque;
 
@@ -6,16 +6,18 @@ use std::collections::VecDeque;
 pub(crate) struct Lines {
     limit: usize,
     partial: Vec<u8>,
+    /// Bytes of blank lines since the last other one.
+    blank: usize,
     complete: VecDeque<Vec<u8>>,
 }
 
-/// A line is longer than the limit.
+/// A line is longer than the limit, or so many blank ones came that they are.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) struct TooLong;
 
 impl Lines {
     pub(crate) fn new(limit: usize) -> Self {
-        Self { limit, partial: Vec::new(), complete: VecDeque::new() }
+        Self { limit, partial: Vec::new(), blank: 0, complete: VecDeque::new() }
     }
 
     /// Takes the next frame. Lines completed before an overlong one stay available.
@@ -27,8 +29,14 @@ impl Lines {
             if line.last() == Some(&b'\r') {
                 line.pop();
             }
-            // Blank lines mean nothing in MCP; servers print them.
-            if !line.iter().all(u8::is_ascii_whitespace) {
+            // Blank lines mean nothing in MCP; servers print them. Nothing but blank lines is no conversation.
+            if line.iter().all(u8::is_ascii_whitespace) {
+                self.blank = self.blank.saturating_add(end).saturating_add(1);
+                if self.blank > self.limit {
+                    return Err(TooLong);
+                }
+            } else {
+                self.blank = 0;
                 self.complete.push_back(line);
             }
             frame = rest.get(1..).unwrap_or_default();
@@ -98,6 +106,16 @@ mod tests {
         assert_eq!(lines.push(b"before\n123456"), Ok(()));
         assert_eq!(lines.push(b"789\n"), Err(TooLong));
         assert_eq!(lines.pop().unwrap(), b"before");
+    }
+
+    #[test]
+    fn blank_lines_without_end_are_too_long_and_between_others_they_are_nothing() {
+        let mut lines = Lines::new(8);
+        for _ in 0..100 {
+            assert_eq!(lines.push(b"\n\r\n \n{}\n"), Ok(()));
+        }
+        assert_eq!(lines.push(b"\n\n\n\n\n\n\n\n"), Ok(()));
+        assert_eq!(lines.push(b"\n"), Err(TooLong));
     }
 
     #[test]
