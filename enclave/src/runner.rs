@@ -63,6 +63,7 @@ impl Runner {
             state_directory: config.state_dir.join("servers"),
             runtime: config.runtime,
             limits,
+            streams: config.streams,
         })
         .await
         .map_err(refused)?;

@@ -28,7 +28,7 @@ fn processor_file() -> PathBuf {
 /// Records of the installed servers, as a first start leaves them. The image that servers run in names the folder: a
 /// record of another one is of no use.
 pub(crate) fn servers(state: &Path) {
-    let image = docker(&["image", "inspect", "--format", "{{.Id}}", "sealgate/runner-node:1"]);
+    let image = docker(&["image", "inspect", "--format", "{{.Id}}", "sealgate/runner-node:2"]);
     let image = image.trim().trim_start_matches("sha256:").get(..16).expect("an image id").to_owned();
     let kept = once(&repository().join("target/shared-servers").join(image), "servers", |shared| {
         let more = format!("{EVERYTHING}{FILESYSTEM}");

@@ -102,6 +102,11 @@ fn a_configuration_that_cannot_be_meant_is_refused_with_its_line() {
         ("[4, 7, 11, 12, 13, 14]", "[7, 4]", &["tpm.pcrs = [7, 4]", "ascending"]),
         ("[4, 7, 11, 12, 13, 14]", "[24]", &["tpm.pcrs = [24]"]),
         ("[[server]]", "[sandbox]\nruntime = \"lxc\"\n[[server]]", &["sandbox.runtime = \"lxc\" is unknown", "runsc"]),
+        (
+            "[[server]]",
+            "[sandbox]\nstreams = \"fd\"\n[[server]]",
+            &["sandbox.streams = \"fd\" is unknown", "direct or engine"],
+        ),
         ("[[server]]", "[sandbox]\nmax_instances = 0\n[[server]]", &["sandbox.max_instances = 0"]),
         ("[[server]]", "[limits]\ncall_timeout_s = 0\n[[server]]", &["limits.call_timeout_s = 0"]),
         ("[[server]]", "[limits]\ncall_timeout_s = -1\n[[server]]", &["call_timeout_s"]),

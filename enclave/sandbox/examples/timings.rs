@@ -1,22 +1,24 @@
-//! How long things take here: `cargo run --release -p sandbox --example timings [runc|runsc]`. One JSON object a line.
+//! How long things take here: `cargo run --release -p sandbox --example timings [runc|runsc] [direct|engine]`. One JSON object a line.
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a bench")]
 
 use std::time::{Duration, Instant};
 
 use gate::Warrant;
-use sandbox::{Config, LaunchSpec, Limits, NpmPackage, NpmRegistry, PackageSpec, Runtime, Sandbox, Session};
+use sandbox::{Config, LaunchSpec, Limits, NpmPackage, NpmRegistry, PackageSpec, Runtime, Sandbox, Session, Streams};
 use serde_json::{json, value::RawValue};
 
 #[tokio::main]
 async fn main() {
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
     let runtime = if std::env::args().nth(1).as_deref() == Some("runsc") { Runtime::Runsc } else { Runtime::Runc };
+    let streams = if std::env::args().nth(2).as_deref() == Some("engine") { Streams::Engine } else { Streams::Direct };
     let state = tempfile::tempdir().unwrap();
     let config = Config {
         deployment: format!("timings-{}", std::process::id()),
         state_directory: state.path().into(),
         runtime,
         limits: Limits::default(),
+        streams,
     };
     let sandbox = Sandbox::connect(config).await.unwrap_or_else(|error| panic!("{error}\n  fix: {}", error.fix()));
     let warrant = Warrant::for_inspection("0193e3a2-6b5c-5f7d-9c1e-2a4b6c8d0e1f".parse().unwrap());
@@ -26,7 +28,7 @@ async fn main() {
     let say = |name: &str, value: f64, unit: &str| {
         println!(
             "{}",
-            json!({"name": format!("sandbox.{}.{name}", runtime.name()), "value": (value * 1000.0).round() / 1000.0, "unit": unit})
+            json!({"name": format!("sandbox.{}.{}.{name}", runtime.name(), streams.name()), "value": (value * 1000.0).round() / 1000.0, "unit": unit})
         );
     };
 

@@ -147,13 +147,19 @@ fn pack(files: &[(String, &[u8])]) -> std::io::Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Config, Limits, Runtime, layer::Files};
+    use crate::{Config, Limits, Runtime, Streams, layer::Files};
 
     #[tokio::test]
     async fn an_archive_with_all_layers_and_a_thin_one_make_the_same_image() {
         let state_directory = std::env::temp_dir();
         let deployment = "archive-test".to_owned();
-        let config = Config { deployment, state_directory, runtime: Runtime::Runc, limits: Limits::default() };
+        let config = Config {
+            deployment,
+            state_directory,
+            runtime: Runtime::Runc,
+            limits: Limits::default(),
+            streams: Streams::default(),
+        };
         let sandbox = Sandbox::connect(config).await.unwrap_or_else(|error| panic!("{error}\n  fix: {}", error.fix()));
         let base = sandbox.runner().await.unwrap_or_else(|error| panic!("{error}\n  fix: {}", error.fix()));
         let mut files = Files::default();

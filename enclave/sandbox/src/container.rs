@@ -56,7 +56,7 @@ pub struct Limits {
     pub memory: u64,
     /// Processors, in thousandths.
     pub milli_cpus: u32,
-    /// Processes and threads. Node alone has 11.
+    /// Processes and threads, five of the bridge among them. Node alone has 11.
     pub processes: u32,
     /// Bytes of `/tmp`, and of every further writable directory.
     pub temporary: u64,
@@ -190,7 +190,8 @@ pub(crate) fn body(
         cmd: Some(Vec::new()),
         working_dir: Some("/".to_owned()),
         open_stdin: Some(true),
-        // The engine closes the server's stdin when we are gone, however we went: most servers then end by themselves.
+        // Where it goes through the engine, the engine closes the server's stdin when we are gone, however we went: most servers
+        // then end by themselves.
         stdin_once: Some(true),
         attach_stdin: Some(true),
         attach_stdout: Some(true),
@@ -217,6 +218,7 @@ mod tests {
             state_directory: std::env::temp_dir(),
             runtime: Runtime::Runc,
             limits: Limits::default(),
+            streams: crate::Streams::default(),
         };
         body("image", "server", "instance", &Owner::of_this_process("test"), &["/data".into()], &config)
     }

@@ -13,17 +13,18 @@ use crate::{
     Hardening, InstalledServer, LaunchSpec, Limits, Runtime, SandboxError, container,
     error::{engine, is_missing},
     stdio::Manners,
+    streams::{Failures, Streams},
     sweep::Owner,
 };
 
 /// Image that npm servers run on, built by `scripts/runner-image`.
-const RUNNER_NODE: &str = "sealgate/runner-node:1";
+const RUNNER_NODE: &str = "sealgate/runner-node:2";
 /// Image that resolves npm packages.
-const INSTALLER_NODE: &str = "sealgate/installer-node:1";
+const INSTALLER_NODE: &str = "sealgate/installer-node:2";
 /// Image that servers from PyPI run on.
-const RUNNER_PYTHON: &str = "sealgate/runner-python:1";
+const RUNNER_PYTHON: &str = "sealgate/runner-python:2";
 /// Image that resolves packages of PyPI and compiles them.
-const INSTALLER_PYTHON: &str = "sealgate/installer-python:1";
+const INSTALLER_PYTHON: &str = "sealgate/installer-python:2";
 /// Label of all: the launch message their bridge understands.
 const LABEL_PROTOCOL: &str = "io.sealgate.bridge-protocol";
 /// An engine that needs longer for one request is taken for dead.
@@ -40,6 +41,8 @@ pub struct Config {
     pub runtime: Runtime,
     /// What one container may use.
     pub limits: Limits,
+    /// How servers are spoken to.
+    pub streams: Streams,
 }
 
 /// What the engine says of itself.
@@ -77,6 +80,8 @@ pub struct Sandbox {
     pub(crate) config: Config,
     pub(crate) owner: Owner,
     info: EngineInfo,
+    /// Containers whose streams could not be taken.
+    pub(crate) untaken: Arc<Failures>,
     /// By what is started (image and arguments), for programs that are not greeted in the usual manner.
     manners: Arc<Mutex<HashMap<String, Manners>>>,
 }
@@ -99,7 +104,14 @@ impl Sandbox {
         let docker = docker.negotiate_version().await.map_err(no_engine)?;
         let info = Self::ask(&docker).await?;
         info.admit(config.runtime)?;
-        Ok(Self { docker, owner: Owner::of_this_process(&config.deployment), config, info, manners: Arc::default() })
+        Ok(Self {
+            docker,
+            owner: Owner::of_this_process(&config.deployment),
+            config,
+            info,
+            untaken: Arc::default(),
+            manners: Arc::default(),
+        })
     }
 
     /// Whether the engine answers now.
@@ -210,7 +222,13 @@ mod tests {
 
     fn config(runtime: Runtime) -> Config {
         let state_directory = std::env::temp_dir();
-        Config { deployment: "engine-test".into(), state_directory, runtime, limits: Limits::default() }
+        Config {
+            deployment: "engine-test".into(),
+            state_directory,
+            runtime,
+            limits: Limits::default(),
+            streams: Streams::default(),
+        }
     }
 
     #[tokio::test]

@@ -1,32 +1,23 @@
 //! One running server: a container, lines in, lines out.
 
-use std::{
-    fmt,
-    pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{fmt, sync::Arc, time::Duration};
 
 use bollard::{
     Docker,
-    container::LogOutput,
     query_parameters::{
         AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder,
         WaitContainerOptionsBuilder,
     },
 };
-use bridge::{Launch, Redactor, Variable};
-use futures_util::{Stream, StreamExt};
-use tokio::{
-    io::{AsyncWrite, AsyncWriteExt},
-    sync::watch,
-};
+use bridge::{Launch, Redactor, Variable, Wanted};
+use futures_util::StreamExt;
+use tokio::sync::watch;
 use zeroize::Zeroizing;
 
 use crate::{
     Config, InstalledServer, LaunchSpec, Sandbox, SandboxError, container,
     error::{engine, is_missing},
-    lines::{Lines, Tail},
+    streams::{Receiver, Sender},
     sweep::is_conflict,
 };
 
@@ -34,17 +25,11 @@ use crate::{
 pub const LINE_LIMIT: usize = 8 << 20;
 /// How much of the end of a server's stderr is kept for diagnostics, bytes.
 pub const STDERR_LIMIT: usize = 64 << 10;
-/// How much of it goes into an error, bytes.
-const STDERR_IN_ERROR: usize = 2 << 10;
-/// How much of a line that is not JSON goes into an error, bytes.
-const GARBAGE_IN_ERROR: usize = 200;
 /// A container that was told to end is removed after this.
 const STOP_GRACE: Duration = Duration::from_secs(3);
 
 /// How long the engine may take to remove a container.
 const REMOVAL_GRACE: Duration = Duration::from_secs(10);
-/// After the streams ended, the exit code follows at once; this long we wait for it.
-const CODE_GRACE: Duration = Duration::from_secs(2);
 
 /// What ended, or disturbed, a conversation with a server. Texts of the server are already redacted.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -78,7 +63,7 @@ pub enum InstanceError {
     /// We were to send a line with a line break in it.
     #[error("a message holds a line break outside of its strings")]
     NotOneLine,
-    /// The connection to the engine broke.
+    /// The connection to the engine or to the server's stdin broke.
     #[error("connection to the container: {0}")]
     Connection(String),
 }
@@ -165,10 +150,8 @@ impl Sandbox {
     ) -> Result<Instance, SandboxError> {
         let launch = Launch { argv, directory: "/tmp".to_owned(), environment: complete(&spec.environment) };
         let message = launch.encode()?;
-        let mut random = [0; 16];
         // Only a name: should the system have no randomness, the engine refuses the second container of that name.
-        let _ = getrandom::fill(&mut random);
-        let name = format!("sealgate-{}", hex::encode(random));
+        let name = format!("sealgate-{}", hex::encode(random().unwrap_or_default()));
         let body = container::body(image, server, &name, &self.owner, &spec.writable, config);
         let options = CreateContainerOptionsBuilder::default().name(&name).build();
         let created = self.docker.create_container(Some(options), body).await.map_err(engine("create container"))?;
@@ -181,19 +164,23 @@ impl Sandbox {
         let code = watch_code(self.docker.clone(), guard.id.clone());
         self.docker.start_container(&guard.id, None).await.map_err(engine("start container"))?;
 
-        let mut sender = Sender { input: attached.input, guard: guard.clone() };
-        sender.write(&message).await?;
-        let receiver = Receiver {
-            output: attached.output,
-            lines: Lines::new(LINE_LIMIT),
-            overflowed: false,
-            stderr: Stderr(Arc::new(Mutex::new(Tail::new(STDERR_LIMIT)))),
-            redactor: Arc::new(Redactor::new(&spec.environment)),
-            code,
-            guard,
-        };
+        let mut sender = Sender::new(attached.input, guard.clone());
+        // Without randomness nothing would mark the offer.
+        let wanted = Wanted(if self.takes_sockets(config) { random().ok() } else { None });
+        sender.write(&wanted.encode()).await?;
+        let redactor = Arc::new(Redactor::new(&spec.environment));
+        let mut receiver = Receiver::new(attached.output, redactor, code, guard);
+        match &wanted.0 {
+            Some(token) => self.launch_over_socket(token, &message, &mut sender, &mut receiver).await?,
+            None => sender.write(&message).await?,
+        }
         Ok(Instance { sender, receiver })
     }
+}
+
+fn random() -> Result<[u8; 16], getrandom::Error> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).map(|()| random)
 }
 
 impl Instance {
@@ -229,13 +216,18 @@ impl Instance {
     pub async fn receive_within(&mut self, limit: Duration) -> Result<Vec<u8>, InstanceError> {
         match tokio::time::timeout(limit, self.receive()).await {
             Ok(result) => result,
-            Err(_) => Err(InstanceError::Hung { waited: limit, stderr: self.receiver.stderr.end() }),
+            Err(_) => Err(InstanceError::Hung { waited: limit, stderr: self.receiver.stderr().end() }),
         }
     }
 
     /// What the server printed to stderr so far, its last [`STDERR_LIMIT`] bytes, redacted.
     pub fn stderr(&self) -> String {
-        self.receiver.stderr.text()
+        self.receiver.stderr().text()
+    }
+
+    /// Whether it is spoken to over a socket to its bridge.
+    pub fn is_direct(&self) -> bool {
+        self.receiver.is_direct()
     }
 
     /// Ends the server: its stdin is closed, and what is left shortly after is killed.
@@ -254,114 +246,6 @@ impl Instance {
     }
 }
 
-/// The way to the server.
-pub(crate) struct Sender {
-    input: Pin<Box<dyn AsyncWrite + Send>>,
-    guard: Arc<Guard>,
-}
-
-impl Sender {
-    pub(crate) async fn send(&mut self, message: &[u8]) -> Result<(), InstanceError> {
-        if message.contains(&b'\n') {
-            return Err(InstanceError::NotOneLine);
-        }
-        let mut line = Zeroizing::new(Vec::with_capacity(message.len().saturating_add(1)));
-        line.extend_from_slice(message);
-        line.push(b'\n');
-        self.write(&line).await
-    }
-
-    pub(crate) async fn close(&mut self) {
-        let _ = self.input.shutdown().await;
-    }
-
-    pub(crate) fn guard(&self) -> Arc<Guard> {
-        self.guard.clone()
-    }
-
-    async fn write(&mut self, bytes: &[u8]) -> Result<(), InstanceError> {
-        let broken = |error: std::io::Error| InstanceError::Connection(error.to_string());
-        self.input.write_all(bytes).await.map_err(broken)?;
-        self.input.flush().await.map_err(broken)
-    }
-}
-
-/// The way back.
-pub(crate) struct Receiver {
-    output: Pin<Box<dyn Stream<Item = Result<LogOutput, bollard::errors::Error>> + Send>>,
-    lines: Lines,
-    overflowed: bool,
-    stderr: Stderr,
-    redactor: Arc<Redactor>,
-    code: watch::Receiver<Option<i64>>,
-    /// Only held: the container lives as long as either half.
-    #[expect(dead_code, reason = "dropping it removes the container")]
-    guard: Arc<Guard>,
-}
-
-impl Receiver {
-    /// The next line of stdout, whatever it holds.
-    pub(crate) async fn line(&mut self) -> Result<Vec<u8>, InstanceError> {
-        loop {
-            if let Some(line) = self.lines.pop() {
-                return Ok(line);
-            }
-            if self.overflowed {
-                return Err(InstanceError::LineTooLong);
-            }
-            match self.output.next().await {
-                Some(Ok(LogOutput::StdOut { message })) => self.overflowed = self.lines.push(&message).is_err(),
-                Some(Ok(LogOutput::StdErr { message })) => self.stderr.push(&message),
-                Some(Ok(_)) => {}
-                Some(Err(error)) => return Err(InstanceError::Connection(error.to_string())),
-                None => return Err(self.died().await),
-            }
-        }
-    }
-
-    pub(crate) fn garbage(&self, line: &[u8]) -> InstanceError {
-        let shown = self.redactor.whole(line);
-        let shown = shown.get(..GARBAGE_IN_ERROR).unwrap_or(&shown);
-        InstanceError::Garbage { line: String::from_utf8_lossy(shown).into_owned() }
-    }
-
-    pub(crate) fn stderr(&self) -> Stderr {
-        self.stderr.clone()
-    }
-
-    pub(crate) fn redactor(&self) -> Arc<Redactor> {
-        self.redactor.clone()
-    }
-
-    async fn died(&mut self) -> InstanceError {
-        let _ = tokio::time::timeout(CODE_GRACE, self.code.wait_for(Option::is_some)).await;
-        let code = *self.code.borrow();
-        InstanceError::Died { code, stderr: self.stderr.end() }
-    }
-}
-
-/// The end of a server's stderr, shared with whoever reports an error. The bridge redacted it.
-#[derive(Clone)]
-pub(crate) struct Stderr(Arc<Mutex<Tail>>);
-
-impl Stderr {
-    pub(crate) fn text(&self) -> String {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).text()
-    }
-
-    /// As much as belongs into an error.
-    pub(crate) fn end(&self) -> String {
-        let text = self.text();
-        let start = text.len().saturating_sub(STDERR_IN_ERROR);
-        let start = (start..=text.len()).find(|&at| text.is_char_boundary(at)).unwrap_or(0);
-        text.get(start..).unwrap_or_default().to_owned()
-    }
-
-    fn push(&self, bytes: &[u8]) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(bytes);
-    }
-}
-
 /// Owns the container: the last holder removes it.
 pub(crate) struct Guard {
     docker: Docker,
@@ -370,6 +254,13 @@ pub(crate) struct Guard {
 }
 
 impl Guard {
+    /// Of no container.
+    #[cfg(test)]
+    pub(crate) fn of_none() -> Self {
+        let docker = Docker::connect_with_local("unix:///dev/null", 1, bollard::API_DEFAULT_VERSION).unwrap();
+        Self { docker, id: String::new(), done: true.into() }
+    }
+
     pub(crate) async fn remove(&self) {
         self.done.store(true, std::sync::atomic::Ordering::Relaxed);
         remove(&self.docker, &self.id).await;
@@ -381,7 +272,7 @@ impl Drop for Guard {
         if self.done.load(std::sync::atomic::Ordering::Relaxed) {
             return;
         }
-        // Without a runtime there is nobody to ask: the engine closes its stdin, and the next start sweeps.
+        // Without a runtime there is nobody to ask: its stdin is closed with us, and the next start sweeps.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         let (docker, id) = (self.docker.clone(), std::mem::take(&mut self.id));
         runtime.spawn(async move { remove(&docker, &id).await });

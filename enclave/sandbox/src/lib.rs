@@ -25,6 +25,7 @@ mod pool;
 mod pypi;
 mod registry;
 pub mod stdio;
+mod streams;
 mod sweep;
 
 pub use bridge::Variable;
@@ -42,6 +43,7 @@ pub use pool::{Pool, PoolConfig, PoolKey, Retired};
 pub use pypi::{PypiError, PypiIndex, PypiPackage, WheelError};
 pub use registry::{Fetched, NpmRegistry, Registry, RegistryError};
 pub use stdio::{Answer, Event, Exchange, Inspection, Notice, Question, ServerEra, Session, SessionError, Unasked};
+pub use streams::Streams;
 pub use zeroize::Zeroizing;
 
 /// A variable whose value must not appear anywhere but in the server's own memory.

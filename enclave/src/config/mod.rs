@@ -80,6 +80,8 @@ struct RawTpm {
 struct RawSandbox {
     #[serde(default = "runc")]
     runtime: String,
+    #[serde(default = "direct")]
+    streams: String,
     #[serde(default = "max_instances")]
     max_instances: usize,
     #[serde(default = "idle_stop_s")]
@@ -88,7 +90,7 @@ struct RawSandbox {
 
 impl Default for RawSandbox {
     fn default() -> Self {
-        Self { runtime: runc(), max_instances: max_instances(), idle_stop_s: idle_stop_s() }
+        Self { runtime: runc(), streams: direct(), max_instances: max_instances(), idle_stop_s: idle_stop_s() }
     }
 }
 
@@ -109,6 +111,10 @@ impl Default for RawLimits {
 
 fn runc() -> String {
     "runc".to_owned()
+}
+
+fn direct() -> String {
+    "direct".to_owned()
 }
 
 fn max_instances() -> usize {
@@ -160,6 +166,8 @@ pub(crate) struct Config {
     pub(crate) release_manifest: Option<PathBuf>,
     /// `runc`, `runsc`
     pub(crate) runtime: sandbox::Runtime,
+    /// `direct`, `engine`
+    pub(crate) streams: sandbox::Streams,
     /// Most containers at once.
     pub(crate) max_instances: usize,
     /// Seconds after which an idle container is stopped.
@@ -250,6 +258,12 @@ impl Config {
         let runtime = runtime.ok_or_else(|| {
             (format!("sandbox.runtime = {:?} is unknown", raw.sandbox.runtime), "choose runc or runsc".to_owned())
         })?;
+        let streams = [sandbox::Streams::Direct, sandbox::Streams::Engine]
+            .into_iter()
+            .find(|streams| streams.name() == raw.sandbox.streams);
+        let streams = streams.ok_or_else(|| {
+            (format!("sandbox.streams = {:?} is unknown", raw.sandbox.streams), "choose direct or engine".to_owned())
+        })?;
         let pcrs_fit = raw.tpm.pcrs.is_sorted_by(|a, b| a < b) && raw.tpm.pcrs.iter().all(|pcr| *pcr < 24);
         if !pcrs_fit || raw.tpm.pcrs.is_empty() {
             return Err((
@@ -313,6 +327,7 @@ impl Config {
             evidence: EvidenceConfig::of(raw.evidence, platform)?,
             release_manifest: raw.release.map(|release| release.manifest),
             runtime,
+            streams,
             max_instances: raw.sandbox.max_instances,
             idle_stop_s: raw.sandbox.idle_stop_s,
             calls_at_once: raw.limits.calls_at_once,

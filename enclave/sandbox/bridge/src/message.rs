@@ -2,14 +2,15 @@
 //!
 //! Payload: `u8` version; argv as `u32` count and that many texts; working directory as one text; environment as `u32`
 //! count and per variable `u8` secret (0 or 1), name, value. A text is `u32` big-endian length and its bytes.
-//! Nothing may follow within the payload; what follows it on stdin belongs to the server.
+//! Nothing may follow within the payload; what follows it on stdin belongs to the server, where that is not spoken to over a
+//! socket. Before it comes what is wanted of an offer ([`Wanted`](crate::Wanted)).
 
 use std::{fmt, io::Read};
 
 use zeroize::Zeroizing;
 
 /// Version of the message. Images carry it as a label, so that an old image is refused instead of misread.
-pub const PROTOCOL: u8 = 1;
+pub const PROTOCOL: u8 = 2;
 
 /// Largest payload, bytes. Linux itself refuses an environment far beyond this (a quarter of the stack limit).
 pub const MESSAGE_LIMIT: usize = 1 << 20;
@@ -131,11 +132,7 @@ impl Launch {
         let directory = rest.text("directory")?;
         let mut environment = Vec::new();
         for _ in 0..rest.count("environment")? {
-            let secret = match rest.byte("environment")? {
-                0 => false,
-                1 => true,
-                _ => return Err(MessageError::Shape("environment")),
-            };
+            let secret = rest.flag("environment")?;
             let name = rest.text("environment name")?;
             let value = Zeroizing::new(rest.text("environment value")?);
             environment.push(Variable { name, value, secret });
@@ -197,6 +194,14 @@ impl<'a> Rest<'a> {
         self.take(1, what)?.first().copied().ok_or(MessageError::Shape(what))
     }
 
+    fn flag(&mut self, what: &'static str) -> Result<bool, MessageError> {
+        match self.byte(what)? {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err(MessageError::Shape(what)),
+        }
+    }
+
     fn count(&mut self, what: &'static str) -> Result<usize, MessageError> {
         let bytes = self.take(4, what)?.try_into().map_err(|_| MessageError::Shape(what))?;
         Ok(u32::from_be_bytes(bytes) as usize)
@@ -252,8 +257,8 @@ mod tests {
         let mut payload = launch().encode().unwrap()[4..].to_vec();
         payload.push(0);
         assert!(matches!(Launch::decode(&payload), Err(MessageError::Shape("end of message"))));
-        payload[0] = 2;
-        assert!(matches!(Launch::decode(&payload), Err(MessageError::Version(2))));
+        payload[0] = 1;
+        assert!(matches!(Launch::decode(&payload), Err(MessageError::Version(1))));
         let long = u32::try_from(MESSAGE_LIMIT + 1).unwrap().to_be_bytes();
         assert!(matches!(Launch::read(&mut &long[..]), Err(MessageError::TooLong(_))));
         let mut big = launch();

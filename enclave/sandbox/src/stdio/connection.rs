@@ -12,10 +12,7 @@ use super::{
     switchboard::{Switchboard, Takes},
     writer::{self, ASIDES, Aside, REQUESTS, Request},
 };
-use crate::{
-    Instance,
-    instance::{Guard, Receiver},
-};
+use crate::{Instance, instance::Guard, streams::Receiver};
 
 /// How long a server may take to end after its stdin was closed.
 const STOP_GRACE: Duration = Duration::from_secs(2);

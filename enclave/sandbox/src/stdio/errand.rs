@@ -57,7 +57,7 @@ impl Errand {
         if let Err(TrySendError::Full(request)) = requests.try_send(Request { id, line }) {
             errand.unsent = Some(request);
         }
-        // A closed queue means that the server ended; the reader tells.
+        // A closed queue means that the server takes no more; the reader, or its silence, tells.
         Ok(errand)
     }
 

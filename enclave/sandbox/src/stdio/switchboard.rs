@@ -26,7 +26,7 @@ use super::{
     question::{Question, Unasked},
     writer::Aside,
 };
-use crate::{InstanceError, instance::Stderr};
+use crate::{InstanceError, streams::Stderr};
 
 /// After so many lines in a row that are no messages, a server is given up.
 const GARBAGE_LIMIT: usize = 64;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::{message::Line, switchboard::Switchboard};
-use crate::instance::Sender;
+use crate::streams::Sender;
 
 /// Requests waiting to be written; whoever sends more waits.
 pub(super) const REQUESTS: usize = 64;

@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, sync::atomic::AtomicU32};
 
 use gate::Warrant;
-use sandbox::{Config, InstalledServer, Limits, LocalPackage, NpmPackage, PackageSpec, Runtime, Sandbox};
+use sandbox::{Config, InstalledServer, Limits, LocalPackage, NpmPackage, PackageSpec, Runtime, Sandbox, Streams};
 
 static DEPLOYMENTS: AtomicU32 = AtomicU32::new(0);
 
@@ -44,13 +44,31 @@ pub(crate) fn runtime() -> Runtime {
     }
 }
 
+/// `SEALGATE_TEST_STREAMS=engine` runs every test of this crate over the engine's streams.
+fn streams() -> Streams {
+    match std::env::var("SEALGATE_TEST_STREAMS").as_deref() {
+        Err(_) | Ok("direct") => Streams::Direct,
+        Ok("engine") => Streams::Engine,
+        Ok(other) => panic!("SEALGATE_TEST_STREAMS={other}: want direct or engine"),
+    }
+}
+
 async fn make(deployment: String, limits: Limits) -> Bench {
     let state = tempfile::tempdir().unwrap();
     Bench { sandbox: connect(deployment, state.path().into(), limits).await, state }
 }
 
 async fn connect(deployment: String, state_directory: std::path::PathBuf, limits: Limits) -> Sandbox {
-    match Sandbox::connect(Config { deployment, state_directory, runtime: runtime(), limits }).await {
+    connect_over(deployment, state_directory, limits, streams()).await
+}
+
+pub(crate) async fn connect_over(
+    deployment: String,
+    state_directory: std::path::PathBuf,
+    limits: Limits,
+    streams: Streams,
+) -> Sandbox {
+    match Sandbox::connect(Config { deployment, state_directory, runtime: runtime(), limits, streams }).await {
         Ok(sandbox) => sandbox,
         Err(error) => panic!("{error}\n  fix: {}", error.fix()),
     }

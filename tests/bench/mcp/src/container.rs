@@ -21,7 +21,7 @@ use crate::{line::Pipe, processor::Stat};
 const ENGINE: &str = "/var/run/docker.sock";
 
 /// What the gateway's servers run in.
-const IMAGE: &str = "sealgate/runner-node:1";
+const IMAGE: &str = "sealgate/runner-node:2";
 
 /// The stream's number of stdout (Docker Engine API, "Attach to a container").
 const STDOUT: u8 = 1;
