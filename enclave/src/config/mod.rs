@@ -109,6 +109,19 @@ impl Default for RawLimits {
     }
 }
 
+/// The one of these that a setting names.
+fn one_of<T: Copy, const N: usize>(
+    setting: &str,
+    text: &str,
+    these: [T; N],
+    name: impl Fn(T) -> &'static str,
+) -> Result<T, Fault> {
+    these
+        .into_iter()
+        .find(|one| name(*one) == text)
+        .ok_or_else(|| (format!("{setting} = {text:?} is unknown"), format!("choose {}", these.map(name).join(" or "))))
+}
+
 fn runc() -> String {
     "runc".to_owned()
 }
@@ -252,18 +265,10 @@ impl Config {
                 "remove the section: it admits a platform that proves nothing".to_owned(),
             ));
         }
-        let runtime = [sandbox::Runtime::Runc, sandbox::Runtime::Runsc]
-            .into_iter()
-            .find(|runtime| runtime.name() == raw.sandbox.runtime);
-        let runtime = runtime.ok_or_else(|| {
-            (format!("sandbox.runtime = {:?} is unknown", raw.sandbox.runtime), "choose runc or runsc".to_owned())
-        })?;
-        let streams = [sandbox::Streams::Direct, sandbox::Streams::Engine]
-            .into_iter()
-            .find(|streams| streams.name() == raw.sandbox.streams);
-        let streams = streams.ok_or_else(|| {
-            (format!("sandbox.streams = {:?} is unknown", raw.sandbox.streams), "choose direct or engine".to_owned())
-        })?;
+        let runtimes = [sandbox::Runtime::Runc, sandbox::Runtime::Runsc];
+        let runtime = one_of("sandbox.runtime", &raw.sandbox.runtime, runtimes, sandbox::Runtime::name)?;
+        let ways = [sandbox::Streams::Direct, sandbox::Streams::Engine];
+        let streams = one_of("sandbox.streams", &raw.sandbox.streams, ways, sandbox::Streams::name)?;
         let pcrs_fit = raw.tpm.pcrs.is_sorted_by(|a, b| a < b) && raw.tpm.pcrs.iter().all(|pcr| *pcr < 24);
         if !pcrs_fit || raw.tpm.pcrs.is_empty() {
             return Err((

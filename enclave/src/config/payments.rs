@@ -4,7 +4,7 @@ use chain::RpcUrl;
 use evidence::{UsdcAmount, Wallet};
 use serde::Deserialize;
 
-use super::{Fault, server::dollars};
+use super::{Fault, one_of, server::dollars};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -102,10 +102,7 @@ pub(crate) struct PaymentsConfig {
 
 impl PaymentsConfig {
     pub(super) fn of(raw: RawPayments) -> Result<Self, Fault> {
-        let network = Network::ALL.into_iter().find(|known| known.caip2() == raw.network).ok_or_else(|| {
-            let known = Network::ALL.map(Network::caip2).join(" or ");
-            (format!("payments.network = {:?} is unknown", raw.network), format!("choose {known}"))
-        })?;
+        let network = one_of("payments.network", &raw.network, Network::ALL, Network::caip2)?;
         let pay_to = identity::eth::parse_wallet(&raw.pay_to).map_err(|error| {
             let fix = "copy the address again; money sent to a mistyped one is lost".to_owned();
             (format!("payments.pay_to = {:?}: {error}", raw.pay_to), fix)
