@@ -4,7 +4,7 @@ use std::{
     fs::File,
     io::{self, Read, Write},
     os::{
-        fd::{AsFd, AsRawFd, OwnedFd},
+        fd::{AsRawFd, OwnedFd},
         unix::net::UnixStream,
     },
     process::{Command, Stdio},
@@ -15,9 +15,8 @@ use bridge::{Offer, TAKEN, Token, UNTAKEN, Wanted};
 use crate::{BAD_MESSAGE, Fault, NOT_STARTED, child, serve};
 
 pub(crate) fn run() -> Result<u8, Fault> {
-    // `std::io::stdin()` buffers and would swallow what is for the other process and the server.
     let unusable = |e: io::Error| Fault::new(BAD_MESSAGE, "stdin", e);
-    let mut input = File::from(io::stdin().as_fd().try_clone_to_owned().map_err(unusable)?);
+    let mut input = crate::stdin().map_err(unusable)?;
     let socket = match Wanted::read(&mut input).map_err(unusable)? {
         Wanted(None) => None,
         Wanted(Some(token)) => {

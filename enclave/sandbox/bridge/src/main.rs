@@ -9,7 +9,12 @@ mod first;
 mod relay;
 mod serve;
 
-use std::{io::Write, process::ExitCode};
+use std::{
+    fs::File,
+    io::{self, Write},
+    os::fd::AsFd,
+    process::ExitCode,
+};
 
 use nix::sys::prctl;
 
@@ -30,6 +35,11 @@ impl Fault {
     }
 }
 
+/// stdin as a descriptor: `std::io::stdin()` buffers, and would swallow what is for who reads after us.
+fn stdin() -> io::Result<File> {
+    io::stdin().as_fd().try_clone_to_owned().map(File::from)
+}
+
 fn main() -> ExitCode {
     // Same user as the server: without this the server could read our memory through /proc/1/mem.
     let _ = prctl::set_dumpable(false);
@@ -42,7 +52,7 @@ fn main() -> ExitCode {
     match ended {
         Ok(code) => ExitCode::from(code),
         Err(Fault { code, text }) => {
-            let _ = writeln!(std::io::stderr(), "bridge: {text}");
+            let _ = writeln!(io::stderr(), "bridge: {text}");
             ExitCode::from(code)
         }
     }

@@ -28,9 +28,8 @@ pub(crate) const OVER_SOCKET: &str = "serve-over-socket";
 const STDERR_DRAIN: Duration = Duration::from_millis(300);
 
 pub(crate) fn run(over_socket: bool) -> Result<u8, Fault> {
-    // `std::io::stdin()` buffers and would swallow what follows the message: read from the descriptor itself.
     let stdio = |e: io::Error| Fault::new(BAD_MESSAGE, "stdin and stdout", e);
-    let mut input = File::from(io::stdin().as_fd().try_clone_to_owned().map_err(stdio)?);
+    let mut input = crate::stdin().map_err(stdio)?;
     let output = io::stdout().as_fd().try_clone_to_owned().map_err(stdio)?;
     let launch = Launch::read(&mut input).map_err(|e| Fault { code: BAD_MESSAGE, text: e.to_string() })?;
     let gateway = if over_socket {
