@@ -18,13 +18,13 @@ use crate::{
 };
 
 /// Image that npm servers run on, built by `scripts/runner-image`.
-const RUNNER_NODE: &str = "sealgate/runner-node:2";
+const RUNNER_NODE: &str = "sealgate/runner-node";
 /// Image that resolves npm packages.
-const INSTALLER_NODE: &str = "sealgate/installer-node:2";
+const INSTALLER_NODE: &str = "sealgate/installer-node";
 /// Image that servers from PyPI run on.
-const RUNNER_PYTHON: &str = "sealgate/runner-python:2";
+const RUNNER_PYTHON: &str = "sealgate/runner-python";
 /// Image that resolves packages of PyPI and compiles them.
-const INSTALLER_PYTHON: &str = "sealgate/installer-python:2";
+const INSTALLER_PYTHON: &str = "sealgate/installer-python";
 /// Label of all: the launch message their bridge understands.
 const LABEL_PROTOCOL: &str = "io.sealgate.bridge-protocol";
 /// An engine that needs longer for one request is taken for dead.
@@ -80,7 +80,7 @@ pub struct Sandbox {
     pub(crate) config: Config,
     pub(crate) owner: Owner,
     info: EngineInfo,
-    /// Containers whose streams could not be taken.
+    /// Containers whose sockets could not be taken.
     pub(crate) untaken: Arc<Failures>,
     /// By what is started (image and arguments), for programs that are not greeted in the usual manner.
     manners: Arc<Mutex<HashMap<String, Manners>>>,
@@ -170,22 +170,22 @@ impl Sandbox {
 
     /// Id and layers of the image that servers run on.
     pub(crate) async fn runner(&self) -> Result<BaseImage, SandboxError> {
-        self.base_image(RUNNER_NODE).await
+        self.base_image(&tagged(RUNNER_NODE)).await
     }
 
     /// Id and layers of the image that resolves packages.
     pub(crate) async fn installer(&self) -> Result<BaseImage, SandboxError> {
-        self.base_image(INSTALLER_NODE).await
+        self.base_image(&tagged(INSTALLER_NODE)).await
     }
 
     /// Id and layers of the image that servers from PyPI run on.
     pub(crate) async fn python_runner(&self) -> Result<BaseImage, SandboxError> {
-        self.base_image(RUNNER_PYTHON).await
+        self.base_image(&tagged(RUNNER_PYTHON)).await
     }
 
     /// Id and layers of the image that resolves packages of PyPI.
     pub(crate) async fn python_installer_image(&self) -> Result<BaseImage, SandboxError> {
-        self.base_image(INSTALLER_PYTHON).await
+        self.base_image(&tagged(INSTALLER_PYTHON)).await
     }
 
     async fn base_image(&self, tag: &str) -> Result<BaseImage, SandboxError> {
@@ -206,6 +206,11 @@ impl Sandbox {
             layers: image.root_fs.and_then(|root| root.layers).unwrap_or_default(),
         })
     }
+}
+
+/// The images of one protocol stand beside those of another.
+fn tagged(image: &str) -> String {
+    format!("{image}:{}", bridge::PROTOCOL)
 }
 
 /// An image that others are built on.

@@ -49,7 +49,7 @@ const STDERR_IN_ERROR: usize = 2 << 10;
 const GARBAGE_IN_ERROR: usize = 200;
 /// After the streams ended, the exit code follows at once; this long we wait for it.
 const CODE_GRACE: Duration = Duration::from_secs(2);
-/// How long a container that was started may take until its bridge offers the streams.
+/// How long a container that was started may take until its bridge offers a socket.
 const OFFER_GRACE: Duration = Duration::from_secs(30);
 /// What is read of a server at once, bytes.
 const READ: usize = 32 << 10;
@@ -232,14 +232,8 @@ impl Sender {
         }
     }
 
-    pub(crate) fn guard(&self) -> Arc<Guard> {
-        self.guard.clone()
-    }
-
     pub(crate) async fn write(&mut self, bytes: &[u8]) -> Result<(), InstanceError> {
-        let broken = |error: std::io::Error| InstanceError::Connection(error.to_string());
-        let closed = || InstanceError::Connection("the server's stdin is closed".to_owned());
-        let input = self.input.as_mut().ok_or_else(closed)?;
+        let input = self.input.as_mut().ok_or_else(|| broken("the server's stdin is closed"))?;
         input.write_all(bytes).await.map_err(broken)?;
         input.flush().await.map_err(broken)
     }
@@ -362,7 +356,7 @@ impl Receiver {
                 self.overflowed = self.lines.push(&message).is_err();
             }
             Some(Ok(_)) => {}
-            Some(Err(error)) if matches!(self.stdout, Stdout::Passed) => return Poll::Ready(Err(broken(&error))),
+            Some(Err(error)) if matches!(self.stdout, Stdout::Passed) => return Poll::Ready(Err(broken(error))),
             Some(Err(error)) => {
                 tracing::debug!(%error, "a server's stderr is heard no longer");
                 self.passed = None;
@@ -397,7 +391,7 @@ impl Receiver {
     }
 }
 
-fn broken(error: &dyn std::fmt::Display) -> InstanceError {
+fn broken(error: impl std::fmt::Display) -> InstanceError {
     InstanceError::Connection(error.to_string())
 }
 
@@ -574,11 +568,8 @@ mod tests {
         assert!(!failures.count(&Untaken::OtherProcess) && !failures.count(&Untaken::Refused(Errno::SRCH)));
         failures.forget();
         assert!(!failures.count(&Untaken::OtherProcess) && !failures.count(&Untaken::Refused(Errno::SRCH)));
-        for gone in [Untaken::NoProcess, Untaken::Late] {
-            assert!(
-                !failures.count(&gone) && !failures.are_too_many(),
-                "a container that ended says nothing of the next"
-            );
+        for other in [Untaken::NoProcess, Untaken::Late, Untaken::Refused(Errno::MFILE)] {
+            assert!(!failures.count(&other) && !failures.are_too_many(), "{other} says nothing of the next container");
         }
         assert!(failures.count(&Untaken::OtherProcess) && failures.are_too_many());
     }

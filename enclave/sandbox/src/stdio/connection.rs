@@ -31,7 +31,7 @@ impl Connection {
     /// Listens to a server that was just started.
     pub(super) fn attach(instance: Instance) -> Self {
         let (sender, receiver) = instance.split();
-        let guard = sender.guard();
+        let guard = Arc::clone(&sender.guard);
         let (requests, waiting) = mpsc::channel(REQUESTS);
         let (asides, first) = mpsc::channel(ASIDES);
         let board = Arc::new(Switchboard::new(asides.clone(), receiver.stderr(), receiver.redactor()));
